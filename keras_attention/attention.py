@@ -1,0 +1,408 @@
+"""Attention = score + mask + normalizer + weighted sum, and the presets people search for."""
+
+import keras
+from keras import ops
+
+from keras_attention import normalizers, scores
+from keras_attention.checks import check_choice, check_rank, check_rate, check_shape, score_dtype
+from keras_attention.memory import Memory, flatten_positions, unflatten_positions
+
+
+@keras.saving.register_keras_serializable(package="keras_attention")
+class Attention(keras.layers.Layer):
+    """Attends to a memory: compares, normalizes, and sums the values by weight.
+
+        scores  = score(query, key)              (B, Tq, Tk)
+        weights = normalizer(scores, mask)       (B, Tq, Tk), 0 where masked
+        context = weights @ value                (B, Tq, Dv)
+
+    Any score works with any normalizer. Scores and weights are computed in at
+    least float32. Where everything is masked, weights and context are zero.
+
+    There are three views of the one computation: calling the layer on all
+    queries; `memory()`, which projects the keys once; and `step()`, one query
+    at a time, for recurrences and decoding.
+
+    Source: Bahdanau, Cho and Bengio, 2015; Luong, Pham and Manning, 2015.
+
+    Args:
+        score: a name (see `keras_attention.scores.get`) or a `Score`.
+        normalizer: a name (see `keras_attention.normalizers.get`) or a
+            `Normalizer`.
+        dropout: share of the weights dropped while training.
+        seed: of the dropout.
+        **kwargs: of `keras.layers.Layer` (`name`, `dtype`, `trainable`).
+
+    Call arguments:
+        query: `(B, Tq, Dq)`, or one step `(B, Dq)`.
+        value: `(B, Tk, Dv)`, or a feature map `(B, H, W, Dv)`, attended to as
+            H*W positions.
+        key: what the query is compared with, by default the value:
+            `(B, Tk, Dk)` or `(B, H, W, Dk)`.
+        query_mask: `(B, Tq)`, True for real queries; the others get a context
+            of zeros. In the functional API Keras fills it in.
+        value_mask: `(B, Tk)` or `(B, H, W)`, True for real positions. In the
+            functional API Keras fills it in.
+        return_attention_scores: whether to return the weights too.
+        use_causal_mask: whether query i sees only the positions up to i.
+        training: whether dropout acts.
+
+    Returns:
+        The context `(B, Tq, Dv)`, or `(B, Dv)` for one step; and on request
+        the weights `(B, Tq, Tk)`, for feature maps `(B, Tq, H, W)`.
+
+    Raises:
+        ValueError: for an unknown score or normalizer, ranks, sizes or masks
+            that do not fit, and empty input.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from keras_attention import Attention
+    >>> attention = Attention("scaled_dot")
+    >>> query, value = np.ones((2, 3, 8)), np.ones((2, 5, 8))
+    >>> context, weights = attention(query, value, return_attention_scores=True)
+    >>> tuple(context.shape), tuple(weights.shape)
+    ((2, 3, 8), (2, 3, 5))
+    """
+
+    def __init__(self, score, normalizer="softmax", dropout=0.0, seed=None, **kwargs):
+        super().__init__(**kwargs)
+        check_rate("dropout", dropout)
+        named = isinstance(score, str)
+        self.score = scores.get(score, **({"dtype": self.dtype_policy} if named else {}))
+        self.normalizer = normalizers.get(normalizer)
+        self.dropout = dropout
+        self.seed = seed
+        if dropout:
+            self.seed_generator = keras.random.SeedGenerator(seed)
+        self.supports_masking = True
+
+    def build(self, query_shape, value_shape, key_shape=None):
+        key_shape = value_shape if key_shape is None else key_shape
+        for name, shape in (("query", query_shape), ("value", value_shape), ("key", key_shape)):
+            if shape[-1] is None:
+                raise ValueError(
+                    f"{name}: the last size must be known to make the weights, "
+                    f"received shape {tuple(shape)}."
+                )
+        self.score.build((None, None, query_shape[-1]), (None, None, key_shape[-1]))
+        self.normalizer.build((None, None, None))
+        self.built = True
+
+    def call(
+        self,
+        query,
+        value,
+        key=None,
+        query_mask=None,
+        value_mask=None,
+        return_attention_scores=False,
+        use_causal_mask=False,
+        training=None,
+    ):
+        self._check(query, value, key, query_mask, value_mask, use_causal_mask)
+        memory = self.memory(value, key, value_mask)
+        single = len(query.shape) == 2
+        if single:
+            query = ops.expand_dims(query, 1)
+            query_mask = None if query_mask is None else ops.reshape(query_mask, (-1, 1))
+
+        visible = None
+        if query_mask is not None:
+            visible = ops.expand_dims(ops.cast(query_mask, "bool"), -1)
+        if use_causal_mask:
+            causal = _causal_mask(ops.shape(query)[1], ops.shape(memory.values)[1])
+            visible = causal if visible is None else ops.logical_and(visible, causal)
+
+        shape = (*ops.shape(query)[:2], ops.shape(memory.values)[1])
+        noise = self.dropout_mask(shape, training)
+        context, weights = self._attend(query, memory, visible, noise)
+        if single:
+            context, weights = ops.squeeze(context, 1), ops.squeeze(weights, 1)
+        if return_attention_scores:
+            return context, unflatten_positions(weights, value)
+        return context
+
+    def memory(self, value, key=None, mask=None):
+        """Projects the keys once, for any number of steps.
+
+        Args:
+            value: `(B, Tk, Dv)` or a feature map `(B, H, W, Dv)`.
+            key: by default the value.
+            mask: `(B, Tk)` or `(B, H, W)`, True for real positions.
+
+        Returns:
+            A `Memory`.
+
+        Raises:
+            ValueError: where the layer is not built yet. Call it once, or call
+                `build(query_shape, value_shape)`.
+        """
+        if not self.built:
+            raise ValueError(
+                f"{type(self).__name__} is not built, so it does not know the query's size yet. "
+                "Call the layer once, or layer.build(query_shape, value_shape), before "
+                "layer.memory(value)."
+            )
+        value = ops.convert_to_tensor(value, dtype=self.compute_dtype)
+        key = value if key is None else ops.convert_to_tensor(key, dtype=self.compute_dtype)
+        one = key is value
+        value = flatten_positions(value)
+        key = value if one else flatten_positions(key)
+        if mask is not None:
+            mask = flatten_positions(ops.cast(mask, "bool"), trailing=0)
+            # Zero times the infinity or NaN of some padding would still be NaN.
+            kept = ops.expand_dims(mask, -1)
+            value = ops.where(kept, value, ops.zeros_like(value))
+            key = value if one else ops.where(kept, key, ops.zeros_like(key))
+        keys = ops.cast(self.score.project_keys(key), score_dtype(self.compute_dtype))
+        return Memory(keys, value, mask)
+
+    def attend(self, query, memory, dropout_mask=None):
+        """Attends with all queries `(B, Tq, Dq)` at once; weights `(B, Tq, Tk)` always returned."""
+        return self._attend(query, memory, None, dropout_mask)
+
+    def initial_state(self, memory):
+        """What the first `step` looks back on: `()`, since nothing here looks back."""
+        return ()
+
+    def step(self, query, memory, state=(), dropout_mask=None):
+        """Attends with one query.
+
+        Args:
+            query: `(B, Dq)`.
+            memory: from `memory()`.
+            state: from `initial_state()`, or the step before.
+            dropout_mask: `(B, Tk)`, multiplied with the weights; a recurrence
+                draws it for all its steps before its loop, see `dropout_mask`.
+
+        Returns:
+            The context `(B, Dv)`, the weights `(B, Tk)` (over the flattened
+            positions of a feature map) and the next state.
+        """
+        query = ops.convert_to_tensor(query, dtype=self.compute_dtype)
+        noise = None if dropout_mask is None else ops.expand_dims(dropout_mask, 1)
+        context, weights = self._attend(query, memory, None, noise)
+        return ops.squeeze(context, 1), ops.squeeze(weights, 1), state
+
+    def dropout_mask(self, shape, training=True):
+        """Draws factors for weights of `shape`: 0 or 1 / (1 - rate), or None without dropout."""
+        if not training or not self.dropout:
+            return None
+        ones = ops.ones(shape, dtype=self.compute_dtype)
+        return keras.random.dropout(ones, self.dropout, seed=self.seed_generator)
+
+    def _attend(self, query, memory, visible, noise):
+        query = ops.cast(self.score.project_query(query), memory.keys.dtype)
+        if len(query.shape) == 2:
+            # Projected at rank 2: inside a loop XLA cannot differentiate a Dense at rank 3.
+            query = ops.expand_dims(query, 1)
+        scores = self.score.compare(query, memory.keys)
+        mask = visible
+        if memory.mask is not None:
+            mask = ops.expand_dims(memory.mask, 1)
+            mask = mask if visible is None else ops.logical_and(mask, visible)
+        weights = ops.cast(self.normalizer(scores, mask), memory.values.dtype)
+        dropped = weights if noise is None else weights * noise
+        return ops.matmul(dropped, memory.values), weights
+
+    def _check(self, query, value, key, query_mask, value_mask, use_causal_mask):
+        check_rank("query", query, (2, 3), "(batch, length, features) or (batch, features)")
+        meaning = "(batch, length, features) or a feature map (batch, height, width, features)"
+        check_rank("value", value, (3, 4), meaning)
+        batch = query.shape[0]
+        check_shape("value", value, (batch, *value.shape[1:]), "as many rows as query has")
+        positions = value.shape[1:-1]
+        if key is not None:
+            expected = (value.shape[0], *positions, key.shape[-1])
+            check_shape("key", key, expected, "as many rows and positions as value has")
+        if query_mask is not None:
+            check_shape("query_mask", query_mask, query.shape[:-1], "one boolean a query")
+        if value_mask is not None:
+            expected = (value.shape[0], *positions)
+            check_shape("value_mask", value_mask, expected, "one boolean a position of value")
+        if use_causal_mask and (len(query.shape) == 2 or len(value.shape) == 4):
+            raise ValueError(
+                "use_causal_mask: expected a query and a value of shape (batch, length, "
+                f"features), received query of shape {tuple(query.shape)} and value of shape "
+                f"{tuple(value.shape)}."
+            )
+
+    def compute_output_spec(
+        self,
+        query,
+        value,
+        key=None,
+        query_mask=None,
+        value_mask=None,
+        return_attention_scores=False,
+        use_causal_mask=False,
+        training=None,
+    ):
+        self._check(query, value, key, query_mask, value_mask, use_causal_mask)
+        queries = query.shape[:-1]
+        context = keras.KerasTensor((*queries, value.shape[-1]), dtype=self.compute_dtype)
+        if not return_attention_scores:
+            return context
+        weights = keras.KerasTensor((*queries, *value.shape[1:-1]), dtype=self.compute_dtype)
+        return context, weights
+
+    def compute_output_shape(self, query_shape, value_shape, key_shape=None):
+        return (*query_shape[:-1], value_shape[-1])
+
+    def compute_mask(self, query, previous_mask=None):
+        # The context stands where the query stood.
+        return previous_mask
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "score": keras.saving.serialize_keras_object(self.score),
+            "normalizer": keras.saving.serialize_keras_object(self.normalizer),
+            "dropout": self.dropout,
+            "seed": self.seed,
+        }
+
+
+def _causal_mask(queries, positions):
+    rows = ops.expand_dims(ops.arange(queries), 1)
+    return ops.expand_dims(rows >= ops.expand_dims(ops.arange(positions), 0), 0)
+
+
+class _Preset(Attention):
+    """An `Attention` whose score follows from arguments of its own."""
+
+    def get_config(self):
+        config = super().get_config()
+        del config["score"]
+        return config
+
+
+@keras.saving.register_keras_serializable(package="keras_attention")
+class BahdanauAttention(_Preset):
+    """Additive attention: `score = v . act(W query + U key)`, then softmax.
+
+    This is the scoring of the paper, without biases; `normalize=True` is the
+    weight-normalised form of `tfa.seq2seq.BahdanauAttention`, with its bias.
+    When in the step it is asked is decided by `AttentionRNN`: with
+    `attend="before"` the query is the previous state, as in the paper.
+
+    Source: Bahdanau, Cho and Bengio, "Neural Machine Translation by Jointly
+    Learning to Align and Translate", 2015.
+
+    Args:
+        units: the size of the common space of query and key.
+        normalize: whether `v` is weight-normalised.
+        activation: tanh (as published), sigmoid, relu or any other Keras
+            activation.
+        normalizer, dropout, seed: as in `Attention`, whose call this has.
+
+    Raises:
+        ValueError: as `Attention`.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from keras_attention import BahdanauAttention
+    >>> attention = BahdanauAttention(16)
+    >>> tuple(attention(np.ones((2, 3, 8)), np.ones((2, 5, 6))).shape)
+    (2, 3, 6)
+    """
+
+    def __init__(
+        self,
+        units,
+        normalize=False,
+        activation="tanh",
+        normalizer="softmax",
+        dropout=0.0,
+        seed=None,
+        **kwargs,
+    ):
+        score = scores.Additive(units, activation, normalize, dtype=kwargs.get("dtype"))
+        super().__init__(score, normalizer, dropout, seed, **kwargs)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "units": self.score.units,
+            "normalize": self.score.normalize,
+            "activation": keras.activations.serialize(self.score.activation),
+        }
+
+
+@keras.saving.register_keras_serializable(package="keras_attention")
+class LuongAttention(_Preset):
+    """Multiplicative attention, and the other scores of Luong's paper.
+
+        dot         query . key
+        general     query . W key
+        concat      v . tanh(W query + U key)
+        scaled_dot  query . key / sqrt(D)
+        cosine      beta * cos(query, key)
+
+    Source: Luong, Pham and Manning, "Effective Approaches to Attention-based
+    Neural Machine Translation", 2015; see each score for its own.
+
+    Args:
+        units: for general, the query's size, also the default; for concat,
+            the size of the common space, by default the query's size; None
+            for the others, which project nothing.
+        score: one of the names above, or a `keras_attention.scores.Score`.
+        scale: whether dot and general learn a factor, as in
+            `tfa.seq2seq.LuongAttention(scale=True)`.
+        normalizer, dropout, seed: as in `Attention`, whose call this has.
+
+    Raises:
+        ValueError: for an unknown score, or `units` or `scale` where the score
+            has no use for it; else as `Attention`.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from keras_attention import LuongAttention
+    >>> attention = LuongAttention(score="general")
+    >>> tuple(attention(np.ones((2, 3, 8)), np.ones((2, 5, 6))).shape)
+    (2, 3, 6)
+    """
+
+    def __init__(
+        self,
+        units=None,
+        score="general",
+        scale=False,
+        normalizer="softmax",
+        dropout=0.0,
+        seed=None,
+        **kwargs,
+    ):
+        if isinstance(score, dict):
+            score = keras.saving.deserialize_keras_object(score)
+        named = isinstance(score, str)
+        if named:
+            check_choice("score", score, ("dot", "general", "concat", "scaled_dot", "cosine"))
+        if units is not None and score not in ("general", "concat"):
+            raise ValueError(
+                f"units: expected None, since the score {score!r} projects nothing by it, "
+                f"received {units!r}."
+            )
+        if scale and score not in ("dot", "general"):
+            raise ValueError(
+                "scale: expected False, since only the scores 'dot' and 'general' learn a "
+                f"factor, received {scale!r} with the score {score!r}."
+            )
+        self.units, self.scale = units, scale
+        self._score_name = score if named else None
+        if named:
+            options = {"dtype": kwargs.get("dtype")}
+            if score in ("general", "concat"):
+                options["units"] = units
+            if score in ("dot", "general"):
+                options["scale"] = scale
+            score = scores.get(score, **options)
+        super().__init__(score, normalizer, dropout, seed, **kwargs)
+
+    def get_config(self):
+        score = self._score_name or keras.saving.serialize_keras_object(self.score)
+        return {**super().get_config(), "units": self.units, "score": score, "scale": self.scale}

@@ -1,0 +1,69 @@
+"""Losses over sequences of ids that ignore padding."""
+
+import keras
+from keras import ops
+
+
+@keras.saving.register_keras_serializable(package="keras_attention")
+class SequenceCrossentropy(keras.losses.Loss):
+    """Cross-entropy a token: the mean of `-log p(label)` over all labels that are not 0.
+
+    The labels alone say what is padding, so a mask that Keras attached to the
+    logits neither is needed nor acts a second time. With label smoothing e the
+    target is `1 - e` on the label and `e / V` on every id.
+
+    Source of the smoothing: Szegedy et al., "Rethinking the Inception
+    Architecture for Computer Vision", 2016.
+
+    Args:
+        label_smoothing: from 0 to below 1.
+        **kwargs: `name` and `dtype`.
+
+    Call arguments:
+        y_true: ids `(B, T)`, 0 for padding.
+        y_pred: logits `(B, T, V)`.
+        sample_weight: `(B,)`, `(B, T)` or None.
+
+    Returns:
+        A scalar, in natural-logarithm units (nats) a token.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from keras_attention.losses import SequenceCrossentropy
+    >>> loss = SequenceCrossentropy()
+    >>> round(float(loss(np.array([[3, 2, 0]]), np.zeros((1, 3, 8), "float32"))), 4)
+    2.0794
+    """
+
+    def __init__(self, label_smoothing=0.0, name="sequence_crossentropy", **kwargs):
+        super().__init__(name=name, **kwargs)
+        self.label_smoothing = label_smoothing
+
+    def call(self, y_true, y_pred):
+        return token_crossentropy(y_true, y_pred, self.label_smoothing)
+
+    def __call__(self, y_true, y_pred, sample_weight=None):
+        losses = self.call(y_true, y_pred)
+        weights = ops.cast(ops.not_equal(ops.convert_to_tensor(y_true), 0), losses.dtype)
+        if sample_weight is not None:
+            sample_weight = ops.cast(sample_weight, losses.dtype)
+            if len(sample_weight.shape) == 1:
+                sample_weight = ops.expand_dims(sample_weight, -1)
+            weights = weights * sample_weight
+        return ops.divide_no_nan(ops.sum(losses * weights), ops.sum(weights))
+
+    def get_config(self):
+        return {"name": self.name, "label_smoothing": self.label_smoothing}
+
+
+def token_crossentropy(labels, logits, label_smoothing=0.0):
+    """`-log p(label)` of every token, `(B, T)`, in at least float32."""
+    labels = ops.cast(labels, "int32")
+    dtype = "float64" if keras.backend.standardize_dtype(logits.dtype) == "float64" else "float32"
+    logits = ops.cast(logits, dtype)
+    losses = keras.losses.sparse_categorical_crossentropy(labels, logits, from_logits=True)
+    if not label_smoothing:
+        return losses
+    uniform = ops.logsumexp(logits, axis=-1) - ops.mean(logits, axis=-1)
+    return (1 - label_smoothing) * losses + label_smoothing * uniform

@@ -1,0 +1,53 @@
+"""What is attended to, projected once a sequence."""
+
+import math
+from typing import Any, NamedTuple
+
+from keras import ops
+
+
+class Memory(NamedTuple):
+    """What a query attends to: projected keys, values and which positions are real.
+
+    Made by `Attention.memory`. Every tensor has the batch first, so that a
+    search can gather it.
+
+    Attributes:
+        keys: `(B, Tk, U)`, projected for the score, in at least float32.
+        values: `(B, Tk, Dv)`; zero where the mask is False.
+        mask: `(B, Tk)` boolean, True for real positions, or None.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from keras_attention import LuongAttention
+    >>> attention = LuongAttention(score="dot")
+    >>> attention.build(query_shape=(None, 4), value_shape=(None, None, 4))
+    >>> memory = attention.memory(np.ones((2, 5, 4)))
+    >>> tuple(memory.keys.shape), memory.mask
+    ((2, 5, 4), None)
+    """
+
+    keys: Any
+    values: Any
+    mask: Any = None
+
+
+def flatten_positions(tensor, trailing=1):
+    """`(B, H, W, D)` to `(B, H*W, D)`; `(B, H, W)` to `(B, H*W)` with `trailing=0`."""
+    if len(tensor.shape) == 2 + trailing:
+        return tensor
+    positions = tensor.shape[1:3]
+    count = None if None in positions else math.prod(positions)
+    features = tensor.shape[3:]
+    if count is None:
+        size = ops.shape(tensor)
+        return ops.reshape(tensor, (size[0], size[1] * size[2], *features))
+    return ops.reshape(tensor, (-1, count, *features))
+
+
+def unflatten_positions(weights, value):
+    """Weights over the flattened positions of `value`, `(..., H*W)`, as maps `(..., H, W)`."""
+    if len(value.shape) == 3:
+        return weights
+    return ops.reshape(weights, (*ops.shape(weights)[:-1], *ops.shape(value)[1:3]))

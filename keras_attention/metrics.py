@@ -1,0 +1,97 @@
+"""Metrics over sequences: token accuracy while training, error rates at the end."""
+
+from typing import NamedTuple
+
+import keras
+from keras import ops
+
+from keras_attention.extras import require
+
+
+@keras.saving.register_keras_serializable(package="keras_attention")
+class TokenAccuracy(keras.metrics.Mean):
+    """The share of labels, other than padding, that have the highest logit.
+
+    Args:
+        name, dtype: of `keras.metrics.Metric`.
+
+    Update arguments:
+        y_true: ids `(B, T)`, 0 for padding.
+        y_pred: logits `(B, T, V)`.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from keras_attention.metrics import TokenAccuracy
+    >>> accuracy = TokenAccuracy()
+    >>> accuracy.update_state(np.array([[1, 2, 0]]), np.eye(3)[[[1, 1, 1]]])
+    >>> float(accuracy.result())
+    0.5
+    """
+
+    def __init__(self, name="token_accuracy", dtype=None):
+        super().__init__(name=name, dtype=dtype)
+
+    def update_state(self, y_true, y_pred, sample_weight=None):
+        labels = ops.cast(y_true, "int32")
+        right = ops.equal(labels, ops.cast(ops.argmax(y_pred, axis=-1), "int32"))
+        weights = ops.cast(ops.not_equal(labels, 0), self.dtype)
+        super().update_state(ops.cast(right, self.dtype), sample_weight=weights)
+
+    def get_config(self):
+        return {"name": self.name, "dtype": self.dtype}
+
+
+class ErrorRates(NamedTuple):
+    """Error rates as shares: `items` (whole sequences wrong) and `tokens` (edits a token).
+
+    Example:
+
+    >>> from keras_attention.metrics import ErrorRates
+    >>> ErrorRates(items=0.5, tokens=0.1).items
+    0.5
+    """
+
+    items: float
+    tokens: float
+
+
+def error_rates(hypotheses, references):
+    """Word and phoneme error rates, where a hypothesis may have several references.
+
+    An item is right where it equals any of its references. The token errors
+    are the Levenshtein distance to the nearest reference (on a tie the
+    longest), and their rate is the sum of these distances over the summed
+    length of these references.
+
+    Args:
+        hypotheses: a list of sequences of tokens.
+        references: a list of lists of sequences of tokens, one a hypothesis.
+
+    Returns:
+        `ErrorRates`.
+
+    Raises:
+        ValueError: where the two differ in length or are empty.
+        ImportError: without the extra `data`.
+
+    Example:
+
+    >>> from keras_attention.metrics import error_rates
+    >>> rates = error_rates([["K", "AE"], ["D"]], [[["K", "AE", "T"], ["K"]], [["D"]]])
+    >>> rates.items, round(rates.tokens, 3)
+    (0.5, 0.25)
+    """
+    distance = require("rapidfuzz.distance", "data").Levenshtein.distance
+    if len(hypotheses) != len(references) or not hypotheses:
+        raise ValueError(
+            "references: expected one list of sequences a hypothesis and at least one, received "
+            f"{len(references)} for {len(hypotheses)} hypotheses."
+        )
+    wrong = edits = length = 0
+    for hypothesis, accepted in zip(hypotheses, references):
+        edit, negative = min((distance(hypothesis, one), -len(one)) for one in accepted)
+        wrong += edit > 0
+        edits += edit
+        length -= negative
+    return ErrorRates(wrong / len(hypotheses), edits / length)

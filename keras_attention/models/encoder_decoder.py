@@ -1,0 +1,257 @@
+"""EncoderDecoder: tokens in, tokens out, with attention between; assembled from the layers."""
+
+import keras
+from keras import layers, ops, tree
+
+from keras_attention.attention import Attention, LuongAttention
+from keras_attention.checks import (
+    check_choice,
+    check_ids,
+    check_positive,
+    check_rate,
+    check_shape,
+)
+from keras_attention.models.encoders import CELLS, RecurrentEncoder, TransformerEncoder
+from keras_attention.recurrent import AttentionRNN
+from keras_attention.text import PAD, Vocabulary
+
+
+@keras.saving.register_keras_serializable(package="keras_attention")
+class EncoderDecoder(keras.Model):
+    """An encoder, a bridge, and a recurrent decoder that attends to what was encoded.
+
+        memory, summary = encoder(embedding(source))
+        state_0         = tanh(W summary)                  the bridge
+        a_t             = AttentionRNN over embedding(target) and the memory
+        logits_t        = W a_t + b
+
+    It is trained with teacher forcing: the target starts with 1 (start), the
+    labels are the target moved by one and end with 2 (end), 0 is padding. The
+    methods `start` and `step` decode (see `keras_attention.generation`).
+
+    The attentional layer is linear, as in tfa: with Luong's tanh the layer
+    saturates in the first steps on a vocabulary of thousands and learns no
+    more. `benchmarks/large_vocabulary.py` shows both.
+
+    Sources: Bahdanau, Cho and Bengio, 2015; Luong, Pham and Manning, 2015.
+
+    Args:
+        source_vocabulary, target_vocabulary: a `Vocabulary`, which is saved
+            with the model and lets it be exported with text in and out, or
+            just its size.
+        embedding_dim: the size of the embeddings.
+        units: the size of the memory, of the decoder's cells and of the
+            attentional layer; even.
+        encoder: `"lstm"` or `"gru"` (bidirectional), or `"transformer"`.
+        encoder_layers: how many.
+        cell: `"lstm"` or `"gru"`, for the decoder.
+        decoder_layers: how many.
+        attention: an `Attention`; by default `LuongAttention(score="general")`.
+        attend: `"after"` (Luong) or `"before"` (Bahdanau), see `AttentionRNN`.
+        input_feeding: see `AttentionRNN`.
+        dropout: on the embeddings, between layers and before the logits.
+        **kwargs: of `keras.Model`.
+
+    Call arguments:
+        inputs: a dictionary of ids, `"source"` `(B, S)` and `"target"` `(B, T)`.
+        return_attention_scores: whether to return the weights too.
+        training: whether dropout acts.
+
+    Returns:
+        The logits `(B, T, V)` in float32, and on request the weights
+        `(B, T, S)`.
+
+    Raises:
+        ValueError: for unknown choices, sizes that are none, and inputs that
+            are not two matrices of ids with equally many rows.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from keras_attention.models import EncoderDecoder
+    >>> model = EncoderDecoder(30, 40, units=16)
+    >>> ids = {"source": np.array([[5, 6, 7]]), "target": np.array([[1, 8]])}
+    >>> tuple(model(ids).shape)
+    (1, 2, 40)
+    """
+
+    def __init__(
+        self,
+        source_vocabulary,
+        target_vocabulary,
+        embedding_dim=128,
+        units=256,
+        encoder="lstm",
+        encoder_layers=1,
+        cell="lstm",
+        decoder_layers=1,
+        attention=None,
+        attend="after",
+        input_feeding=None,
+        dropout=0.0,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.source_vocabulary = _vocabulary("source_vocabulary", source_vocabulary)
+        self.target_vocabulary = _vocabulary("target_vocabulary", target_vocabulary)
+        check_positive("embedding_dim", embedding_dim)
+        check_positive("units", units)
+        check_positive("decoder_layers", decoder_layers)
+        check_choice("encoder", encoder, (*CELLS, "transformer"))
+        check_choice("cell", cell, tuple(CELLS))
+        check_rate("dropout", dropout)
+        if attention is None:
+            attention = LuongAttention(score="general", name="attention")
+        elif not isinstance(attention, Attention):
+            raise ValueError(
+                f"attention: expected a keras_attention.Attention or None, received {attention!r}."
+            )
+        self._config = {
+            "embedding_dim": embedding_dim,
+            "units": units,
+            "encoder": encoder,
+            "encoder_layers": encoder_layers,
+            "cell": cell,
+            "decoder_layers": decoder_layers,
+            "attend": attend,
+            "input_feeding": input_feeding,
+            "dropout": dropout,
+        }
+
+        self.source_embedding = layers.Embedding(_size(source_vocabulary), embedding_dim)
+        self.target_embedding = layers.Embedding(_size(target_vocabulary), embedding_dim)
+        if encoder == "transformer":
+            self.encoder = TransformerEncoder(units, encoder_layers, dropout=dropout)
+        else:
+            self.encoder = RecurrentEncoder(units, encoder, encoder_layers, dropout)
+        cells = [CELLS[cell][1](units) for _ in range(decoder_layers)]
+        for upper in cells[1:]:
+            upper.dropout = dropout
+        self.decoder = AttentionRNN(
+            cells[0] if decoder_layers == 1 else cells,
+            attention,
+            attend=attend,
+            input_feeding=input_feeding,
+            attention_layer=units,
+            name="decoder",
+        )
+        state_sizes = tree.flatten(self.decoder.cell.state_size)
+        self.bridge = [layers.Dense(size, activation="tanh") for size in state_sizes]
+        self.drop = layers.Dropout(dropout)
+        # Logits stay in float32 under mixed precision: their softmax needs it.
+        self.logits = layers.Dense(_size(target_vocabulary), dtype="float32", name="logits")
+        self.build()
+
+    def build(self, inputs_shape=None):
+        if self.built:
+            return
+        units, embedded = self._config["units"], (None, None, self._config["embedding_dim"])
+        self.source_embedding.build((None, None))
+        self.target_embedding.build((None, None))
+        self.encoder.build(embedded)
+        for dense in self.bridge:
+            dense.build((None, self.encoder.summary_size))
+        self.decoder.build(embedded, (None, None, units))
+        self.logits.build((None, None, units))
+        self.built = True
+
+    def call(self, inputs, return_attention_scores=False, training=None):
+        source, target = self._source_and_target(inputs)
+        memory, mask, first_state = self.encode(source, training=training)
+        embedded = self.drop(self.target_embedding(target), training=training)
+        vectors, weights = self.decoder(
+            embedded,
+            memory,
+            initial_state=first_state,
+            sequence_mask=ops.not_equal(target, PAD),
+            value_mask=mask,
+            return_attention_scores=True,
+            training=training,
+        )
+        logits = self.logits(self.drop(vectors, training=training))
+        return (logits, weights) if return_attention_scores else logits
+
+    def encode(self, source, training=None):
+        """Encodes ids `(B, S)` into memory `(B, S, units)`, its mask, and the cell's first state."""
+        mask = ops.not_equal(source, PAD)
+        embedded = self.drop(self.source_embedding(source), training=training)
+        memory, summary = self.encoder(embedded, sequence_mask=mask, training=training)
+        return memory, mask, [dense(summary) for dense in self.bridge]
+
+    def start(self, inputs):
+        """The state before the first token: the projected memory and the decoder's state.
+
+        Args:
+            inputs: source ids `(B, S)`, or a dictionary with them as `"source"`.
+        """
+        source = ops.convert_to_tensor(inputs["source"] if isinstance(inputs, dict) else inputs)
+        check_ids("source", source)
+        value, mask, first_state = self.encode(source)
+        memory = self.decoder.attention.memory(value, mask=mask)
+        return {"memory": memory, "decoder": self.decoder.initial_state(memory, first_state)}
+
+    def step(self, tokens, state):
+        """One token `(B,)` further: logits `(B, V)`, the next state, and the weights `(B, S)`."""
+        embedded = self.target_embedding(tokens)
+        vector, weights, decoder = self.decoder.step(embedded, state["memory"], state["decoder"])
+        return self.logits(vector), {"memory": state["memory"], "decoder": decoder}, weights
+
+    def _source_and_target(self, inputs):
+        if not isinstance(inputs, dict) or not {"source", "target"} <= set(inputs):
+            raise ValueError(
+                "inputs: expected a dictionary with the ids 'source' and 'target', received "
+                f"{sorted(inputs) if isinstance(inputs, dict) else type(inputs).__name__}."
+            )
+        source, target = (ops.convert_to_tensor(inputs[name]) for name in ("source", "target"))
+        check_ids("source", source)
+        check_ids("target", target)
+        expected = (source.shape[0], target.shape[1])
+        check_shape("target", target, expected, "as many rows as source has")
+        return source, target
+
+    def compute_output_spec(self, inputs, return_attention_scores=False, training=None):
+        source, target = self._source_and_target(inputs)
+        logits = keras.KerasTensor((*target.shape, _size(self.target_vocabulary)))
+        if not return_attention_scores:
+            return logits
+        shape = (*target.shape, source.shape[1])
+        return logits, keras.KerasTensor(shape, dtype=self.decoder.compute_dtype)
+
+    def get_config(self):
+        def plain(vocabulary):
+            return (
+                vocabulary.get_config() if isinstance(vocabulary, Vocabulary) else int(vocabulary)
+            )
+
+        return {
+            **super().get_config(),
+            **self._config,
+            "source_vocabulary": plain(self.source_vocabulary),
+            "target_vocabulary": plain(self.target_vocabulary),
+            "attention": keras.saving.serialize_keras_object(self.decoder.attention),
+        }
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        config = dict(config)
+        config["attention"] = keras.saving.deserialize_keras_object(
+            config["attention"], custom_objects=custom_objects
+        )
+        return cls(**config)
+
+
+def _vocabulary(name, vocabulary):
+    if isinstance(vocabulary, dict):
+        return Vocabulary.from_config(vocabulary)
+    if isinstance(vocabulary, Vocabulary):
+        return vocabulary
+    if isinstance(vocabulary, bool) or not isinstance(vocabulary, int) or vocabulary < 5:
+        raise ValueError(
+            f"{name}: expected a keras_attention.text.Vocabulary or its size, at least 5 with the "
+            f"four special ids, received {vocabulary!r}."
+        )
+    return vocabulary
+
+
+def _size(vocabulary):
+    return vocabulary if isinstance(vocabulary, int) else len(vocabulary)

@@ -1,0 +1,217 @@
+"""Encoders: embedded tokens become a memory and a summary for the decoder's first state."""
+
+import math
+
+import keras
+from keras import layers, ops
+
+from keras_attention.checks import check_choice, check_positive, check_rate
+
+CELLS = {
+    "lstm": (layers.LSTM, layers.LSTMCell),
+    "gru": (layers.GRU, layers.GRUCell),
+}
+
+
+@keras.saving.register_keras_serializable(package="keras_attention")
+class RecurrentEncoder(layers.Layer):
+    """A stack of bidirectional recurrent layers.
+
+    The memory is the top layer's outputs, both directions side by side; the
+    summary is all final states of the top layer side by side.
+
+    Source: Bahdanau, Cho and Bengio, 2015.
+
+    Args:
+        units: the size of the memory, half of it a direction; even.
+        cell: `"lstm"` or `"gru"`.
+        depth: how many layers.
+        dropout: between the layers.
+        **kwargs: of `keras.layers.Layer`.
+
+    Call arguments:
+        sequence: `(B, S, D)`.
+        sequence_mask: `(B, S)`, True for real positions. It matters: without
+            it the backward direction starts in the padding.
+        training: whether dropout acts.
+
+    Returns:
+        The memory `(B, S, units)`, and the summary `(B, units)` for GRUs or
+        `(B, 2 * units)` for LSTMs.
+
+    Raises:
+        ValueError: for an odd size or an unknown cell.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from keras_attention.models import RecurrentEncoder
+    >>> memory, summary = RecurrentEncoder(8, "gru")(np.ones((2, 3, 4)))
+    >>> tuple(memory.shape), tuple(summary.shape)
+    ((2, 3, 8), (2, 8))
+    """
+
+    def __init__(self, units, cell="lstm", depth=1, dropout=0.0, **kwargs):
+        super().__init__(**kwargs)
+        check_choice("cell", cell, tuple(CELLS))
+        check_positive("units", units)
+        check_positive("depth", depth)
+        check_rate("dropout", dropout)
+        if units % 2:
+            raise ValueError(f"units: expected an even number, half a direction, received {units}.")
+        self.units, self.cell, self.depth, self.dropout = units, cell, depth, dropout
+        recurrent = CELLS[cell][0]
+        self.recurrent_layers = [
+            layers.Bidirectional(
+                recurrent(units // 2, return_sequences=True, return_state=True),
+                name=f"bidirectional_{i}",
+            )
+            for i in range(depth)
+        ]
+        self.between = layers.Dropout(dropout)
+        self.supports_masking = True
+
+    def build(self, sequence_shape):
+        for layer in self.recurrent_layers:
+            layer.build(sequence_shape)
+            sequence_shape = (*sequence_shape[:2], self.units)
+        self.built = True
+
+    def call(self, sequence, sequence_mask=None, training=None):
+        for i, layer in enumerate(self.recurrent_layers):
+            if i:
+                sequence = self.between(sequence, training=training)
+            sequence, *states = layer(sequence, mask=sequence_mask, training=training)
+        return sequence, ops.concatenate(states, axis=-1)
+
+    @property
+    def summary_size(self):
+        """The size of the summary."""
+        return self.units * (2 if self.cell == "lstm" else 1)
+
+    def compute_mask(self, sequence, previous_mask=None):
+        return [previous_mask, None]
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "units": self.units,
+            "cell": self.cell,
+            "depth": self.depth,
+            "dropout": self.dropout,
+        }
+
+
+@keras.saving.register_keras_serializable(package="keras_attention")
+class TransformerEncoder(layers.Layer):
+    """A stack of transformer blocks, normalized before each sub-layer, over sinusoidal positions.
+
+    The memory is the normalized output; the summary is its mean over the real
+    positions.
+
+    Sources: Vaswani et al., "Attention Is All You Need", 2017; the place of
+    the normalization: Xiong et al., "On Layer Normalization in the Transformer
+    Architecture", 2020.
+
+    Args:
+        units: the size of the memory, a multiple of `2 * heads`.
+        depth: how many blocks.
+        heads: how many attention heads.
+        dropout: after each sub-layer.
+        **kwargs: of `keras.layers.Layer`.
+
+    Call arguments:
+        sequence: `(B, S, D)`.
+        sequence_mask: `(B, S)`, True for real positions.
+        training: whether dropout acts.
+
+    Returns:
+        The memory `(B, S, units)` and the summary `(B, units)`.
+
+    Raises:
+        ValueError: where `units` is no multiple of `2 * heads`.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from keras_attention.models import TransformerEncoder
+    >>> memory, summary = TransformerEncoder(16, depth=2)(np.ones((2, 3, 4)))
+    >>> tuple(memory.shape), tuple(summary.shape)
+    ((2, 3, 16), (2, 16))
+    """
+
+    def __init__(self, units, depth=2, heads=4, dropout=0.0, **kwargs):
+        super().__init__(**kwargs)
+        for name, value in (("units", units), ("depth", depth), ("heads", heads)):
+            check_positive(name, value)
+        check_rate("dropout", dropout)
+        if units % (2 * heads):
+            raise ValueError(
+                f"units: expected a multiple of 2 * heads = {2 * heads}, received {units}."
+            )
+        self.units, self.depth, self.heads, self.dropout = units, depth, heads, dropout
+        self.projection = layers.Dense(units, name="projection")
+        self.blocks = [
+            {
+                "attention_norm": layers.LayerNormalization(),
+                "attention": layers.MultiHeadAttention(heads, units // heads),
+                "feedforward_norm": layers.LayerNormalization(),
+                "widen": layers.Dense(4 * units, activation="relu"),
+                "narrow": layers.Dense(units),
+            }
+            for _ in range(depth)
+        ]
+        self.last_norm = layers.LayerNormalization(name="last_norm")
+        self.after = layers.Dropout(dropout)
+        self.supports_masking = True
+
+    def build(self, sequence_shape):
+        self.projection.build(sequence_shape)
+        shape = (*sequence_shape[:2], self.units)
+        for block in self.blocks:
+            block["attention"].build(shape, shape)
+            block["widen"].build(shape)
+            block["narrow"].build((*shape[:2], 4 * self.units))
+            block["attention_norm"].build(shape)
+            block["feedforward_norm"].build(shape)
+        self.last_norm.build(shape)
+        self.built = True
+
+    def call(self, sequence, sequence_mask=None, training=None):
+        x = self.projection(sequence) + self._positions(ops.shape(sequence)[1])
+        visible = None if sequence_mask is None else ops.expand_dims(sequence_mask, 1)
+        for block in self.blocks:
+            normed = block["attention_norm"](x)
+            seen = block["attention"](normed, normed, attention_mask=visible, training=training)
+            x = x + self.after(seen, training=training)
+            thought = block["narrow"](block["widen"](block["feedforward_norm"](x)))
+            x = x + self.after(thought, training=training)
+        x = self.last_norm(x)
+        if sequence_mask is None:
+            return x, ops.mean(x, axis=1)
+        kept = ops.cast(ops.expand_dims(sequence_mask, -1), x.dtype)
+        return x, ops.sum(x * kept, axis=1) / ops.maximum(ops.sum(kept, axis=1), 1.0)
+
+    def _positions(self, length):
+        half = self.units // 2
+        rates = ops.exp(ops.arange(half, dtype="float32") * (-math.log(10000.0) / half))
+        angles = ops.expand_dims(ops.arange(length, dtype="float32"), 1) * rates
+        waves = ops.concatenate([ops.sin(angles), ops.cos(angles)], axis=-1)
+        return ops.cast(waves, self.compute_dtype)
+
+    @property
+    def summary_size(self):
+        """The size of the summary."""
+        return self.units
+
+    def compute_mask(self, sequence, previous_mask=None):
+        return [previous_mask, None]
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "units": self.units,
+            "depth": self.depth,
+            "heads": self.heads,
+            "dropout": self.dropout,
+        }

@@ -1,0 +1,420 @@
+"""How a query is compared with a key: one small class a score.
+
+A score projects the keys (once a sequence), projects the query (once a step)
+and compares the two. Queries and keys reach `compare` in at least float32.
+"""
+
+import math
+
+import keras
+from keras import ops
+
+from keras_attention.checks import check_positive, received, score_dtype
+
+
+class Score(keras.layers.Layer):
+    """Base of all scores: `score(query, key) = compare(project_query(query), project_keys(key))`.
+
+    To write one's own, override `compare` and, where there is something to
+    learn, `build(query_shape, key_shape)` and the projections.
+
+    Shapes: `query` `(B, Tq, Dq)`, `key` `(B, Tk, Dk)`; the scores are
+    `(B, Tq, Tk)` in at least float32.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from keras import ops
+    >>> from keras_attention.scores import Score
+    >>> class Distance(Score):
+    ...     def compare(self, query, keys):
+    ...         difference = ops.expand_dims(query, 2) - ops.expand_dims(keys, 1)
+    ...         return -ops.sum(ops.square(difference), axis=-1)
+    >>> tuple(Distance()(np.ones((2, 3, 4)), np.ones((2, 5, 4))).shape)
+    (2, 3, 5)
+    """
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.supports_masking = True
+
+    def build(self, query_shape, key_shape):
+        self.built = True
+
+    def project_query(self, query):
+        """`(..., Dq)` to the space of comparison, once a step."""
+        return query
+
+    def project_keys(self, key):
+        """`(B, Tk, Dk)` to the space of comparison, once a sequence."""
+        return key
+
+    def compare(self, query, keys):
+        """`(B, Tq, U)` and `(B, Tk, U)`, both projected, to `(B, Tq, Tk)`."""
+        raise NotImplementedError(f"{type(self).__name__} must define compare(query, keys).")
+
+    def call(self, query, key):
+        dtype = score_dtype(self.compute_dtype)
+        query = ops.cast(self.project_query(query), dtype)
+        return self.compare(query, ops.cast(self.project_keys(key), dtype))
+
+    def compute_output_shape(self, query_shape, key_shape):
+        return (*query_shape[:-1], key_shape[1])
+
+    def compute_output_spec(self, query, key):
+        shape = self.compute_output_shape(query.shape, key.shape)
+        return keras.KerasTensor(shape, dtype=score_dtype(self.compute_dtype))
+
+    def _scalar(self, name, value):
+        # Not autocast: `compare` works in at least float32 whatever the policy.
+        return self.add_weight(
+            shape=(), initializer=keras.initializers.Constant(value), autocast=False, name=name
+        )
+
+    def _require_equal_sizes(self, query_shape, key_shape, instead):
+        if query_shape[-1] != key_shape[-1]:
+            raise ValueError(
+                f"{type(self).__name__} compares query and key feature by feature: their last "
+                f"sizes must be equal, {received(query=query_shape, key=key_shape)}. {instead}"
+            )
+
+
+def _dot(query, keys):
+    return ops.matmul(query, ops.transpose(keys, (0, 2, 1)))
+
+
+@keras.saving.register_keras_serializable(package="keras_attention")
+class Dot(Score):
+    """Dot product: `score = g * query . key`, `g` learned if `scale`, else 1.
+
+    Source: Luong, Pham and Manning, "Effective Approaches to Attention-based
+    Neural Machine Translation", 2015.
+
+    Args:
+        scale: whether to learn `g`, which starts at 1.
+
+    Raises:
+        ValueError: at build, where query and key differ in their last size.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from keras_attention.scores import Dot
+    >>> float(Dot()(np.ones((1, 1, 4)), np.ones((1, 1, 4)))[0, 0, 0])
+    4.0
+    """
+
+    def __init__(self, scale=False, **kwargs):
+        super().__init__(**kwargs)
+        self.scale = scale
+
+    def build(self, query_shape, key_shape):
+        self._require_equal_sizes(
+            query_shape, key_shape, "Use the score 'general' where they differ."
+        )
+        self.g = self._scalar("g", 1.0) if self.scale else None
+        self.built = True
+
+    def compare(self, query, keys):
+        if self.g is not None:
+            # On the query: the smaller of the two.
+            query = query * ops.cast(self.g, query.dtype)
+        return _dot(query, keys)
+
+    def get_config(self):
+        return {**super().get_config(), "scale": self.scale}
+
+
+@keras.saving.register_keras_serializable(package="keras_attention")
+class ScaledDot(Score):
+    """Scaled dot product: `score = query . key / sqrt(D)`, D their common size.
+
+    Source: Vaswani et al., "Attention Is All You Need", 2017.
+
+    Raises:
+        ValueError: at build, where query and key differ in their last size.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from keras_attention.scores import ScaledDot
+    >>> float(ScaledDot()(np.ones((1, 1, 4)), np.ones((1, 1, 4)))[0, 0, 0])
+    2.0
+    """
+
+    def build(self, query_shape, key_shape):
+        self._require_equal_sizes(
+            query_shape, key_shape, "Use the score 'general' where they differ."
+        )
+        self.built = True
+
+    def compare(self, query, keys):
+        return _dot(query / math.sqrt(query.shape[-1]), keys)
+
+
+@keras.saving.register_keras_serializable(package="keras_attention")
+class General(Score):
+    """Luong's general score, also called bilinear: `score = g * query^T W key`.
+
+    The keys are projected, `W key`, so that this is done once a sequence.
+
+    Source: Luong, Pham and Manning, 2015; the learned `g` is that of
+    `tfa.seq2seq.LuongAttention(scale=True)`.
+
+    Args:
+        units: rows of `W`; the query's size, which is also the default.
+        scale: whether to learn `g`, which starts at 1.
+        kernel_initializer: for `W`.
+
+    Raises:
+        ValueError: where `units` is not positive, or at build is not the
+            query's size.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from keras_attention.scores import General
+    >>> tuple(General()(np.ones((2, 3, 4)), np.ones((2, 5, 6))).shape)
+    (2, 3, 5)
+    """
+
+    def __init__(self, units=None, scale=False, kernel_initializer="glorot_uniform", **kwargs):
+        super().__init__(**kwargs)
+        if units is not None:
+            check_positive("units", units)
+        self.units = units
+        self.scale = scale
+        self.kernel_initializer = keras.initializers.get(kernel_initializer)
+
+    def build(self, query_shape, key_shape):
+        units = query_shape[-1] if self.units is None else self.units
+        if units != query_shape[-1]:
+            raise ValueError(
+                "General multiplies the projected key with the query itself: units must be the "
+                f"query's last size or None, received units={units}, {received(query=query_shape)}."
+            )
+        self.key_projection = keras.layers.Dense(
+            units,
+            use_bias=False,
+            kernel_initializer=self.kernel_initializer,
+            dtype=self.dtype_policy,
+            name="key_projection",
+        )
+        self.key_projection.build(key_shape)
+        self.g = self._scalar("g", 1.0) if self.scale else None
+        self.built = True
+
+    def project_keys(self, key):
+        return self.key_projection(key)
+
+    compare = Dot.compare
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "units": self.units,
+            "scale": self.scale,
+            "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
+        }
+
+
+@keras.saving.register_keras_serializable(package="keras_attention")
+class Additive(Score):
+    """Additive score, which is also Luong's concat: `score = v . act(W query + U key + b)`.
+
+    `[W U]` applied to `[query; key]` is `W query + U key`: Luong's concat and
+    Bahdanau's additive score are one function, and the split weights let the
+    keys be projected once. With `normalize` the vector becomes
+    `g * v / |v|`, with `g` starting at `sqrt(1 / units)`.
+
+    Source: Bahdanau, Cho and Bengio, "Neural Machine Translation by Jointly
+    Learning to Align and Translate", 2015 (no bias); Luong, Pham and Manning,
+    2015; the normalised form, with bias, as Raffel et al., "Online and
+    Linear-Time Attention by Enforcing Monotonic Alignments", 2017, use it.
+
+    Args:
+        units: the size U of the common space; by default the query's size.
+        activation: the non-linearity: tanh (as published), sigmoid, relu or
+            any other Keras activation.
+        normalize: whether `v` is weight-normalised.
+        use_bias: whether there is a `b`; by default as `normalize`.
+        kernel_initializer: for W, U and v.
+
+    Raises:
+        ValueError: where `units` is not positive.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from keras_attention.scores import Additive
+    >>> score = Additive(8, activation="relu")
+    >>> tuple(score(np.ones((2, 3, 4)), np.ones((2, 5, 6))).shape)
+    (2, 3, 5)
+    """
+
+    def __init__(
+        self,
+        units=None,
+        activation="tanh",
+        normalize=False,
+        use_bias=None,
+        kernel_initializer="glorot_uniform",
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        if units is not None:
+            check_positive("units", units)
+        self.units = units
+        self.activation = keras.activations.get(activation)
+        self.normalize = normalize
+        self.use_bias = normalize if use_bias is None else use_bias
+        self.kernel_initializer = keras.initializers.get(kernel_initializer)
+
+    def build(self, query_shape, key_shape):
+        units = query_shape[-1] if self.units is None else self.units
+
+        def projection(name, shape, use_bias=False):
+            dense = keras.layers.Dense(
+                units,
+                use_bias=use_bias,
+                # A clone, or all kernels of one size would start out equal.
+                kernel_initializer=self.kernel_initializer.clone(),
+                dtype=self.dtype_policy,
+                name=name,
+            )
+            dense.build(shape)
+            return dense
+
+        self.query_projection = projection("query_projection", query_shape)
+        self.key_projection = projection("key_projection", key_shape, self.use_bias)
+        self.v = self.add_weight(
+            shape=(units, 1),
+            initializer=self.kernel_initializer.clone(),
+            autocast=False,
+            name="v",
+        )
+        self.g = self._scalar("g", math.sqrt(1.0 / units)) if self.normalize else None
+        self.built = True
+
+    def project_query(self, query):
+        return self.query_projection(query)
+
+    def project_keys(self, key):
+        return self.key_projection(key)
+
+    def compare(self, query, keys):
+        v = ops.cast(self.v, query.dtype)
+        if self.g is not None:
+            v = ops.cast(self.g, query.dtype) * v * ops.rsqrt(ops.sum(ops.square(v)))
+        hidden = self.activation(ops.expand_dims(query, 2) + ops.expand_dims(keys, 1))
+        # At rank 2, since XLA cannot differentiate the Tensordot of rank 4 inside a loop.
+        compared = ops.matmul(ops.reshape(hidden, (-1, hidden.shape[-1])), v)
+        return ops.reshape(compared, ops.shape(hidden)[:-1])
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "units": self.units,
+            "activation": keras.activations.serialize(self.activation),
+            "normalize": self.normalize,
+            "use_bias": self.use_bias,
+            "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
+        }
+
+
+@keras.saving.register_keras_serializable(package="keras_attention")
+class Cosine(Score):
+    """Cosine similarity: `score = beta * query . key / (|query| |key|)`.
+
+    `beta = exp(b)` is learned and stays within 0 and 100; a cosine alone lies
+    between -1 and 1 and could not make a softmax sharp. A vector of zeros has
+    similarity 0, and no gradient.
+
+    Source: Graves, Wayne and Danihelka, "Neural Turing Machines", 2014, where
+    a controller emits beta; here it is one learned number.
+
+    Args:
+        initial_scale: beta at the start, above 0 and at most 100.
+
+    Raises:
+        ValueError: where `initial_scale` is out of range, or at build where
+            query and key differ in their last size.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from keras_attention.scores import Cosine
+    >>> score = Cosine(initial_scale=10.0)
+    >>> round(float(score(np.ones((1, 1, 4)), 7 * np.ones((1, 1, 4)))[0, 0, 0]), 3)
+    10.0
+    """
+
+    max_scale = 100.0
+
+    def __init__(self, initial_scale=10.0, **kwargs):
+        super().__init__(**kwargs)
+        if not 0 < initial_scale <= self.max_scale:
+            raise ValueError(
+                f"initial_scale: expected a number above 0 and at most {self.max_scale}, "
+                f"received {initial_scale!r}."
+            )
+        self.initial_scale = initial_scale
+
+    def build(self, query_shape, key_shape):
+        self._require_equal_sizes(
+            query_shape, key_shape, "Use the score 'general' or 'concat' where they differ."
+        )
+        self.log_scale = self._scalar("log_scale", math.log(self.initial_scale))
+        self.built = True
+
+    def compare(self, query, keys):
+        log_scale = ops.cast(self.log_scale, query.dtype)
+        scale = ops.exp(ops.minimum(log_scale, math.log(self.max_scale)))
+        return scale * _dot(_unit(query), _unit(keys))
+
+    def get_config(self):
+        return {**super().get_config(), "initial_scale": self.initial_scale}
+
+
+def _unit(x):
+    # The floor keeps a vector of zeros, and its gradient, at zero.
+    return x * ops.rsqrt(ops.maximum(ops.sum(ops.square(x), axis=-1, keepdims=True), 1e-24))
+
+
+NAMES = {
+    "dot": Dot,
+    "scaled_dot": ScaledDot,
+    "general": General,
+    "concat": Additive,
+    "additive": Additive,
+    "cosine": Cosine,
+}
+
+
+def get(score, **kwargs):
+    """The score named `score`, or `score` itself where it is one already.
+
+    Args:
+        score: a name (`"dot"`, `"scaled_dot"`, `"general"`, `"concat"`, also
+            called `"additive"`, `"cosine"`), a `Score`, or the config of one.
+        **kwargs: for the constructor, where a name is given.
+
+    Raises:
+        ValueError: where there is no such score.
+
+    Example:
+
+    >>> from keras_attention import scores
+    >>> type(scores.get("concat", units=8)).__name__
+    'Additive'
+    """
+    if isinstance(score, dict):
+        score = keras.saving.deserialize_keras_object(score)
+    if isinstance(score, Score):
+        return score
+    if isinstance(score, str) and score in NAMES:
+        return NAMES[score](**kwargs)
+    raise ValueError(
+        f"score: expected one of {', '.join(map(repr, NAMES))} or a "
+        f"keras_attention.scores.Score, received {score!r}."
+    )
