@@ -86,7 +86,9 @@ class Attention(keras.layers.Layer):
                     f"{name}: the last size must be known to make the weights, "
                     f"received shape {tuple(shape)}."
                 )
-        self.score.build((None, None, query_shape[-1]), (None, None, key_shape[-1]))
+        # A score that was loaded with its weights is built already.
+        if not self.score.built:
+            self.score.build((None, None, query_shape[-1]), (None, None, key_shape[-1]))
         self.normalizer.build((None, None, None))
         self.built = True
 
@@ -111,6 +113,8 @@ class Attention(keras.layers.Layer):
         visible = None
         if query_mask is not None:
             visible = ops.expand_dims(ops.cast(query_mask, "bool"), -1)
+            # What stands in the padding must not reach a gradient either.
+            query = ops.where(visible, query, ops.zeros_like(query))
         if use_causal_mask:
             causal = _causal_mask(ops.shape(query)[1], ops.shape(memory.values)[1])
             visible = causal if visible is None else ops.logical_and(visible, causal)
@@ -203,7 +207,7 @@ class Attention(keras.layers.Layer):
         if memory.mask is not None:
             mask = ops.expand_dims(memory.mask, 1)
             mask = mask if visible is None else ops.logical_and(mask, visible)
-        weights = ops.cast(self.normalizer(scores, mask), memory.values.dtype)
+        weights = ops.cast(self.normalizer(scores, mask=mask), memory.values.dtype)
         dropped = weights if noise is None else weights * noise
         return ops.matmul(dropped, memory.values), weights
 

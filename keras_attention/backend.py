@@ -58,8 +58,7 @@ def _graph_scan(tf, step, carry, xs, dtypes):
             after.set_shape(before.shape)
             kept.append(after)
         written = [
-            array.write(t, tf.cast(value, dtype))
-            for array, value, dtype in zip(outputs, y, dtypes)
+            array.write(t, tf.cast(value, dtype)) for array, value, dtype in zip(outputs, y, dtypes)
         ]
         return t + 1, kept, written
 
@@ -71,3 +70,12 @@ def _graph_scan(tf, step, carry, xs, dtypes):
         maximum_iterations=length,
     )
     return tree.pack_sequence_as(carry, last), tuple(array.stack() for array in outputs)
+
+
+def compiled(function):
+    """`function` of one matrix of int32 ids as a graph, where the backend has graphs."""
+    if keras.backend.backend() != "tensorflow":
+        return function
+    import tensorflow as tf
+
+    return tf.function(function, input_signature=[tf.TensorSpec((None, None), tf.int32)])

@@ -54,7 +54,8 @@ class Softmax(Normalizer):
 
     >>> import numpy as np
     >>> from keras_attention.normalizers import Softmax
-    >>> Softmax()(np.zeros((1, 1, 3), "float32"), np.array([[[True, True, False]]])).numpy().tolist()
+    >>> scores, mask = np.zeros((1, 1, 3), "float32"), np.array([[[True, True, False]]])
+    >>> Softmax()(scores, mask=mask).numpy().tolist()
     [[[0.5, 0.5, 0.0]]]
     """
 
@@ -66,6 +67,9 @@ class Softmax(Normalizer):
         powers = ops.where(mask, ops.exp(scores - top), 0.0)
         # A sum is 0 where the whole row is masked, and at least exp(0) = 1 elsewhere.
         return powers / ops.maximum(ops.sum(powers, axis=-1, keepdims=True), 0.5)
+
+    def get_config(self):
+        return {**super().get_config()}
 
 
 NAMES = {"softmax": Softmax}

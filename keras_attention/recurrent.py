@@ -7,7 +7,7 @@ from keras import ops, tree
 
 from keras_attention.backend import scan
 from keras_attention.checks import check_choice, check_rank, check_shape
-from keras_attention.memory import flatten_positions, unflatten_positions
+from keras_attention.memory import unflatten_positions
 
 
 class AttentionRNNState(NamedTuple):
@@ -191,9 +191,12 @@ class AttentionRNN(keras.layers.Layer):
         memory = self.attention.memory(value, mask=value_mask)
         state = self.initial_state(memory, initial_state)
         batch, length = ops.shape(sequence)[:2]
-        xs = [ops.transpose(sequence, (1, 0, 2))]
         if sequence_mask is not None:
             sequence_mask = ops.cast(sequence_mask, "bool")
+            # What stands in the padding must not reach a gradient either.
+            sequence = _zero_where_masked(sequence_mask, sequence)
+        xs = [ops.transpose(sequence, (1, 0, 2))]
+        if sequence_mask is not None:
             xs.append(ops.transpose(sequence_mask))
         drop = None
         if hasattr(self.attention, "dropout_mask"):

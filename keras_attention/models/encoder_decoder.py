@@ -118,8 +118,8 @@ class EncoderDecoder(keras.Model):
             "dropout": dropout,
         }
 
-        self.source_embedding = layers.Embedding(_size(source_vocabulary), embedding_dim)
-        self.target_embedding = layers.Embedding(_size(target_vocabulary), embedding_dim)
+        self.source_embedding = layers.Embedding(_size(self.source_vocabulary), embedding_dim)
+        self.target_embedding = layers.Embedding(_size(self.target_vocabulary), embedding_dim)
         if encoder == "transformer":
             self.encoder = TransformerEncoder(units, encoder_layers, dropout=dropout)
         else:
@@ -139,7 +139,8 @@ class EncoderDecoder(keras.Model):
         self.bridge = [layers.Dense(size, activation="tanh") for size in state_sizes]
         self.drop = layers.Dropout(dropout)
         # Logits stay in float32 under mixed precision: their softmax needs it.
-        self.logits = layers.Dense(_size(target_vocabulary), dtype="float32", name="logits")
+        size = _size(self.target_vocabulary)
+        self.logits = layers.Dense(size, dtype="float32", name="logits")
         self.build()
 
     def build(self, inputs_shape=None):
@@ -172,7 +173,7 @@ class EncoderDecoder(keras.Model):
         return (logits, weights) if return_attention_scores else logits
 
     def encode(self, source, training=None):
-        """Encodes ids `(B, S)` into memory `(B, S, units)`, its mask, and the cell's first state."""
+        """Ids `(B, S)` to the memory `(B, S, units)`, its mask and the cell's first state."""
         mask = ops.not_equal(source, PAD)
         embedded = self.drop(self.source_embedding(source), training=training)
         memory, summary = self.encoder(embedded, sequence_mask=mask, training=training)

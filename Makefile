@@ -1,0 +1,43 @@
+# make demo   trains, draws, exports and verifies a spelling model   (about 8 minutes)
+# make test   runs the tests                                         (about 10 minutes)
+# make g2p    trains the spelling model for as good a figure as 45 minutes allow
+PYTHON ?= python3
+BIN := .venv/bin
+STARTED := $(shell date +%s)
+
+.PHONY: demo test g2p notebook lint format large-vocabulary clean
+
+demo: .venv/installed
+	$(BIN)/python export/demo.py build/demo --started $(STARTED)
+
+test: .venv/installed lint
+	$(BIN)/python -m pytest -q
+
+g2p: .venv/installed
+	$(BIN)/python export/train_g2p.py build/g2p --units 384 --encoder-layers 2 --dropout 0.3 \
+	    --label-smoothing 0.1 --batch-size 256 --epochs 40 --learning-rate 0.002 --minutes 44
+
+# Runs the notebook with the model of make g2p or make demo, and keeps its outputs.
+notebook: .venv/installed
+	$(BIN)/python notebooks/run.py
+
+# Shows that the defaults train on a vocabulary of 8,000, and what a tanh does there.
+large-vocabulary: .venv/installed
+	$(BIN)/python benchmarks/large_vocabulary.py
+
+lint: .venv/installed
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+
+format: .venv/installed
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+clean:
+	rm -rf build .venv
+
+.venv/installed: setup.cfg pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable \
+	    '.[data,notebooks,onnx,plots,test,text]'
+	touch $@

@@ -1,0 +1,106 @@
+"""Texts in, texts out, with the alignment between them."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from keras_attention.backend import compiled
+from keras_attention.checks import check_positive
+from keras_attention.generation.greedy import greedy
+from keras_attention.text import Vocabulary
+
+
+class DecodedText(NamedTuple):
+    """What a model made of a text.
+
+    Attributes:
+        text: what it wrote.
+        score: its log-probability, in nats, the end included.
+        source_tokens: the tokens read.
+        target_tokens: the tokens written.
+        attention: `(target tokens, source tokens)`, a NumPy array: how much of
+            each token read went into each token written.
+
+    Example:
+
+    >>> from keras_attention.generation import DecodedText
+    >>> DecodedText("K", -0.1, ["c"], ["K"], [[1.0]]).text
+    'K'
+    """
+
+    text: str
+    score: float
+    source_tokens: list
+    target_tokens: list
+    attention: Any
+
+
+def decode_texts(model, texts, max_length=64, batch_size=256):
+    """Decodes texts greedily with a model that knows its vocabularies.
+
+    Args:
+        model: with `start`, `step`, `source_vocabulary` and
+            `target_vocabulary`, for instance an `EncoderDecoder`.
+        texts: strings; empty ones are allowed.
+        max_length: how many tokens at most, the end included.
+        batch_size: how many texts at once. Texts of similar length go together.
+
+    Returns:
+        A list of `DecodedText`, one a text, in their order.
+
+    Raises:
+        ValueError: where the model has no vocabularies, `texts` is a single
+            string, or a number is not positive.
+
+    Example:
+
+    >>> from keras_attention.generation import decode_texts
+    >>> from keras_attention.models import EncoderDecoder
+    >>> from keras_attention.text import Vocabulary
+    >>> letters, phonemes = Vocabulary("abc"), Vocabulary(["K", "AE", "B"], separator=" ")
+    >>> model = EncoderDecoder(letters, phonemes, units=16)
+    >>> decode_texts(model, ["cab"], max_length=3)[0].source_tokens
+    ['c', 'a', 'b']
+    """
+    source, target = text_vocabularies(model)
+    check_positive("batch_size", batch_size)
+    if isinstance(texts, str):
+        raise ValueError(f"texts: expected a list of strings, received the string {texts!r}.")
+    from keras_attention.datasets import pad
+
+    ids = [source.encode(text) for text in texts]
+    order = sorted(range(len(ids)), key=lambda i: len(ids[i]))
+
+    def decode(batch):
+        return greedy(model, batch, max_length)
+
+    # A graph takes seconds to trace, so it is worth it for many batches only.
+    run = compiled(decode) if len(texts) > batch_size else decode
+    decoded = [None] * len(ids)
+    for begin in range(0, len(order), batch_size):
+        rows = order[begin : begin + batch_size]
+        found = run(pad([ids[i] for i in rows]))
+        sequences, scores, _, attention = (np.asarray(part) for part in found)
+        for i, sequence, score, weights in zip(rows, sequences, scores, attention):
+            tokens = target.to_tokens(sequence)
+            read = source.split(texts[i])
+            decoded[i] = DecodedText(
+                target.separator.join(tokens),
+                float(score),
+                read,
+                tokens,
+                weights[: len(tokens), : len(read)],
+            )
+    return decoded
+
+
+def text_vocabularies(model):
+    """The two vocabularies of a model, or an error that says how to give it some."""
+    pair = tuple(getattr(model, f"{side}_vocabulary", None) for side in ("source", "target"))
+    if not all(isinstance(vocabulary, Vocabulary) for vocabulary in pair):
+        raise ValueError(
+            f"model: expected one with a source_vocabulary and a target_vocabulary, "
+            f"received {type(model).__name__} that knows only ids. Build it with "
+            "keras_attention.text.Vocabulary objects instead of sizes."
+        )
+    return pair

@@ -1,0 +1,1 @@
+"""Whole tasks from data to figures, as the scripts and notebooks run them."""

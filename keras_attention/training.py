@@ -1,0 +1,77 @@
+"""What a long training needs beyond `fit`: a budget of time, and resuming."""
+
+import json
+import math
+import time
+from pathlib import Path
+
+import keras
+
+
+class AnnealToBudget(keras.callbacks.Callback):
+    """Anneals the learning rate so that training ends well within its budget.
+
+    Progress p is the share of the steps or of the time that is used up,
+    whichever is more. The rate rises linearly over the first `warmup` of p and
+    then falls as half a cosine to 0 at p = 1, where training stops: on a slow
+    machine it takes fewer steps, not more time, and still anneals to the end.
+
+        rate = peak * min(p / warmup, (1 + cos(pi * p)) / 2)
+
+    Source of the cosine: Loshchilov and Hutter, "SGDR: Stochastic Gradient
+    Descent with Warm Restarts", 2017.
+
+    Args:
+        peak: the highest learning rate.
+        steps: how many training steps at most.
+        seconds: how many seconds at most, or None.
+        warmup: the share of the budget in which the rate rises.
+        record: a file in which the seconds spent are kept at every epoch's end,
+            so that a resumed training goes on counting; removed at the end.
+
+    Example:
+
+    >>> from keras_attention.training import AnnealToBudget
+    >>> budget = AnnealToBudget(peak=0.002, steps=100)
+    >>> budget.rate(0.0), round(budget.rate(0.5), 6), budget.rate(1.0)
+    (0.0, 0.001, 0.0)
+    """
+
+    def __init__(self, peak, steps, seconds=None, warmup=0.02, record=None):
+        super().__init__()
+        self.peak, self.steps, self.seconds, self.warmup = peak, steps, seconds, warmup
+        self.record = None if record is None else Path(record)
+        self.spent = 0.0
+
+    def rate(self, progress):
+        """The learning rate at a progress from 0 to 1."""
+        rising = progress / self.warmup if self.warmup else 1.0
+        return self.peak * min(rising, (1 + math.cos(math.pi * progress)) / 2)
+
+    def on_train_begin(self, logs=None):
+        if self.record is not None and self.record.exists():
+            self.spent = json.loads(self.record.read_text("utf-8"))["seconds"]
+        self._before = self.spent
+        self._start = time.monotonic()
+
+    def on_train_batch_begin(self, batch, logs=None):
+        # One more than are done, or the very first step would have the rate 0.
+        step = int(self.model.optimizer.iterations) + 1
+        self.spent = self._before + time.monotonic() - self._start
+        progress = step / self.steps
+        if self.seconds is not None:
+            progress = max(progress, self.spent / self.seconds)
+        self.model.optimizer.learning_rate.assign(self.rate(min(progress, 1.0)))
+        if progress >= 1.0:
+            self.model.stop_training = True
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.spent = self._before + time.monotonic() - self._start
+        if self.record is not None:
+            self.record.parent.mkdir(parents=True, exist_ok=True)
+            self.record.write_text(json.dumps({"seconds": self.spent}), "utf-8")
+
+    def on_train_end(self, logs=None):
+        self.spent = self._before + time.monotonic() - self._start
+        if self.record is not None:
+            self.record.unlink(missing_ok=True)

@@ -1,0 +1,61 @@
+import json
+
+import keras
+import pytest
+
+from keras_attention.datasets import Entry
+from keras_attention.recipes import g2p
+
+# Every letter is said by its own phoneme: a few steps suffice to begin to learn it.
+WORDS = ["ab", "ba", "abc", "cab", "bca", "acb", "cc", "bb", "aa", "cba", "bac", "ca"]
+ENTRIES = [Entry(word, (tuple(word.upper()),)) for word in WORDS]
+SPLITS = {"train": ENTRIES * 6, "dev": ENTRIES[:4], "test": ENTRIES[4:]}
+SETTINGS = g2p.Settings(
+    units=32, embedding_dim=8, dropout=0.0, batch_size=4, epochs=6, learning_rate=0.02, minutes=5
+)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("g2p")
+    return folder, g2p.train(folder, SPLITS, SETTINGS)
+
+
+def test_training_learns_and_saves_the_model_and_nothing_else(trained):
+    folder, (model, seconds) = trained
+    assert [path.name for path in folder.iterdir()] == ["model.keras"]
+    assert seconds > 0
+    rates = g2p.evaluate(model, ENTRIES)
+    assert rates.items < 0.5
+    loaded = keras.models.load_model(folder / "model.keras")
+    assert g2p.evaluate(loaded, ENTRIES) == rates
+
+
+def test_an_interrupted_training_goes_on_where_it_was(tmp_path, monkeypatch, capsys):
+    settings = SETTINGS._replace(epochs=4)
+    epochs = []
+
+    class Interrupt(keras.callbacks.BackupAndRestore):
+        def on_epoch_begin(self, epoch, logs=None):
+            epochs.append(epoch)
+            if epochs == [0, 1]:
+                raise KeyboardInterrupt
+
+    monkeypatch.setattr(keras.callbacks, "BackupAndRestore", Interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        g2p.train(tmp_path, SPLITS, settings)
+    assert json.loads((tmp_path / "backup" / "seconds.json").read_text())["seconds"] > 0
+    model, _ = g2p.train(tmp_path, SPLITS, settings)
+    assert epochs == [0, 1, 1, 2, 3]
+    assert "Going on" in capsys.readouterr().out
+    assert int(model.optimizer.iterations) > 0
+    assert not (tmp_path / "backup").exists()
+
+
+def test_a_backup_of_other_settings_is_not_gone_on_with(tmp_path):
+    backup = tmp_path / "backup"
+    backup.mkdir()
+    (backup / "settings.json").write_text("{}")
+    (backup / "latest.weights.h5").write_text("of another model")
+    g2p.train(tmp_path, SPLITS, SETTINGS._replace(epochs=1))
+    assert (tmp_path / "model.keras").exists()

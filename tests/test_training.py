@@ -1,0 +1,51 @@
+import keras
+import numpy as np
+import pytest
+
+from keras_attention.training import AnnealToBudget
+
+
+def small_model():
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    model.compile(keras.optimizers.SGD(0.1), "mse")
+    return model
+
+
+class Rates(keras.callbacks.Callback):
+    """Notes the learning rate of every step."""
+
+    def __init__(self):
+        super().__init__()
+        self.rates = []
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.rates.append(float(self.model.optimizer.learning_rate))
+
+
+def fit(budget, epochs=2):
+    rates = Rates()
+    x, y = np.ones((40, 2), "float32"), np.ones((40, 1), "float32")
+    small_model().fit(x, y, batch_size=4, epochs=epochs, verbose=0, callbacks=[budget, rates])
+    return rates.rates
+
+
+def test_the_rate_rises_and_falls_to_zero_over_the_steps():
+    rates = fit(AnnealToBudget(peak=1.0, steps=20, warmup=0.2))
+    assert len(rates) == 20
+    np.testing.assert_allclose(rates[:3], [0.25, 0.5, 0.75], rtol=1e-6)
+    assert rates[3:] == sorted(rates[3:], reverse=True)
+    assert rates[-1] == pytest.approx(0.0, abs=1e-7)
+
+
+def test_time_ends_the_training_where_steps_do_not():
+    rates = fit(AnnealToBudget(peak=1.0, steps=10**9, seconds=1e-9), epochs=50)
+    assert len(rates) == 1
+
+
+def test_seconds_spent_before_an_interruption_count(tmp_path):
+    record = tmp_path / "seconds.json"
+    record.write_text('{"seconds": 100.0}', "utf-8")
+    budget = AnnealToBudget(peak=1.0, steps=1000, seconds=50, record=record)
+    assert len(fit(budget)) == 1
+    assert budget.spent > 100
+    assert not record.exists()
