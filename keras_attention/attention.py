@@ -4,7 +4,14 @@ import keras
 from keras import ops
 
 from keras_attention import normalizers, scores
-from keras_attention.checks import check_choice, check_rank, check_rate, check_shape, score_dtype
+from keras_attention.checks import (
+    check_choice,
+    check_features,
+    check_rank,
+    check_rate,
+    check_shape,
+    score_dtype,
+)
 from keras_attention.memory import Memory, flatten_positions, unflatten_positions
 
 
@@ -80,12 +87,7 @@ class Attention(keras.layers.Layer):
 
     def build(self, query_shape, value_shape, key_shape=None):
         key_shape = value_shape if key_shape is None else key_shape
-        for name, shape in (("query", query_shape), ("value", value_shape), ("key", key_shape)):
-            if shape[-1] is None:
-                raise ValueError(
-                    f"{name}: the last size must be known to make the weights, "
-                    f"received shape {tuple(shape)}."
-                )
+        check_features(query=query_shape, value=value_shape, key=key_shape)
         # A score that was loaded with its weights is built already.
         if not self.score.built:
             self.score.build((None, None, query_shape[-1]), (None, None, key_shape[-1]))

@@ -50,9 +50,9 @@ def _graph_scan(tf, step, carry, xs, dtypes):
             value = array.read(t)
             value.set_shape(whole.shape[1:])
             x.append(value)
-        new, y = step(tree.pack_sequence_as(carry, flat), tuple(x))
+        new, y = step(_pack_tensors(carry, flat), tuple(x))
         kept = []
-        for before, after in zip(flat, tree.flatten(new)):
+        for before, after in zip(flat, _tensors(new)):
             after = tf.cast(after, before.dtype)
             # A user's cell may forget a size that the first state still knew.
             after.set_shape(before.shape)
@@ -62,14 +62,25 @@ def _graph_scan(tf, step, carry, xs, dtypes):
         ]
         return t + 1, kept, written
 
-    start = [tf.convert_to_tensor(leaf) for leaf in tree.flatten(carry)]
+    start = [tf.convert_to_tensor(tensor) for tensor in _tensors(carry)]
     _, last, outputs = tf.while_loop(
         lambda t, *_: t < length,
         body,
         (tf.constant(0), start, outputs),
         maximum_iterations=length,
     )
-    return tree.pack_sequence_as(carry, last), tuple(array.stack() for array in outputs)
+    return _pack_tensors(carry, last), tuple(array.stack() for array in outputs)
+
+
+def _tensors(structure):
+    # A memory without a mask holds None, which no loop carries.
+    return [leaf for leaf in tree.flatten(structure) if leaf is not None]
+
+
+def _pack_tensors(structure, tensors):
+    tensors = iter(tensors)
+    flat = [None if leaf is None else next(tensors) for leaf in tree.flatten(structure)]
+    return tree.pack_sequence_as(structure, flat)
 
 
 def compiled(function):

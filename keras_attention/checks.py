@@ -60,6 +60,16 @@ def check_shape(name, tensor, expected, meaning):
         )
 
 
+def check_features(**shapes):
+    """Refuses shapes whose last size is unknown: weights could not be made for them."""
+    for name, shape in shapes.items():
+        if shape[-1] is None:
+            raise ValueError(
+                f"{name}: expected a known last size, which the weights need, received shape "
+                f"{tuple(shape)}."
+            )
+
+
 def check_ids(name, tensor):
     """Refuses anything but a matrix of integers."""
     dtype = keras.backend.standardize_dtype(tensor.dtype)

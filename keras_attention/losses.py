@@ -3,6 +3,8 @@
 import keras
 from keras import ops
 
+from keras_attention.checks import check_rate
+
 
 @keras.saving.register_keras_serializable(package="keras_attention")
 class SequenceCrossentropy(keras.losses.Loss):
@@ -38,6 +40,7 @@ class SequenceCrossentropy(keras.losses.Loss):
 
     def __init__(self, label_smoothing=0.0, name="sequence_crossentropy", **kwargs):
         super().__init__(name=name, **kwargs)
+        check_rate("label_smoothing", label_smoothing)
         self.label_smoothing = label_smoothing
 
     def call(self, y_true, y_pred):

@@ -18,6 +18,7 @@ class TokenAccuracy(keras.metrics.Mean):
     Update arguments:
         y_true: ids `(B, T)`, 0 for padding.
         y_pred: logits `(B, T, V)`.
+        sample_weight: `(B,)`, `(B, T)` or None.
 
     Example:
 
@@ -36,7 +37,14 @@ class TokenAccuracy(keras.metrics.Mean):
         labels = ops.cast(y_true, "int32")
         right = ops.equal(labels, ops.cast(ops.argmax(y_pred, axis=-1), "int32"))
         weights = ops.cast(ops.not_equal(labels, 0), self.dtype)
-        super().update_state(ops.cast(right, self.dtype), sample_weight=weights)
+        if sample_weight is not None:
+            sample_weight = ops.cast(sample_weight, self.dtype)
+            if len(sample_weight.shape) == 1:
+                sample_weight = ops.expand_dims(sample_weight, -1)
+            weights = weights * sample_weight
+        # Flat, since Keras' mean would weigh each row alike and not each token.
+        right = ops.reshape(ops.cast(right, self.dtype), (-1,))
+        super().update_state(right, sample_weight=ops.reshape(weights, (-1,)))
 
     def get_config(self):
         return {"name": self.name, "dtype": self.dtype}

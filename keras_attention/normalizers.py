@@ -60,11 +60,12 @@ class Softmax(Normalizer):
     """
 
     def call(self, scores, mask=None):
-        if mask is None:
-            return ops.softmax(scores, axis=-1)
-        scores = ops.where(mask, scores, -1e30)
+        if mask is not None:
+            scores = ops.where(mask, scores, -1e30)
         top = ops.stop_gradient(ops.max(scores, axis=-1, keepdims=True))
-        powers = ops.where(mask, ops.exp(scores - top), 0.0)
+        powers = ops.exp(scores - top)
+        if mask is not None:
+            powers = ops.where(mask, powers, 0.0)
         # A sum is 0 where the whole row is masked, and at least exp(0) = 1 elsewhere.
         return powers / ops.maximum(ops.sum(powers, axis=-1, keepdims=True), 0.5)
 

@@ -6,7 +6,13 @@ import keras
 from keras import ops, tree
 
 from keras_attention.backend import scan
-from keras_attention.checks import check_choice, check_rank, check_shape
+from keras_attention.checks import (
+    check_choice,
+    check_features,
+    check_positive,
+    check_rank,
+    check_shape,
+)
 from keras_attention.memory import unflatten_positions
 
 
@@ -131,8 +137,14 @@ class AttentionRNN(keras.layers.Layer):
             )
         check_choice("attend", attend, ("after", "before"))
         if isinstance(attention_layer, int):
+            check_positive("attention_layer", attention_layer)
             attention_layer = keras.layers.Dense(
                 attention_layer, use_bias=False, dtype=self.dtype_policy, name="attention_layer"
+            )
+        elif attention_layer is not None and not isinstance(attention_layer, keras.layers.Layer):
+            raise ValueError(
+                "attention_layer: expected a Keras layer, the size of one, or None, received "
+                f"{attention_layer!r}."
             )
         self.cell = cell
         self.attention = attention
@@ -155,6 +167,7 @@ class AttentionRNN(keras.layers.Layer):
         return self.attention_layer.compute_output_shape((None, size))[-1]
 
     def build(self, sequence_shape, value_shape):
+        check_features(sequence=sequence_shape, value=value_shape)
         value_size = value_shape[-1]
         joined = self.cell_output_size + value_size
         if self.attention_layer is not None and not self.attention_layer.built:
@@ -187,6 +200,7 @@ class AttentionRNN(keras.layers.Layer):
         return_state=False,
         training=None,
     ):
+        initial_state = self._recognized(initial_state)
         self._check(sequence, value, initial_state, sequence_mask, value_mask)
         memory = self.attention.memory(value, mask=value_mask)
         state = self.initial_state(memory, initial_state)
@@ -344,10 +358,19 @@ class AttentionRNN(keras.layers.Layer):
         if value_mask is not None:
             expected = (value.shape[0], *value.shape[1:-1])
             check_shape("value_mask", value_mask, expected, "one boolean a position of value")
-        if initial_state is None or isinstance(initial_state, AttentionRNNState):
+        if initial_state is None:
             return
+        cell_state = initial_state
+        if isinstance(initial_state, AttentionRNNState):
+            cell_state = initial_state.cell
+            if self.input_feeding:
+                expected = (sequence.shape[0], self.output_size(value.shape[-1]))
+                meaning = "the attentional vector of a layer with input feeding"
+                given = initial_state.attentional
+                given = ops.zeros(()) if tree.is_nested(given) else given
+                check_shape("initial_state.attentional", given, expected, meaning)
         sizes = tree.flatten(self.cell.state_size)
-        given = tree.flatten(initial_state)
+        given = tree.flatten(cell_state)
         if len(given) != len(sizes):
             raise ValueError(
                 f"initial_state: expected {len(sizes)} tensors, as {type(self.cell).__name__} "
@@ -356,6 +379,16 @@ class AttentionRNN(keras.layers.Layer):
         for tensor, size in zip(given, sizes):
             expected = (sequence.shape[0], *(size if isinstance(size, tuple) else (size,)))
             check_shape("initial_state", tensor, expected, "one row a sequence")
+
+    def _recognized(self, state):
+        # A functional model that was loaded gives back a named tuple as a plain list.
+        if not isinstance(state, (list, tuple)) or isinstance(state, AttentionRNNState):
+            return state
+        count = len(tree.flatten(self.cell.state_size))
+        nested = len(state) == 3 and tree.is_nested(state[0])
+        if not nested or len(tree.flatten(state[0])) != count:
+            return state
+        return AttentionRNNState(*(() if part == [] else part for part in state))
 
     def compute_output_spec(
         self,
@@ -368,6 +401,7 @@ class AttentionRNN(keras.layers.Layer):
         return_state=False,
         training=None,
     ):
+        initial_state = self._recognized(initial_state)
         self._check(sequence, value, initial_state, sequence_mask, value_mask)
 
         def spec(*shape):

@@ -50,7 +50,8 @@ class Vocabulary:
         self.tokens = SPECIALS + tokens
         self.separator = separator
         self.lowercase = lowercase
-        self._ids = {token: i for i, token in enumerate(self.tokens)}
+        # A text that spells "<end>" does not end there.
+        self._ids = {token: i for i, token in enumerate(self.tokens) if i > UNKNOWN}
 
     @classmethod
     def from_texts(cls, texts, separator="", lowercase=False, size=None):
@@ -130,6 +131,10 @@ def _split(text, separator, lowercase):
     return list(text.strip()) if separator == "" else text.split()
 
 
+# What Python takes for space; TensorFlow alone would know only that of ASCII.
+_SPACES = r"[\p{Z}\t-\r\x1c-\x1f\x{85}]+"
+
+
 class GraphVocabulary:
     """A `Vocabulary` as TensorFlow lookups: strings in, ids out, and back.
 
@@ -166,8 +171,9 @@ class GraphVocabulary:
         if self._lowercase:
             texts = strings.lower(texts, encoding="utf-8")
         if self._separator:
-            return strings.split(texts)
-        return strings.unicode_split(strings.strip(texts), "UTF-8")
+            return strings.split(strings.regex_replace(texts, _SPACES, " "))
+        ends = f"^{_SPACES}|{_SPACES}$"
+        return strings.unicode_split(strings.regex_replace(texts, ends, ""), "UTF-8")
 
     def tokens(self, texts):
         """`(B,)` strings to `(B, T)` tokens, padded with empty strings, at least one column."""

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from keras_attention.checks import check_positive
 from keras_attention.text import END, START
 
 
@@ -40,6 +41,7 @@ def teacher_forcing_batches(
     """
     import tensorflow as tf
 
+    check_positive("batch_size", batch_size)
     if len(sources) != len(targets) or not sources:
         raise ValueError(
             "targets: expected one sequence a source and at least one, received "

@@ -96,12 +96,13 @@ class EncoderDecoder(keras.Model):
         self.target_vocabulary = _vocabulary("target_vocabulary", target_vocabulary)
         check_positive("embedding_dim", embedding_dim)
         check_positive("units", units)
+        check_positive("encoder_layers", encoder_layers)
         check_positive("decoder_layers", decoder_layers)
         check_choice("encoder", encoder, (*CELLS, "transformer"))
         check_choice("cell", cell, tuple(CELLS))
         check_rate("dropout", dropout)
         if attention is None:
-            attention = LuongAttention(score="general", name="attention")
+            attention = LuongAttention(score="general", dtype=self.dtype_policy, name="attention")
         elif not isinstance(attention, Attention):
             raise ValueError(
                 f"attention: expected a keras_attention.Attention or None, received {attention!r}."
@@ -118,13 +119,17 @@ class EncoderDecoder(keras.Model):
             "dropout": dropout,
         }
 
-        self.source_embedding = layers.Embedding(_size(self.source_vocabulary), embedding_dim)
-        self.target_embedding = layers.Embedding(_size(self.target_vocabulary), embedding_dim)
+        # The model's own policy, or a model that was saved in mixed precision would be
+        # loaded in whatever precision the loading process has.
+        policy = {"dtype": self.dtype_policy}
+        source_size, target_size = _size(self.source_vocabulary), _size(self.target_vocabulary)
+        self.source_embedding = layers.Embedding(source_size, embedding_dim, **policy)
+        self.target_embedding = layers.Embedding(target_size, embedding_dim, **policy)
         if encoder == "transformer":
-            self.encoder = TransformerEncoder(units, encoder_layers, dropout=dropout)
+            self.encoder = TransformerEncoder(units, encoder_layers, dropout=dropout, **policy)
         else:
-            self.encoder = RecurrentEncoder(units, encoder, encoder_layers, dropout)
-        cells = [CELLS[cell][1](units) for _ in range(decoder_layers)]
+            self.encoder = RecurrentEncoder(units, encoder, encoder_layers, dropout, **policy)
+        cells = [CELLS[cell][1](units, **policy) for _ in range(decoder_layers)]
         for upper in cells[1:]:
             upper.dropout = dropout
         self.decoder = AttentionRNN(
@@ -134,13 +139,13 @@ class EncoderDecoder(keras.Model):
             input_feeding=input_feeding,
             attention_layer=units,
             name="decoder",
+            **policy,
         )
         state_sizes = tree.flatten(self.decoder.cell.state_size)
-        self.bridge = [layers.Dense(size, activation="tanh") for size in state_sizes]
-        self.drop = layers.Dropout(dropout)
+        self.bridge = [layers.Dense(size, activation="tanh", **policy) for size in state_sizes]
+        self.drop = layers.Dropout(dropout, **policy)
         # Logits stay in float32 under mixed precision: their softmax needs it.
-        size = _size(self.target_vocabulary)
-        self.logits = layers.Dense(size, dtype="float32", name="logits")
+        self.logits = layers.Dense(target_size, dtype="float32", name="logits")
         self.build()
 
     def build(self, inputs_shape=None):
@@ -176,7 +181,7 @@ class EncoderDecoder(keras.Model):
         """Ids `(B, S)` to the memory `(B, S, units)`, its mask and the cell's first state."""
         mask = ops.not_equal(source, PAD)
         embedded = self.drop(self.source_embedding(source), training=training)
-        memory, summary = self.encoder(embedded, sequence_mask=mask, training=training)
+        memory, summary = self.encoder(embedded, mask=mask, training=training)
         return memory, mask, [dense(summary) for dense in self.bridge]
 
     def start(self, inputs):

@@ -31,8 +31,8 @@ class RecurrentEncoder(layers.Layer):
 
     Call arguments:
         sequence: `(B, S, D)`.
-        sequence_mask: `(B, S)`, True for real positions. It matters: without
-            it the backward direction starts in the padding.
+        mask: `(B, S)`, True for real positions; Keras fills it in. It matters:
+            without it the backward direction starts in the padding.
         training: whether dropout acts.
 
     Returns:
@@ -63,12 +63,15 @@ class RecurrentEncoder(layers.Layer):
         recurrent = CELLS[cell][0]
         self.recurrent_layers = [
             layers.Bidirectional(
-                recurrent(units // 2, return_sequences=True, return_state=True),
+                recurrent(
+                    units // 2, return_sequences=True, return_state=True, dtype=self.dtype_policy
+                ),
+                dtype=self.dtype_policy,
                 name=f"bidirectional_{i}",
             )
             for i in range(depth)
         ]
-        self.between = layers.Dropout(dropout)
+        self.between = layers.Dropout(dropout, dtype=self.dtype_policy)
         self.supports_masking = True
 
     def build(self, sequence_shape):
@@ -77,11 +80,11 @@ class RecurrentEncoder(layers.Layer):
             sequence_shape = (*sequence_shape[:2], self.units)
         self.built = True
 
-    def call(self, sequence, sequence_mask=None, training=None):
+    def call(self, sequence, mask=None, training=None):
         for i, layer in enumerate(self.recurrent_layers):
             if i:
                 sequence = self.between(sequence, training=training)
-            sequence, *states = layer(sequence, mask=sequence_mask, training=training)
+            sequence, *states = layer(sequence, mask=mask, training=training)
         return sequence, ops.concatenate(states, axis=-1)
 
     @property
@@ -122,7 +125,7 @@ class TransformerEncoder(layers.Layer):
 
     Call arguments:
         sequence: `(B, S, D)`.
-        sequence_mask: `(B, S)`, True for real positions.
+        mask: `(B, S)`, True for real positions; Keras fills it in.
         training: whether dropout acts.
 
     Returns:
@@ -150,19 +153,20 @@ class TransformerEncoder(layers.Layer):
                 f"units: expected a multiple of 2 * heads = {2 * heads}, received {units}."
             )
         self.units, self.depth, self.heads, self.dropout = units, depth, heads, dropout
-        self.projection = layers.Dense(units, name="projection")
+        policy = {"dtype": self.dtype_policy}
+        self.projection = layers.Dense(units, name="projection", **policy)
         self.blocks = [
             {
-                "attention_norm": layers.LayerNormalization(),
-                "attention": layers.MultiHeadAttention(heads, units // heads),
-                "feedforward_norm": layers.LayerNormalization(),
-                "widen": layers.Dense(4 * units, activation="relu"),
-                "narrow": layers.Dense(units),
+                "attention_norm": layers.LayerNormalization(**policy),
+                "attention": layers.MultiHeadAttention(heads, units // heads, **policy),
+                "feedforward_norm": layers.LayerNormalization(**policy),
+                "widen": layers.Dense(4 * units, activation="relu", **policy),
+                "narrow": layers.Dense(units, **policy),
             }
             for _ in range(depth)
         ]
-        self.last_norm = layers.LayerNormalization(name="last_norm")
-        self.after = layers.Dropout(dropout)
+        self.last_norm = layers.LayerNormalization(name="last_norm", **policy)
+        self.after = layers.Dropout(dropout, **policy)
         self.supports_masking = True
 
     def build(self, sequence_shape):
@@ -177,9 +181,9 @@ class TransformerEncoder(layers.Layer):
         self.last_norm.build(shape)
         self.built = True
 
-    def call(self, sequence, sequence_mask=None, training=None):
+    def call(self, sequence, mask=None, training=None):
         x = self.projection(sequence) + self._positions(ops.shape(sequence)[1])
-        visible = None if sequence_mask is None else ops.expand_dims(sequence_mask, 1)
+        visible = None if mask is None else ops.expand_dims(mask, 1)
         for block in self.blocks:
             normed = block["attention_norm"](x)
             seen = block["attention"](normed, normed, attention_mask=visible, training=training)
@@ -187,9 +191,9 @@ class TransformerEncoder(layers.Layer):
             thought = block["narrow"](block["widen"](block["feedforward_norm"](x)))
             x = x + self.after(thought, training=training)
         x = self.last_norm(x)
-        if sequence_mask is None:
+        if mask is None:
             return x, ops.mean(x, axis=1)
-        kept = ops.cast(ops.expand_dims(sequence_mask, -1), x.dtype)
+        kept = ops.cast(ops.expand_dims(mask, -1), x.dtype)
         return x, ops.sum(x * kept, axis=1) / ops.maximum(ops.sum(kept, axis=1), 1.0)
 
     def _positions(self, length):

@@ -1,0 +1,29 @@
+"""Exports an encoder-decoder as a SavedModel with its decoding loop, and verifies it.
+
+The result, TARGET/VERSION/, loads in TensorFlow Serving, or wherever TensorFlow is.
+"""
+
+import _command
+
+
+def main(arguments=None):
+    parser = _command.export_parser(__doc__)
+    parser.add_argument(
+        "--kind",
+        choices=("ids", "text"),
+        default="ids",
+        help="what goes in and comes out: ids (default), or text, for a model with vocabularies",
+    )
+    parser.add_argument(
+        "--version",
+        type=_command.positive,
+        default=1,
+        metavar="N",
+        help="the directory below TARGET (default 1); TensorFlow Serving takes the highest",
+    )
+    args = parser.parse_args(arguments)
+    _command.export(args, "save_saved_model", kind=args.kind, version=args.version)
+
+
+if __name__ == "__main__":
+    main()

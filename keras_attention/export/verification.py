@@ -1,0 +1,141 @@
+"""Asks an artifact, in a fresh process, what its model was asked, and compares."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from keras_attention.export import replay
+from keras_attention.export.errors import ExportError
+
+TOLERANCE = 1e-4
+
+
+def verify(path, tolerance=TOLERANCE):
+    """Checks that an artifact still answers as its model did when it was written.
+
+    The examples that were recorded from the live model lie in the artifact. A
+    fresh process that cannot import Keras replays them: a SavedModel through
+    TensorFlow's Python loader and its TF1 loader, ONNX through onnx's checker
+    and onnxruntime. Ids and texts must be equal, floats within `tolerance`
+    (above 100, where float32 is no finer, within a hundredth of it times the number).
+
+    Args:
+        path: an ONNX directory, a SavedModel, or a directory of versions, all
+            of which are checked.
+        tolerance: the largest allowed difference of floats.
+
+    Returns:
+        A dictionary with `ids_equal`, `max_abs_difference`, and the names of
+        the `signatures` (SavedModel) or `graphs` (ONNX).
+
+    Raises:
+        ExportError: where an artifact cannot be read, or answers differently;
+            the message names signature, output and difference.
+        FileNotFoundError: where there is no artifact.
+
+    Example:
+
+    >>> from keras_attention.export import verify
+    >>> verify("nowhere")
+    Traceback (most recent call last):
+        ...
+    FileNotFoundError: nowhere does not exist.
+    """
+    reports = [verify_artifact(folder, tolerance) for folder in artifacts(path)]
+    merged = dict(reports[0])
+    for report in reports[1:]:
+        merged |= {k: report[k] for k in ("signatures", "graphs") if k in report}
+        merged["max_abs_difference"] = max(
+            merged["max_abs_difference"], report["max_abs_difference"]
+        )
+    return merged
+
+
+def artifacts(path):
+    """The artifacts at a path: itself, or its versions.
+
+    Args:
+        path: a directory.
+
+    Returns:
+        A list of paths.
+
+    Raises:
+        FileNotFoundError: where there is none.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise FileNotFoundError(f"{path} does not exist.")
+    if replay.is_saved_model(path) or list(path.glob("*.onnx")):
+        return [path]
+    versions = [p for p in path.glob("*") if p.name.isdecimal() and p.is_dir()]
+    if not versions:
+        raise FileNotFoundError(
+            f"{path} holds no artifact: expected a saved_model.pb, *.onnx files, or directories "
+            "named by their version, such as 1."
+        )
+    return sorted(versions, key=lambda p: int(p.name))
+
+
+def verify_artifact(folder, tolerance=TOLERANCE, target=None):
+    """`verify` for exactly one artifact; errors call it `target` where that is its name to be."""
+    replayed = replay_in_fresh_process(folder, tolerance)
+    raise_on_difference(folder if target is None else target, replayed)
+    rows = replayed["rows"]
+    return {
+        "ids_equal": all(row["ids_equal"] for row in rows),
+        "max_abs_difference": max(row["max_abs_difference"] for row in rows),
+        "signatures" if replay.is_saved_model(folder) else "graphs": list(
+            dict.fromkeys(row["name"] for row in rows)
+        ),
+    }
+
+
+def raise_on_difference(folder, replayed):
+    """Raises `ExportError` where what `replay_in_fresh_process` gave is not all well."""
+    if replayed["error"]:
+        raise ExportError(f"{folder} cannot be verified: {replayed['error']}")
+    problems = [
+        f"{row['name']} ({row['loader']}), {problem}"
+        for row in replayed["rows"]
+        for problem in row["problems"]
+    ]
+    if problems:
+        more = f" (and {len(problems) - 1} more differences)" if len(problems) > 1 else ""
+        raise ExportError(f"{folder} does not answer as its model did: {problems[0]}{more}.")
+
+
+def replay_in_fresh_process(folder, tolerance=TOLERANCE):
+    """Runs `replay.py` on one artifact.
+
+    Args:
+        folder: the artifact.
+        tolerance: the largest allowed difference of floats.
+
+    Returns:
+        A dictionary with `rows`, one a signature or graph and loader, and
+        `error`, None where all could be read.
+
+    Raises:
+        ExportError: where the process ended without a report.
+    """
+    # The live model may hold the memory of the GPU; an artifact must run without.
+    quiet = {"CUDA_VISIBLE_DEVICES": "-1", "TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONWARNINGS": "ignore"}
+    done = subprocess.run(
+        [sys.executable, replay.__file__, str(folder), repr(float(tolerance))],
+        env={**os.environ, **quiet},
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        errors="replace",
+    )
+    try:
+        return json.loads(done.stdout.splitlines()[-1])
+    except (IndexError, ValueError) as error:
+        last = "; ".join(done.stderr.strip().splitlines()[-3:])
+        raise ExportError(
+            f"{folder} cannot be verified: the process that loads it ended with code "
+            f"{done.returncode}: {last}"
+        ) from error

@@ -1,0 +1,341 @@
+"""Pictures of attention: which source tokens each target token looked at."""
+
+import functools
+import unicodedata
+
+import numpy as np
+
+from keras_attention.extras import require
+
+_LONGEST_LABEL = 24  # characters
+_FIRST_FAMILY = "DejaVu Sans"  # comes with matplotlib
+# Fonts that draw a box, or nothing, for every character there is.
+_FONTS_WITHOUT_GLYPHS = ("lastresort", "adobeblank", "adobenotdef")
+# From white to indigo; the lightness in OKLab falls by the same amount from each to the next,
+# so that equal differences of weight look equally large.
+_COLORS = (
+    "#ffffff",
+    "#c0eeff",
+    "#8cd7fb",
+    "#64bef2",
+    "#4aa2e4",
+    "#3e87cf",
+    "#3b6cb4",
+    "#385394",
+    "#313c71",
+    "#27294d",
+    "#19182a",
+)
+
+
+def plot_attention(
+    weights,
+    source_tokens,
+    target_tokens,
+    title=None,
+    source_label="source",
+    target_label="target",
+    colorbar_label="attention weight",
+    vmax=1.0,
+    cmap=None,
+    show_values=False,
+):
+    """Draws an alignment as a heat map: a row a target token, a column a source token.
+
+    Nothing of `matplotlib.pyplot` is used: no window, no state, nothing to
+    close. Save the figure with `figure.savefig(path)`; a notebook shows it as
+    the last expression of a cell.
+
+    Labels may be of any script: fonts are chosen among those installed by
+    whether they have the characters. Where none has, the label shows the code
+    point, such as U+4E2D. Spaces at the ends of a token show as an open box.
+
+    Args:
+        weights: `(T, S)`, of one sequence: an array or a tensor. Rows and
+            columns beyond the tokens, such as padding and the step that
+            decoded the end, are left out.
+        source_tokens, target_tokens: the tokens, strings or UTF-8 bytes; a
+            string stands for its characters. Empty strings at the end, with
+            which exported models pad, are left out.
+        title: what stands above.
+        source_label, target_label: what stands beside the axes, or None.
+        colorbar_label: what stands beside the colour bar.
+        vmax: the weight of the last colour, the same in every picture; None
+            takes the largest weight.
+        cmap: a matplotlib colormap or the name of one; by default from white
+            to indigo, perceptually uniform.
+        show_values: whether the weights stand in the cells as numbers.
+
+    Returns:
+        A `matplotlib.figure.Figure`, its size by the number of tokens.
+
+    Raises:
+        ValueError: for weights that are not a finite matrix or have fewer
+            rows or columns than there are tokens, for no tokens, and for a
+            `vmax` that is not above 0.
+        TypeError: for tokens that are not strings.
+        ImportError: without the extra `plots`.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from keras_attention.plots import plot_attention
+    >>> figure = plot_attention(np.eye(3), "cat", ["K", "AE", "T"], title="cat")
+    >>> [label.get_text() for label in figure.axes[0].get_yticklabels()]
+    ['K', 'AE', 'T']
+    """
+    source_tokens = _tokens("source_tokens", source_tokens)
+    target_tokens = _tokens("target_tokens", target_tokens)
+    weights = _clipped(weights, target_tokens, source_tokens)
+    if vmax is not None and not vmax > 0:
+        raise ValueError(f"vmax: expected a number above 0 or None, received {vmax!r}.")
+    if vmax is None:
+        vmax = float(weights.max()) or 1.0
+
+    figure = require("matplotlib.figure", "plots").Figure(dpi=120)
+    # Text is measured before it is placed, which takes a canvas that can draw.
+    canvas = require("matplotlib.backends.backend_agg", "plots").FigureCanvasAgg(figure)
+    axes, bar_axes = figure.add_axes([0.1, 0.1, 0.5, 0.5]), figure.add_axes([0.7, 0.1, 0.1, 0.5])
+
+    if cmap is None:
+        colors = require("matplotlib.colors", "plots")
+        cmap = colors.LinearSegmentedColormap.from_list("attention", _COLORS)
+    rows, columns = weights.shape
+    cell = float(np.clip(7.0 / max(rows, columns), 0.24, 0.46))  # inches
+    size = float(np.clip(cell * 72 * 0.48, 7.5, 11.0))  # points
+
+    image = axes.imshow(weights, cmap=cmap, vmin=0.0, vmax=vmax, aspect="auto")
+    _hairlines(axes, rows, columns)
+    above = _label_axis(axes.xaxis, source_tokens, size, cell, canvas)
+    beside = _label_axis(axes.yaxis, target_tokens, size, None, canvas)
+    if show_values:
+        _write_values(axes, image, weights, min(size, cell * 72 * 0.34))
+    bar = figure.colorbar(image, cax=bar_axes)
+    bar.outline.set_visible(False)
+    bar.ax.tick_params(length=2, width=0.5, labelsize=8, colors="0.25")
+    bar.set_label(_drawable(colorbar_label), size=9, color="0.25", **_fonts(colorbar_label))
+
+    # The layout in inches, so that cells are square and labels have their room.
+    gap = 0.1
+    name = size / 72 + gap
+    top = gap + above + (name if source_label else 0.0)
+    left = gap + beside + (name if target_label else 0.0)
+    width, height = columns * cell, rows * cell
+    heading = None
+    if title:
+        heading = figure.text(
+            0, 0, _drawable(title), size=size + 2, color="0.1", parse_math=False, **_fonts(title)
+        )
+        heading_width, heading_height = _extent(heading, canvas)
+        top += heading_height + 1.5 * gap
+    bar_height = max(height, 1.4)
+    right = 0.2 + 0.14 + 0.65
+    full_width = left + width + right
+    if heading is not None:
+        full_width = max(full_width, heading_width + 2 * gap)
+    full_height = top + bar_height + gap
+    figure.set_size_inches(full_width, full_height)
+
+    def place(part, x, y, w, h):
+        bounds = [x / full_width, 1 - (y + h) / full_height, w / full_width, h / full_height]
+        part.set_position(bounds)
+
+    place(axes, left, top, width, height)
+    place(bar_axes, left + width + 0.2, top, 0.14, bar_height)
+    small = {"size": size, "color": "0.4", "parse_math": False}
+    if source_label:
+        axes.set_xlabel(_drawable(source_label), labelpad=4, **small, **_fonts(source_label))
+        axes.xaxis.set_label_position("top")
+    if target_label:
+        axes.set_ylabel(_drawable(target_label), labelpad=4, **small, **_fonts(target_label))
+    if heading is not None:
+        middle = np.clip(
+            left + width / 2, gap + heading_width / 2, full_width - gap - heading_width / 2
+        )
+        heading.set_position((middle / full_width, 1 - gap / full_height))
+        heading.set(ha="center", va="top")
+    return figure
+
+
+def _tokens(name, tokens):
+    tokens = list(tokens)
+    for i, token in enumerate(tokens):
+        if isinstance(token, bytes):
+            tokens[i] = token.decode("utf-8")
+        elif not isinstance(token, str):
+            raise TypeError(
+                f"{name}: expected strings, received {token!r} of type {type(token).__name__}."
+            )
+    while tokens and not tokens[-1]:
+        tokens.pop()
+    if not tokens:
+        raise ValueError(f"{name}: expected at least one token, received none.")
+    return tokens
+
+
+def _clipped(weights, target_tokens, source_tokens):
+    if hasattr(weights, "detach"):  # a tensor of torch that keeps its gradient
+        weights = weights.detach().cpu()
+    weights = np.asarray(weights)
+    if weights.dtype.kind in "biuf" or weights.dtype.name == "bfloat16":
+        weights = weights.astype("float64")
+    else:
+        raise ValueError(f"weights: expected numbers, received dtype {weights.dtype}.")
+    expected = (len(target_tokens), len(source_tokens))
+    if weights.ndim != 2:
+        raise ValueError(
+            "weights: expected those of one sequence, a matrix with a row a target token and a "
+            f"column a source token, received shape {weights.shape} of rank {weights.ndim}."
+        )
+    if weights.shape[0] < expected[0] or weights.shape[1] < expected[1]:
+        raise ValueError(
+            f"weights: expected at least {expected[0]} rows (target tokens) and {expected[1]} "
+            f"columns (source tokens), received shape {weights.shape}."
+        )
+    weights = weights[: expected[0], : expected[1]]
+    if not np.isfinite(weights).all():
+        raise ValueError(
+            f"weights: expected finite numbers, received {np.sum(~np.isfinite(weights))} that "
+            "are not."
+        )
+    return weights
+
+
+def _hairlines(axes, rows, columns):
+    for spine in axes.spines.values():
+        spine.set(linewidth=0.5, color="0.7")
+    axes.set_xticks(np.arange(1, columns) - 0.5, minor=True)
+    axes.set_yticks(np.arange(1, rows) - 0.5, minor=True)
+    axes.grid(which="minor", color="0.5", linewidth=0.4, alpha=0.25)
+    axes.tick_params(which="minor", length=0)
+
+
+def _label_axis(axis, tokens, size, cell, canvas):
+    """Labels the ticks; returns the inches that the labels take away from the axes."""
+    texts = [_label(token) for token in tokens]
+    axis.set_ticks(range(len(tokens)), texts, size=size)
+    axis.set_tick_params(which="major", length=0, pad=4, colors="0.1")
+    if axis.axis_name == "x":
+        axis.set_ticks_position("top")
+        axis.set_tick_params(which="both", length=0)
+    labels = axis.get_ticklabels()
+    for label, text in zip(labels, texts):
+        label.set(parse_math=False, **_fonts(text))
+    sizes = [_extent(label, canvas) for label in labels]
+    across, along = max(w for w, _ in sizes), max(h for _, h in sizes)
+    pad = 4 / 72
+    if cell is None:
+        return across + pad
+    if across <= 0.9 * cell:
+        return along + pad
+    for label in labels:
+        label.set(rotation=90, rotation_mode="default", va="bottom", ha="center")
+    return across + pad
+
+
+def _extent(text, canvas):
+    """Width and height in inches."""
+    box = text.get_window_extent(canvas.get_renderer())
+    return box.width / canvas.figure.dpi, box.height / canvas.figure.dpi
+
+
+def _write_values(axes, image, weights, size):
+    for (row, column), weight in np.ndenumerate(weights):
+        red, green, blue, _ = image.cmap(image.norm(weight))
+        dark = 0.299 * red + 0.587 * green + 0.114 * blue < 0.55
+        text = f"{weight:.2f}".removeprefix("0") if weight < 1 else f"{weight:.1f}"
+        axes.text(
+            column, row, text, size=size, color="white" if dark else "0.3", ha="center", va="center"
+        )
+
+
+def _label(token):
+    """What is drawn for a token."""
+    inner = token.strip(" ")
+    lead = len(token) - len(token.lstrip(" "))
+    trail = len(token) - lead - len(inner)
+    text = "\N{OPEN BOX}" * lead + inner + "\N{OPEN BOX}" * trail
+    if text and unicodedata.category(text[0]).startswith("M") and _family_of(text[0]):
+        # A mark that combines needs something to stand on.
+        text = "\N{DOTTED CIRCLE}" + text
+    text = _drawable(text)
+    return text if len(text) <= _LONGEST_LABEL else text[: _LONGEST_LABEL - 1] + "…"
+
+
+def _drawable(text):
+    """The text, with code points for what no installed font can draw."""
+    if all(map(_can_draw, text)) and not all(map(_is_joiner, text)):
+        return text
+    # What only changes how its neighbours look is of no use beside a code point.
+    kept = [c for c in text if not _is_joiner(c)] or text
+    shown = (c if _can_draw(c) and not _is_joiner(c) else f" U+{ord(c):04X} " for c in kept)
+    return " ".join("".join(shown).split())
+
+
+def _can_draw(character):
+    return character == " " or (
+        _family_of(character) is not None and (character.isprintable() or _is_joiner(character))
+    )
+
+
+def _is_joiner(character):
+    code = ord(character)
+    selector = 0xFE00 <= code <= 0xFE0F or 0xE0100 <= code <= 0xE01EF
+    return selector or unicodedata.category(character) == "Cf"
+
+
+def _fonts(text):
+    """The families, the usual one first, that together have every character of a text."""
+    families = dict.fromkeys([_FIRST_FAMILY, *filter(None, map(_family_of, text))])
+    return {"family": list(families)}
+
+
+@functools.cache
+def _family_of(character):
+    """The installed font family that draws a character, or None."""
+    if ord(character) in _characters(_first_path()):
+        return _FIRST_FAMILY
+    # Of several the one with most characters of the same script is likely made for it.
+    block = range(ord(character) & ~0x7F, (ord(character) & ~0x7F) + 0x80)
+    best, most = None, 0
+    for family, path in _regular_fonts():
+        has = _characters(path)
+        if ord(character) not in has:
+            continue
+        count = sum(code in has for code in block) + ("sans" in family.lower())
+        if count > most:
+            best, most = family, count
+    return best
+
+
+def _first_path():
+    manager = require("matplotlib.font_manager", "plots")
+    return manager.findfont(_FIRST_FAMILY, fallback_to_default=False)
+
+
+@functools.cache
+def _regular_fonts():
+    """`(family, path)` of every installed family, the upright regular one where there is one."""
+    manager = require("matplotlib.font_manager", "plots")
+    entries = {}
+    for entry in manager.fontManager.ttflist:
+        plain = entry.name.lower().replace(" ", "").lstrip(".")
+        if plain.startswith(_FONTS_WITHOUT_GLYPHS):
+            continue
+        distance = (entry.style != "normal", abs(_weight(manager, entry.weight) - 400), entry.fname)
+        if entry.name not in entries or distance < entries[entry.name][0]:
+            entries[entry.name] = (distance, entry.fname)
+    return [(name, path) for name, (_, path) in sorted(entries.items())]
+
+
+def _weight(manager, weight):
+    return manager.weight_dict.get(weight, 400) if isinstance(weight, str) else weight
+
+
+@functools.cache
+def _characters(path):
+    manager = require("matplotlib.font_manager", "plots")
+    try:
+        return frozenset(manager.get_font(path).get_charmap())
+    except (OSError, RuntimeError):  # listed once, but unreadable now
+        return frozenset()

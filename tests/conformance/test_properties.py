@@ -1,0 +1,276 @@
+"""The columns of the table: what holds for every variant, one test a property."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from keras import layers
+
+from tests.conformance.variants import (
+    ATTENTIONS,
+    QUERY_MASK,
+    QUERY_SIZE,
+    RECURRENT,
+    VALUE_MASK,
+    VARIANTS,
+    call,
+)
+
+POLICIES = ["float32", "float16", "bfloat16", "mixed_float16", "mixed_bfloat16"]
+
+
+def table(rows):
+    return pytest.mark.parametrize("variant", rows, ids=lambda variant: variant.name)
+
+
+def numbers(tensors):
+    return [np.asarray(tf.cast(tensor, "float64")) for tensor in tensors]
+
+
+def assert_equal(found, expected, atol=2e-6):
+    for one, other in zip(numbers(found), numbers(expected), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=atol)
+
+
+def loss(outputs, weights):
+    """A scalar to which every real output and weight contributes something else."""
+    rng = np.random.default_rng(3)
+    total = 0.0
+    # Only what is there without extra padding, so that losses can be compared.
+    for tensor in (outputs[:, :3], weights[:, :3, :5]):
+        factors = rng.normal(size=tensor.shape)
+        total += tf.reduce_sum(tf.cast(tensor, "float64") * factors)
+    return total
+
+
+def forward_and_back(layer, inputs):
+    """Outputs and weights, and the gradients of `loss`.
+
+    The gradients are those of the two tensors in `inputs`, then of every weight.
+    """
+    first, value, *_ = inputs
+    inputs = {name: tf.convert_to_tensor(array) for name, array in inputs.items()}
+    with tf.GradientTape() as tape:
+        tape.watch([inputs[first], inputs[value]])
+        found = call(layer, inputs)
+        total = loss(*found)
+    sources = [inputs[first], inputs[value], *(v.value for v in layer.trainable_variables)]
+    return found, tape.gradient(total, sources, unconnected_gradients="zero")
+
+
+@table(VARIANTS)
+def test_equals_the_naive_reference(variant):
+    layer, inputs = variant.built("float64"), variant.inputs("float64")
+    assert_equal(call(layer, inputs), variant.reference(layer, inputs), atol=1e-10)
+
+
+@table(VARIANTS)
+def test_gradients_equal_finite_differences(variant):
+    layer, inputs = variant.built("float64"), variant.inputs("float64")
+    first, value, *_ = inputs
+    rng, step = np.random.default_rng(4), 1e-6
+
+    def central_difference(change):
+        change(step)
+        ahead = loss(*call(layer, inputs))
+        change(-2 * step)
+        behind = loss(*call(layer, inputs))
+        change(step)
+        return (ahead - behind) / (2 * step)
+
+    _, found = forward_and_back(layer, inputs)
+    for name, gradient in zip([first, value], found):
+        direction = rng.normal(size=inputs[name].shape)
+
+        def move(by, name=name, direction=direction):
+            inputs[name] = inputs[name] + by * direction
+
+        expected = central_difference(move)
+        np.testing.assert_allclose(np.sum(gradient * direction), expected, rtol=1e-5, atol=1e-8)
+    for variable, gradient in zip(layer.trainable_variables, found[2:]):
+        direction = rng.normal(size=variable.shape)
+
+        def move(by, variable=variable, direction=direction):
+            variable.assign(variable + by * direction)
+
+        expected = central_difference(move)
+        np.testing.assert_allclose(np.sum(gradient * direction), expected, rtol=1e-5, atol=1e-8)
+
+
+@table(VARIANTS)
+def test_masked_equals_sliced(variant):
+    layer, inputs = variant.built(), variant.inputs()
+    outputs, weights = numbers(call(layer, inputs))
+    for row, (real, kept) in enumerate(zip(QUERY_MASK, VALUE_MASK)):
+        sliced = {
+            variant.first: inputs[variant.first][row : row + 1, real],
+            "value": inputs["value"][row : row + 1, kept],
+        }
+        found = outputs[row, real], weights[row, real][:, kept]
+        assert_equal(found, [tensor[0] for tensor in call(layer, sliced)])
+        assert not outputs[row, ~real].any()
+        assert not weights[row, ~real].any()
+        assert not weights[row][:, ~kept].any()
+
+
+@table(VARIANTS)
+def test_extra_padding_changes_nothing_whatever_stands_in_it(variant):
+    layer, inputs = variant.built(), variant.inputs()
+    padded = {}
+    for name, array in inputs.items():
+        padded[name] = np.pad(array, [(0, 0), (0, 3), (0, 0)][: array.ndim])
+        if array.ndim == 3:
+            padded[name][:, -3:] = [[1e4], [np.nan], [np.inf]]
+    (outputs, weights), found = forward_and_back(layer, padded)
+    expected, expected_gradients = forward_and_back(layer, inputs)
+    assert_equal((outputs[:, :3], weights[:, :3, :5]), expected)
+    assert_equal([found[0][:, :3], found[1][:, :5], *found[2:]], expected_gradients)
+    assert not np.any(found[0][:, 3:])
+    assert not np.any(found[1][:, 5:])
+
+
+@table(VARIANTS)
+@pytest.mark.parametrize("policy", POLICIES)
+def test_a_row_that_is_all_masked_gives_zeros(variant, policy):
+    layer, inputs = variant.built(policy), variant.inputs()
+    inputs["value_mask"] = VALUE_MASK & np.array([[True], [False], [True]])
+    inputs[f"{variant.first}_mask"] = QUERY_MASK & np.array([[True], [True], [False]])
+    found, gradients = map(numbers, forward_and_back(layer, inputs))
+    outputs, weights = found
+
+    assert all(np.isfinite(array).all() for array in (*found, *gradients))
+    assert not weights[1:].any()
+    assert not outputs[2].any()
+    if variant in ATTENTIONS:
+        assert not outputs[1].any()
+    assert not gradients[1][1].any(), "the gradient of a value that nothing sees"
+    assert not gradients[0][2].any(), "the gradient of a query that is padding"
+
+
+@table(ATTENTIONS)
+@pytest.mark.parametrize("policy", ["float16", "bfloat16", "mixed_float16", "mixed_bfloat16"])
+def test_large_scores_stay_finite_in_half_precision(variant, policy):
+    layer, inputs = variant.built(policy), variant.inputs()
+    del inputs["query_mask"]
+    inputs["query"] *= 100
+    inputs["value"] *= 100
+    for variable in layer.weights:
+        if variable.path.endswith("/v"):
+            variable.assign(1e4 * np.sign(variable))
+        if variable.path.endswith("/g"):
+            variable.assign(1e4)
+        if variable.path.endswith("/log_scale"):
+            variable.assign(10.0)
+    scores = np.asarray(layer.score(inputs["query"], inputs["value"]))
+    assert np.abs(scores).max() > (90 if "cosine" in variant.name else 9.9e3)
+
+    found, gradients = map(numbers, forward_and_back(layer, inputs))
+    assert all(np.isfinite(array).all() for array in (*found, *gradients[2:]))
+    np.testing.assert_allclose(found[1].sum(axis=-1), 1, atol=1e-2)
+
+
+@table(ATTENTIONS)
+def test_calling_over_a_sequence_equals_stepping(variant):
+    layer, inputs = variant.built(), variant.inputs()
+    del inputs["query_mask"]
+    memory = layer.memory(inputs["value"], mask=VALUE_MASK)
+    state, steps = layer.initial_state(memory), []
+    for t in range(3):
+        *found, state = layer.step(inputs["query"][:, t], memory, state)
+        steps.append(found)
+    assert_equal([tf.stack(part, axis=1) for part in zip(*steps)], call(layer, inputs))
+
+
+@table(RECURRENT)
+def test_calling_a_recurrence_equals_stepping(variant):
+    layer, inputs = variant.built(), variant.inputs()
+    del inputs["sequence_mask"]
+    memory = layer.attention.memory(inputs["value"], mask=VALUE_MASK)
+    state, steps = layer.initial_state(memory), []
+    for t in range(3):
+        *found, state = layer.step(inputs["sequence"][:, t], memory, state)
+        steps.append(found)
+    outputs, weights, last = call(layer, inputs, return_state=True)
+    assert_equal([tf.stack(part, axis=1) for part in zip(*steps)], (outputs, weights))
+    assert_equal(tf.nest.flatten(state), tf.nest.flatten(last))
+
+
+def functional(variant, layer):
+    """Ids to embeddings with implicit masks to the layer; batch and lengths unknown."""
+    first = keras.Input((None,), dtype="int32", name=variant.first)
+    value = keras.Input((None,), dtype="int32", name="value")
+    embedded = layers.Embedding(9, QUERY_SIZE, mask_zero=True, name="first_embedding")(first)
+    memory = layers.Embedding(9, variant.value_size, mask_zero=True, name="embedding")(value)
+    outputs = layer(embedded, memory, return_attention_scores=True)
+    return keras.Model([first, value], outputs)
+
+
+def ids(mask):
+    drawn = np.random.default_rng(5).integers(1, 9, mask.shape)
+    return np.where(mask, drawn, 0)
+
+
+def explicit(variant, model, layer, first, value):
+    """The same as a functional model computes, with masks given as arguments."""
+    inputs = {
+        variant.first: model.get_layer("first_embedding").embeddings.numpy()[first],
+        "value": model.get_layer("embedding").embeddings.numpy()[value],
+        f"{variant.first}_mask": first != 0,
+        "value_mask": value != 0,
+    }
+    return call(layer, inputs)
+
+
+@table(VARIANTS)
+def test_implicit_masks_equal_explicit_masks(variant):
+    layer = variant.built()
+    model = functional(variant, layer)
+    given = ids(QUERY_MASK), ids(VALUE_MASK)
+    assert_equal(model(given), explicit(variant, model, layer, *given))
+
+
+@table(VARIANTS)
+def test_batch_and_lengths_may_be_unknown(variant):
+    layer = variant.built()
+    model = functional(variant, layer)
+    assert [output.shape[:2] for output in model.outputs] == [(None, None)] * 2
+    assert model.outputs[1].shape == (None, None, None)
+    predict = tf.function(
+        lambda first, value: model([first, value]),
+        input_signature=[tf.TensorSpec((None, None), tf.int32)] * 2,
+    )
+    for batch, queries, positions in ((2, 3, 5), (1, 4, 1), (3, 1, 2)):
+        given = ids(np.ones((batch, queries), bool)), ids(np.ones((batch, positions), bool))
+        found = predict(*(tf.constant(array, tf.int32) for array in given))
+        assert_equal(found, explicit(variant, model, layer, *given))
+
+
+@table(VARIANTS)
+def test_config_round_trip(variant):
+    layer, inputs = variant.built(), variant.inputs()
+    again = type(layer).from_config(layer.get_config())
+    expected = call(layer, inputs)
+    call(again, inputs)
+    again.set_weights(layer.get_weights())
+    assert_equal(call(again, inputs), expected, atol=0)
+    assert again.get_config() == layer.get_config()
+
+
+@table(VARIANTS)
+def test_saved_and_loaded_gives_the_same_numbers(variant, tmp_path):
+    model = functional(variant, variant.built())
+    given = ids(QUERY_MASK), ids(VALUE_MASK)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras", safe_mode=True)
+    assert_equal(loaded(given), model(given), atol=0)
+
+
+@table([variant for variant in VARIANTS if variant.compiled])
+def test_xla_equals_eager(variant):
+    layer, inputs = variant.built(), variant.inputs()
+
+    compiled = tf.function(lambda tensors: forward_and_back(layer, tensors), jit_compile=True)
+    found, gradients = compiled({name: tf.constant(array) for name, array in inputs.items()})
+    expected, expected_gradients = forward_and_back(layer, inputs)
+    assert_equal(found, expected)
+    assert_equal(gradients, expected_gradients, atol=1e-5)

@@ -1,0 +1,212 @@
+"""The rows of the table: every variant, with the inputs it is tried on and its reference.
+
+A new variant is one line in `ATTENTIONS` or `RECURRENT`, and its formula in `reference.py`.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+from keras import layers, ops
+
+from keras_attention import Attention, AttentionRNN, BahdanauAttention, LuongAttention, scores
+from tests.conformance import reference
+
+QUERY_SIZE = 4
+# With holes and an end: what is masked need not stand at the end.
+QUERY_MASK = np.array([[1, 1, 1], [1, 0, 1], [1, 1, 0]], bool)
+VALUE_MASK = np.array([[1, 1, 1, 1, 1], [1, 1, 1, 0, 0], [0, 1, 0, 1, 1]], bool)
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One row.
+
+    Attributes:
+        name: unique, and the id of its tests.
+        make: `make(dtype=...)` gives a new layer.
+        reference: `reference(layer, inputs)` gives its outputs and weights in float64.
+        first: the name of its first argument.
+        value_size: the features of the value.
+        compiled: whether XLA is tried on it, which takes seconds.
+    """
+
+    name: str
+    make: Callable
+    reference: Callable
+    first: str
+    value_size: int
+    compiled: bool = True
+
+    def inputs(self, dtype="float32"):
+        """The first argument, the value and both masks, by name."""
+        rng = np.random.default_rng(1)
+        return {
+            self.first: rng.normal(size=(*QUERY_MASK.shape, QUERY_SIZE)).astype(dtype),
+            "value": rng.normal(size=(*VALUE_MASK.shape, self.value_size)).astype(dtype),
+            f"{self.first}_mask": QUERY_MASK,
+            "value_mask": VALUE_MASK,
+        }
+
+    def built(self, dtype="float32"):
+        """A layer of which no weight is still at a round number."""
+        layer = self.make(dtype=dtype)
+        layer.build((None, None, QUERY_SIZE), (None, None, self.value_size))
+        rng = np.random.default_rng(2)
+        for variable in layer.weights:
+            variable.assign(0.7 * rng.normal(size=variable.shape))
+        return layer
+
+
+def call(layer, inputs, **kwargs):
+    """Calls a layer with its first argument in place and the others by name."""
+    first, *others = inputs
+    named = {name: inputs[name] for name in others}
+    return layer(inputs[first], **named, return_attention_scores=True, **kwargs)
+
+
+def attention(name, make, score, value_size=6, compiled=True):
+    computes = reference.attention(score)
+    return Variant(name, make, computes, "query", value_size, compiled)
+
+
+def named(score):
+    return lambda dtype: Attention(score, dtype=dtype)
+
+
+def bahdanau(**options):
+    return lambda dtype: BahdanauAttention(5, dtype=dtype, **options)
+
+
+def luong(**options):
+    return lambda dtype: LuongAttention(dtype=dtype, **options)
+
+
+def of(score, **options):
+    """An `Attention` over a score with options of its own."""
+    return lambda dtype: Attention(score(dtype=dtype, **options), dtype=dtype)
+
+
+TANH = reference.additive(np.tanh)
+NORMALIZED = reference.additive(np.tanh, normalize=True)
+RELU = reference.additive(reference.relu)
+SIGMOID = reference.additive(reference.sigmoid)
+
+ATTENTIONS = [
+    attention("dot", named("dot"), reference.dot, value_size=4),
+    attention("dot-scale", of(scores.Dot, scale=True), reference.dot_with_scale, 4),
+    attention("scaled_dot", named("scaled_dot"), reference.scaled_dot, 4),
+    attention("general", named("general"), reference.general),
+    attention("general-scale", of(scores.General, scale=True), reference.general_with_scale),
+    attention("additive", named("additive"), TANH),
+    attention("additive-relu", of(scores.Additive, activation="relu"), RELU),
+    attention("additive-sigmoid", of(scores.Additive, activation="sigmoid"), SIGMOID),
+    attention("additive-normalize", of(scores.Additive, normalize=True), NORMALIZED),
+    attention("cosine", named("cosine"), reference.cosine, 4),
+    attention("bahdanau", bahdanau(), TANH),
+    attention("bahdanau-normalize", bahdanau(normalize=True), NORMALIZED, compiled=False),
+    attention("bahdanau-relu", bahdanau(activation="relu"), RELU, compiled=False),
+    attention("luong", luong(), reference.general, compiled=False),
+    attention("luong-scale", luong(scale=True), reference.general_with_scale, compiled=False),
+    attention("luong-dot", luong(score="dot"), reference.dot, 4, compiled=False),
+    attention("luong-concat", luong(score="concat", units=5), TANH, compiled=False),
+    attention("luong-scaled_dot", luong(score="scaled_dot"), reference.scaled_dot, 4, False),
+    attention("luong-cosine", luong(score="cosine"), reference.cosine, 4, compiled=False),
+]
+
+
+@keras.saving.register_keras_serializable(package="tests")
+class LeakyCell(layers.Layer):
+    """A cell as a user writes one: a layer with a state_size, and dropout of its own."""
+
+    def __init__(self, units, dropout=0.0, **kwargs):
+        super().__init__(**kwargs)
+        self.units, self.dropout = units, dropout
+        self.state_size = self.output_size = units
+        self.drop = layers.Dropout(dropout, dtype=self.dtype_policy)
+
+    def build(self, input_shape):
+        self.kernel = self.add_weight(shape=(input_shape[-1], self.units), name="kernel")
+        self.built = True
+
+    def call(self, inputs, states, training=None):
+        new = ops.tanh(ops.matmul(self.drop(inputs, training=training), self.kernel))
+        output = 0.5 * states[0] + 0.5 * new
+        return output, [output]
+
+    def get_config(self):
+        return {**super().get_config(), "units": self.units, "dropout": self.dropout}
+
+
+# Not the orthogonal default, whose decomposition TensorFlow lacks in bfloat16.
+START = {"recurrent_initializer": "glorot_uniform"}
+# The name of a cell: how to make it, its reference, the state that asks under "before".
+CELLS = {
+    "lstm": (lambda dtype: layers.LSTMCell(4, dtype=dtype, **START), reference.lstm, 0),
+    "gru": (lambda dtype: layers.GRUCell(4, dtype=dtype, **START), reference.gru, 0),
+    "simple": (
+        lambda dtype: layers.SimpleRNNCell(4, dtype=dtype, **START),
+        reference.simple_rnn,
+        0,
+    ),
+    "stacked": (
+        lambda dtype: layers.StackedRNNCells(
+            [layers.LSTMCell(3, dtype=dtype, **START), layers.GRUCell(4, dtype=dtype, **START)],
+            dtype=dtype,
+        ),
+        reference.stacked((reference.lstm, 2), (reference.gru, 1)),
+        2,
+    ),
+    "user": (lambda dtype: LeakyCell(4, dropout=0.5, dtype=dtype), reference.leaky, 0),
+}
+# The name of an attention: how to make it and its score, over values of QUERY_SIZE features.
+ASKED = {
+    "additive": (bahdanau(), TANH),
+    "general": (luong(), reference.general),
+    "cosine": (luong(score="cosine"), reference.cosine),
+}
+
+
+def recurrent(cell, asked, attend, input_feeding, attention_layer, compiled=False):
+    make_cell, step_cell, asks_with = CELLS[cell]
+    make_attention, score = ASKED[asked]
+
+    def make(dtype):
+        return AttentionRNN(
+            make_cell(dtype=dtype),
+            make_attention(dtype=dtype),
+            attend=attend,
+            input_feeding=input_feeding,
+            attention_layer=attention_layer,
+            dtype=dtype,
+        )
+
+    fed = "fed" if input_feeding else "unfed"
+    shape = "joined" if attention_layer is None else "layer"
+    name = f"rnn-{cell}-{asked}-{attend}-{fed}-{shape}"
+    computes = reference.attention_rnn(step_cell, score, asks_with)
+    return Variant(name, make, computes, "sequence", QUERY_SIZE, compiled)
+
+
+RECURRENT = [
+    # cell, attention, order, input feeding, attention layer
+    recurrent("gru", "additive", "after", True, 5, compiled=True),
+    recurrent("gru", "additive", "after", True, None),
+    recurrent("gru", "additive", "after", False, 5, compiled=True),
+    recurrent("gru", "additive", "after", False, None),
+    recurrent("gru", "additive", "before", True, 5),
+    recurrent("gru", "additive", "before", True, None),
+    recurrent("gru", "additive", "before", False, 5),
+    recurrent("gru", "additive", "before", False, None),
+    recurrent("lstm", "general", "after", True, 5, compiled=True),
+    recurrent("lstm", "general", "before", False, 5),
+    recurrent("simple", "cosine", "after", True, 5),
+    recurrent("simple", "cosine", "before", False, None, compiled=True),
+    recurrent("stacked", "general", "after", True, 5),
+    recurrent("stacked", "general", "before", False, 5, compiled=True),
+    recurrent("user", "additive", "after", False, 5),
+    recurrent("user", "additive", "before", True, 5, compiled=True),
+]
+
+VARIANTS = ATTENTIONS + RECURRENT

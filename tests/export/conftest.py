@@ -1,0 +1,158 @@
+"""Small models of two kinds, and what is exported of them: once a session, because it costs."""
+
+import os
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from keras_attention import BahdanauAttention
+from keras_attention.export import save_onnx, save_saved_model
+from keras_attention.models import EncoderDecoder
+from keras_attention.text import Vocabulary
+
+MAX_LENGTH = 8
+SCRIPTS = Path(__file__).parents[2] / "export"
+LETTERS = Vocabulary("abcdefgh", lowercase=True)
+SOUNDS = Vocabulary(["AA", "B", "K", "D", "É"], separator=" ")
+
+
+def speller(kind="default"):
+    """An untrained model whose answers vary in what they say and how long they are."""
+    keras.utils.set_random_seed(7)
+    settings = {"units": 8, "embedding_dim": 6}
+    if kind == "bahdanau":
+        settings |= {"encoder": "transformer", "cell": "gru", "attend": "before"}
+        settings |= {"attention": BahdanauAttention(8), "decoder_layers": 2}
+    model = EncoderDecoder(LETTERS, SOUNDS, **settings)
+    for variable in model.trainable_variables:
+        variable.assign(2.0 * variable)
+    return model
+
+
+class Foreign:
+    """No Keras model: the step protocol over bare TensorFlow variables, with an odd state."""
+
+    def __init__(self, size=9, units=4):
+        generator = tf.random.Generator.from_seed(5)
+        self.table = tf.Variable(generator.normal((size, units)))
+        self.out = tf.Variable(generator.normal((units, size)))
+        self.variables = [self.table, self.out]
+
+    def start(self, inputs):
+        values = tf.gather(self.table, inputs)
+        return {
+            "tokens": inputs,
+            "attention": tf.zeros_like(inputs, tf.float32),
+            "steps": [tf.zeros_like(inputs[:, 0]), None],
+            "values": values,
+            "unused": tf.ones_like(inputs),
+        }
+
+    def step(self, tokens, state):
+        query = tf.gather(self.table, tokens)
+        scores = tf.einsum("bd,bsd->bs", query, state["values"]) - state["attention"]
+        weights = tf.nn.softmax(tf.where(state["tokens"] == 0, -1e9, scores))
+        context = tf.einsum("bs,bsd->bd", weights, state["values"])
+        count, nothing = state["steps"]
+        logits = tf.matmul(context + query, self.out)
+        after = {**state, "attention": state["attention"] + weights, "steps": [count + 1, nothing]}
+        return logits, after, weights
+
+
+def padded_ids():
+    """Ids that no exporter has recorded: padding inside the batch, a whole row of it, unknowns."""
+    return np.array(
+        [[4, 9, 5, 7, 3, 11], [8, 8, 0, 0, 0, 0], [0] * 6, [10, 0, 0, 0, 0, 0]], "int32"
+    )
+
+
+def listing(folder):
+    """Everything below a folder."""
+    return sorted(str(path.relative_to(folder)) for path in Path(folder).rglob("*"))
+
+
+def step_by_step(encode, step, tokens, changing):
+    """Greedy decoding by a client, one request a token."""
+    state = encode(tokens=tokens)
+    token, chosen = np.ones(len(tokens), "int32"), []
+    for _ in range(MAX_LENGTH):
+        answer = step(token=token, **state)
+        changed = {n[len("next_") :]: a for n, a in answer.items() if n.startswith("next_")}
+        assert set(changed) == changing
+        state |= changed
+        logits = answer["logits"].copy()
+        logits[:, :2] = -np.inf
+        token = np.argmax(logits, axis=-1).astype("int32")
+        chosen.append(token)
+    return np.stack(chosen, axis=1)
+
+
+def until_end(sequences):
+    """Ids with zeros after the first end, as wide as the longest row."""
+    ended = np.cumsum(sequences == 2, axis=1) - (sequences == 2) > 0
+    sequences = np.where(ended, 0, sequences)
+    return sequences[:, : (sequences != 0).sum(1).max()]
+
+
+@pytest.fixture(scope="session", params=["default", "bahdanau"])
+def kind(request):
+    return request.param
+
+
+@pytest.fixture
+def changing(kind):
+    """The names in the state that a step changes."""
+    if kind == "bahdanau":
+        return {"decoder_cell_0_0", "decoder_cell_1_0"}
+    return {"decoder_cell_0", "decoder_cell_1", "decoder_attentional"}
+
+
+@pytest.fixture(scope="session")
+def live(kind):
+    return speller(kind)
+
+
+@pytest.fixture(scope="session")
+def ids_artifact(live, kind, tmp_path_factory):
+    path = tmp_path_factory.mktemp("ids") / kind
+    report = save_saved_model(live, path, max_length=MAX_LENGTH)
+    return SimpleNamespace(path=path, report=report, loaded=tf.saved_model.load(str(path / "1")))
+
+
+@pytest.fixture(scope="session")
+def onnx_artifact(live, kind, tmp_path_factory):
+    path = tmp_path_factory.mktemp("onnx") / kind
+    return SimpleNamespace(path=path, report=save_onnx(live, path, max_length=MAX_LENGTH))
+
+
+@pytest.fixture(scope="session")
+def text_artifact(tmp_path_factory):
+    model = speller()
+    path = tmp_path_factory.mktemp("text") / "default"
+    report = save_saved_model(model, path, kind="text", version=3, max_length=MAX_LENGTH)
+    loaded = tf.saved_model.load(str(path / "3"))
+    return SimpleNamespace(path=path, report=report, model=model, loaded=loaded)
+
+
+@pytest.fixture
+def script(monkeypatch, capsys):
+    """Runs the main of an export script: its exit code, what it printed, its errors."""
+    monkeypatch.syspath_prepend(str(SCRIPTS))
+
+    def run(name, *arguments):
+        monkeypatch.setattr(sys, "argv", [os.path.join(SCRIPTS, f"{name}.py")])
+        module = __import__(name)
+        code = 0
+        try:
+            module.main([str(argument) for argument in arguments])
+        except SystemExit as end:
+            code = end.code
+        printed = capsys.readouterr()
+        return code, printed.out, printed.err
+
+    return run

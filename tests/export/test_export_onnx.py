@@ -1,0 +1,205 @@
+"""ONNX: what the graphs offer, that they answer as the live model, and when they are refused."""
+
+import json
+import shutil
+from functools import partial
+
+import keras
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from keras import ops
+
+from keras_attention import Attention, generation
+from keras_attention.export import ExportError, save_onnx, verify
+from keras_attention.export import onnx as exporter
+from keras_attention.models import EncoderDecoder
+from keras_attention.scores import Dot
+from tests.export.conftest import (
+    LETTERS,
+    MAX_LENGTH,
+    SOUNDS,
+    Foreign,
+    listing,
+    padded_ids,
+    speller,
+    step_by_step,
+    until_end,
+)
+
+
+def call(folder, graph, **inputs):
+    session = onnxruntime.InferenceSession(folder / f"{graph}.onnx")
+    names = [output.name for output in session.get_outputs()]
+    return dict(zip(names, session.run(names, inputs)))
+
+
+def sizes(tensors):
+    return {
+        t.name: [d.dim_param or d.dim_value for d in t.type.tensor_type.shape.dim] for t in tensors
+    }
+
+
+def test_report_and_files(onnx_artifact):
+    assert onnx_artifact.report["ids_equal"] is True
+    assert onnx_artifact.report["max_abs_difference"] < 1e-4
+    assert onnx_artifact.report["graphs"] == ["encoder", "step", "greedy"]
+    graphs = ["encoder.onnx", "greedy.onnx", "step.onnx"]
+    assert listing(onnx_artifact.path) == sorted([*graphs, "examples.npz", "vocabulary.json"])
+
+
+def test_sizes_that_vary_have_names(onnx_artifact, changing):
+    encoder, step, greedy = (
+        onnx.load(onnx_artifact.path / f"{name}.onnx") for name in ("encoder", "step", "greedy")
+    )
+    assert all(proto.opset_import[0].version == 18 for proto in (encoder, step, greedy))
+    state = {
+        "memory_keys": ["batch", "source", 8],
+        "memory_values": ["batch", "source", 8],
+        "memory_mask": ["batch", "source"],
+        **{name: ["batch", 8] for name in changing},
+    }
+    assert sizes(encoder.graph.input) == {"tokens": ["batch", "source"]}
+    assert sizes(encoder.graph.output) == state
+    assert sizes(step.graph.input) == {"token": ["batch"], **state}
+    assert sizes(step.graph.output) == {
+        "logits": ["batch", len(SOUNDS)],
+        "attention": ["batch", "source"],
+        **{f"next_{name}": ["batch", 8] for name in changing},
+    }
+    assert sizes(greedy.graph.output) == {
+        "sequences": ["batch", "target"],
+        "scores": ["batch"],
+        "lengths": ["batch"],
+        "attention": ["batch", "target", "source"],
+    }
+
+
+def test_greedy_equals_the_live_model(onnx_artifact, live):
+    found = call(onnx_artifact.path, "greedy", tokens=padded_ids())
+    expected = generation.greedy(live, padded_ids(), MAX_LENGTH)
+    np.testing.assert_array_equal(found["sequences"], expected.sequences)
+    np.testing.assert_array_equal(found["lengths"], expected.lengths)
+    np.testing.assert_allclose(found["scores"], expected.scores, atol=1e-4)
+    np.testing.assert_allclose(found["attention"], expected.attention, atol=1e-5)
+
+
+def test_a_client_that_steps_gets_what_greedy_gets(onnx_artifact, changing):
+    encode, step = (partial(call, onnx_artifact.path, name) for name in ("encoder", "step"))
+    chosen = step_by_step(encode, step, padded_ids(), changing)
+    greedy = call(onnx_artifact.path, "greedy", tokens=padded_ids())["sequences"]
+    np.testing.assert_array_equal(until_end(chosen), greedy)
+
+
+def test_vocabulary_lies_beside(onnx_artifact):
+    about = json.loads((onnx_artifact.path / "vocabulary.json").read_text("utf-8"))
+    assert about["source"]["tokens"] == list(LETTERS.tokens) and about["source"]["lowercase"]
+    assert about["target"]["tokens"] == list(SOUNDS.tokens)
+    assert about["special_ids"] == {"padding": 0, "start": 1, "end": 2, "unknown": 3}
+    assert about["max_length"] == MAX_LENGTH
+
+
+def test_a_model_that_is_not_ours(tmp_path):
+    batches = [np.array([[4, 5, 6], [7, 0, 0]], "int32"), np.array([[8, 3]], "int32")]
+    save_onnx(Foreign(), tmp_path / "foreign", max_length=5, examples=batches)
+    step = onnx.load(tmp_path / "foreign" / "step.onnx")
+    # An input that the graph does not need is still taken: the names are a promise.
+    assert sizes(step.graph.input)["unused"] == ["batch", "source"]
+    assert verify(tmp_path / "foreign")["ids_equal"]
+    about = json.loads((tmp_path / "foreign" / "vocabulary.json").read_text("utf-8"))
+    assert about["source"] is None and about["target"] is None
+
+
+def test_what_is_allowed_to_differ_is_a_choice(onnx_artifact):
+    with pytest.raises(ExportError, match=r"\(onnxruntime\), case \d: output '\w+' differs by"):
+        verify(onnx_artifact.path, tolerance=0.0)
+
+
+# Breaking it on purpose.
+
+
+@keras.saving.register_keras_serializable(package="tests")
+class SmoothDot(Dot):
+    def compare(self, query, keys):
+        return ops.logaddexp(super().compare(query, keys), 0.0)
+
+
+@pytest.fixture
+def only_step(monkeypatch):
+    """One graph is enough to be refused, and the others take their time."""
+    monkeypatch.setattr(exporter, "GRAPHS", {"step": "step"})
+
+
+def test_an_operation_that_onnx_has_not(tmp_path, only_step):
+    model = EncoderDecoder(9, 9, embedding_dim=4, units=4, attention=Attention(SmoothDot()))
+    with pytest.raises(ExportError, match=r"\.onnx: .*(cannot convert|conversion failed)"):
+        save_onnx(model, tmp_path / "new", max_length=3)
+    assert listing(tmp_path) == []
+
+
+class Choosy(Foreign):
+    def step(self, tokens, state):
+        logits, state, weights = super().step(tokens, state)
+        chosen = ops.one_hot(ops.argmax(weights, axis=-1), ops.shape(weights)[1])
+        return logits, state, chosen
+
+
+def test_an_operation_that_tf2onnx_copies_without_a_word(tmp_path, only_step):
+    examples = [np.array([[4, 5, 6], [7, 0, 0]])]
+    with pytest.raises(ExportError, match=r"step\.onnx: the model uses Bitcast, which tf2onnx can"):
+        save_onnx(Choosy(), tmp_path / "new", max_length=3, examples=examples)
+    assert listing(tmp_path) == []
+
+
+def test_a_wrong_weight_is_noticed_and_the_old_artifact_stays(tmp_path, monkeypatch, only_step):
+    old = tmp_path / "speller"
+    old.mkdir()
+    (old / "examples.npz").write_bytes(b"the old one")
+    model, convert = speller(), exporter._convert
+
+    def convert_other_weights(*arguments):
+        model.logits.bias.assign_add(keras.ops.arange(len(SOUNDS), dtype="float32"))
+        return convert(*arguments)
+
+    monkeypatch.setattr(exporter, "_convert", convert_other_weights)
+    with pytest.raises(ExportError, match=r"step \(onnxruntime\), case 0: output 'logits' differs"):
+        save_onnx(model, old, max_length=3, overwrite=True)
+    assert listing(tmp_path) == ["speller", "speller/examples.npz"]
+    assert (old / "examples.npz").read_bytes() == b"the old one"
+
+
+@pytest.mark.parametrize("damage", ["truncated", "missing", "swapped", "extra"])
+def test_a_corrupted_artifact(onnx_artifact, tmp_path, damage):
+    path = tmp_path / "speller"
+    shutil.copytree(onnx_artifact.path, path)
+    step = path / "step.onnx"
+    if damage == "truncated":
+        step.write_bytes(step.read_bytes()[:1000])
+    elif damage == "missing":
+        step.unlink()
+    elif damage == "swapped":
+        shutil.copy(path / "encoder.onnx", step)
+    else:
+        shutil.copy(step, path / "other.onnx")
+    with pytest.raises(ExportError, match=r"step|other"):
+        verify(path)
+
+
+def test_targets_that_are_refused(tmp_path):
+    model = speller()
+    (tmp_path / "there").mkdir()
+    with pytest.raises(FileExistsError, match="is there already"):
+        save_onnx(model, tmp_path / "there")
+    with pytest.raises(FileNotFoundError, match="does not exist"):
+        save_onnx(model, tmp_path / "a" / "b" / "c")
+    with pytest.raises(ValueError, match="Dense without start, step"):
+        save_onnx(keras.layers.Dense(2), tmp_path / "new")
+    assert listing(tmp_path) == ["there"]
+
+
+def test_a_package_that_is_missing(tmp_path, monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "tf2onnx", None)
+    with pytest.raises(ImportError, match=r"pip install 'keras-attention\[onnx\]'"):
+        save_onnx(speller(), tmp_path / "new")
+    assert listing(tmp_path) == []

@@ -1,0 +1,283 @@
+"""SavedModels: what they offer, that they answer as the live model, and when they are refused."""
+
+import shutil
+from functools import partial
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from keras_attention import generation
+from keras_attention.export import ExportError, save_saved_model, verify
+from keras_attention.export import saved_model as exporter
+from keras_attention.models import EncoderDecoder
+from tests.export.conftest import (
+    LETTERS,
+    MAX_LENGTH,
+    SOUNDS,
+    Foreign,
+    listing,
+    padded_ids,
+    speller,
+    step_by_step,
+    until_end,
+)
+
+IDS = {"encode", "step", "greedy", "score", "serving_default"}
+
+
+def call(artifact, signature, **inputs):
+    tensors = {name: tf.constant(array) for name, array in inputs.items()}
+    return {n: t.numpy() for n, t in artifact.loaded.signatures[signature](**tensors).items()}
+
+
+def test_report_and_layout(ids_artifact):
+    assert ids_artifact.report["ids_equal"] is True
+    assert ids_artifact.report["max_abs_difference"] < 1e-5
+    assert set(ids_artifact.report["signatures"]) == IDS
+    assert {p.name for p in ids_artifact.path.iterdir()} == {"1"}
+    assert "assets.extra/examples.npz" in listing(ids_artifact.path / "1")
+    # A server runs as somebody else.
+    assert ids_artifact.path.joinpath("1").stat().st_mode & 0o055 == 0o055
+
+
+def test_signatures_have_batch_first_tensors_with_names(ids_artifact, changing):
+    signatures = ids_artifact.loaded.signatures
+    assert set(signatures) == IDS
+    for name in ("serving_default", "greedy"):
+        assert set(signatures[name].structured_outputs) == {
+            "sequences",
+            "scores",
+            "lengths",
+            "attention",
+        }
+    for signature in signatures.values():
+        specs = [*signature.structured_input_signature[1].values()]
+        specs += signature.structured_outputs.values()
+        assert all(spec.shape.rank >= 1 and spec.shape[0] is None for spec in specs)
+    state = set(signatures["encode"].structured_outputs)
+    assert state == changing | {"memory_keys", "memory_values", "memory_mask"}
+    assert set(signatures["step"].structured_input_signature[1]) == state | {"token"}
+    # The memory does not travel back.
+    changed = {f"next_{name}" for name in changing}
+    assert set(signatures["step"].structured_outputs) == {"logits", "attention"} | changed
+
+
+def test_greedy_equals_the_live_model(ids_artifact, live):
+    tokens = padded_ids()
+    found = call(ids_artifact, "serving_default", tokens=tokens)
+    expected = generation.greedy(live, tokens, MAX_LENGTH)
+    np.testing.assert_array_equal(found["sequences"], expected.sequences)
+    np.testing.assert_array_equal(found["lengths"], expected.lengths)
+    np.testing.assert_allclose(found["scores"], expected.scores, atol=1e-4)
+    np.testing.assert_allclose(found["attention"], expected.attention, atol=1e-5)
+    # What the fixture promises, else this shows little.
+    assert len(set(map(tuple, found["sequences"].tolist()))) > 1
+
+
+def test_score_equals_the_live_model(ids_artifact, live):
+    tokens, targets = padded_ids(), np.array([[4, 5, 2], [7, 2, 0], [2, 0, 0], [8, 6, 5]], "int32")
+    found = call(ids_artifact, "score", tokens=tokens, targets=targets)
+    expected = generation.score(live, tokens, targets)
+    np.testing.assert_allclose(found["scores"], expected.scores, atol=1e-4)
+    np.testing.assert_allclose(found["token_scores"], expected.token_scores, atol=1e-4)
+    np.testing.assert_allclose(found["attention"], expected.attention, atol=1e-5)
+
+
+def test_a_client_that_steps_gets_what_greedy_gets(ids_artifact, changing):
+    encode, step = (partial(call, ids_artifact, name) for name in ("encode", "step"))
+    chosen = step_by_step(encode, step, padded_ids(), changing)
+    greedy = call(ids_artifact, "greedy", tokens=padded_ids())["sequences"]
+    np.testing.assert_array_equal(until_end(chosen), greedy)
+
+
+def test_a_source_without_columns_is_refused_by_name(ids_artifact):
+    with pytest.raises(tf.errors.InvalidArgumentError, match="tokens: expected at least one col"):
+        call(ids_artifact, "greedy", tokens=np.zeros((2, 0), "int32"))
+    with pytest.raises(tf.errors.InvalidArgumentError, match="targets: expected at least one col"):
+        call(
+            ids_artifact,
+            "score",
+            tokens=np.ones((2, 3), "int32"),
+            targets=np.zeros((2, 0), "int32"),
+        )
+
+
+def test_a_batch_without_rows_is_answered(ids_artifact):
+    found = call(ids_artifact, "greedy", tokens=np.zeros((0, 3), "int32"))
+    assert found["scores"].shape == (0,)
+
+
+def test_text_in_text_out(text_artifact):
+    texts = ["bad", "Cab", "", "h?f", "  ", "gÉb", "a b"]
+    found = call(text_artifact, "serving_default", text=texts)
+    assert set(found) == {"texts", "scores", "source_tokens", "target_tokens", "attention"}
+    ids = [LETTERS.encode(text) for text in texts]
+    width = max(map(len, ids))
+    padded = np.array([row + [0] * (width - len(row)) for row in ids], "int32")
+    expected = generation.greedy(text_artifact.model, padded, MAX_LENGTH)
+    decoded = [SOUNDS.decode(row) for row in np.asarray(expected.sequences)]
+    assert [text.decode() for text in found["texts"]] == decoded
+    assert any(decoded)
+    np.testing.assert_allclose(found["scores"], expected.scores, atol=1e-4)
+    np.testing.assert_allclose(found["attention"], expected.attention, atol=1e-5)
+    for row, text in zip(found["source_tokens"], texts):
+        assert [t.decode() for t in row if t] == LETTERS.split(text)
+    for row, text in zip(found["target_tokens"], decoded):
+        assert [t.decode() for t in row if t] == text.split()
+
+
+def test_text_alone_and_empty(text_artifact):
+    found = call(text_artifact, "greedy", text=[""])
+    assert found["source_tokens"].tolist() == [[b""]]
+    assert np.isfinite(found["scores"]).all() and found["attention"].sum() == 0
+
+
+def test_versions_are_verified_together(text_artifact, tmp_path):
+    shutil.copytree(text_artifact.path / "3", tmp_path / "3")
+    report = verify(tmp_path)
+    assert report == text_artifact.report
+
+
+def test_a_model_that_is_not_ours(tmp_path):
+    batches = [np.array([[4, 5, 6], [7, 0, 0]], "int32"), np.array([[8, 3]], "int32")]
+    report = save_saved_model(Foreign(), tmp_path / "foreign", max_length=5, examples=batches)
+    assert set(report["signatures"]) == IDS
+    loaded = tf.saved_model.load(str(tmp_path / "foreign" / "1"))
+    # A name that a signature needs itself is not taken by the state.
+    assert set(loaded.signatures["encode"].structured_outputs) == {
+        "state_tokens",
+        "state_attention",
+        "steps_0",
+        "values",
+        "unused",
+    }
+    assert set(loaded.signatures["step"].structured_outputs) == {
+        "logits",
+        "attention",
+        "next_state_attention",
+        "next_steps_0",
+    }
+
+
+# Breaking it on purpose.
+
+
+def test_a_wrong_weight_is_noticed_and_the_old_artifact_stays(tmp_path, monkeypatch):
+    old = tmp_path / "speller" / "1"
+    (old / "assets.extra").mkdir(parents=True)
+    (old / "assets.extra" / "examples.npz").write_bytes(b"the old one")
+    before = listing(tmp_path)
+    model, write = speller(), exporter._write
+
+    def write_other_weights(*arguments):
+        model.logits.bias.assign_add(keras.ops.arange(len(SOUNDS), dtype="float32"))
+        write(*arguments)
+
+    monkeypatch.setattr(exporter, "_write", write_other_weights)
+    with pytest.raises(ExportError, match=r"as its model did: \w+ \(python\), case 0: output '\w+"):
+        save_saved_model(
+            model, tmp_path / "speller", max_length=3, overwrite=True, examples=[[[4]]]
+        )
+    assert listing(tmp_path) == before
+    assert (old / "assets.extra" / "examples.npz").read_bytes() == b"the old one"
+
+
+def test_a_keras_model_hung_on_the_module_is_noticed(tmp_path, monkeypatch):
+    model, save = speller(), tf.saved_model.save
+
+    def hang(module, *arguments, **options):
+        hung = tf.Module()
+        hung.model = model
+        save(hung, *arguments, **options)
+
+    monkeypatch.setattr(tf.saved_model, "save", hang)
+    # Python's own loader finds nothing wrong with it.
+    with pytest.raises(
+        ExportError, match=r"encode \(tf1\), case 0: failed.*Could not find variable"
+    ):
+        save_saved_model(model, tmp_path / "new", max_length=3, examples=[[[4, 5]]])
+    assert listing(tmp_path) == []
+
+
+def test_a_variable_that_the_model_does_not_name(tmp_path):
+    model = Foreign()
+    model.variables = model.variables[:1]
+    with pytest.raises(ExportError, match=r"Are all its variables in model\.variables"):
+        save_saved_model(model, tmp_path / "new", examples=[np.array([[4, 5]])], max_length=2)
+    assert listing(tmp_path) == []
+
+
+def test_not_a_number_is_no_answer(tmp_path):
+    model = speller()
+    model.logits.bias.assign(np.nan * np.ones(len(SOUNDS)))
+    with pytest.raises(ExportError, match="not-a-number: signature 'step', output 'logits'"):
+        save_saved_model(model, tmp_path / "new")
+    assert listing(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("file", "garbage"),
+    [
+        ("variables/variables.data-00000-of-00001", "flipped"),
+        ("saved_model.pb", b"garbage"),
+        ("assets.extra/examples.npz", b"garbage"),
+        ("assets.extra/examples.npz", None),
+    ],
+)
+def test_a_corrupted_artifact(text_artifact, tmp_path, file, garbage):
+    shutil.copytree(text_artifact.path / "3", tmp_path / "3")
+    path = tmp_path / "3" / file
+    if garbage is None:
+        path.unlink()
+    elif garbage == "flipped":
+        path.write_bytes(bytes(255 - byte for byte in path.read_bytes()))
+    else:
+        path.write_bytes(garbage)
+    with pytest.raises(ExportError, match=r"cannot be (verified|read)|does not answer"):
+        verify(tmp_path)
+
+
+def test_wrong_arguments_are_refused_before_anything_is_written(tmp_path):
+    model = speller()
+    target = tmp_path / "new"
+    with pytest.raises(ValueError, match="kind: expected one of 'ids', 'text'"):
+        save_saved_model(model, target, kind="words")
+    with pytest.raises(ValueError, match="version: expected a positive integer"):
+        save_saved_model(model, target, version=0)
+    with pytest.raises(ValueError, match="max_length: expected a positive integer"):
+        save_saved_model(model, target, max_length=0)
+    with pytest.raises(ValueError, match=r"Sequential without start, step"):
+        save_saved_model(keras.Sequential([keras.layers.Dense(1)]), target)
+    with pytest.raises(ValueError, match="Vocabulary as source_vocabulary"):
+        save_saved_model(EncoderDecoder(9, 9, units=4), target, kind="text")
+    with pytest.raises(ValueError, match="examples: expected matrices of source ids"):
+        save_saved_model(Foreign(), target)
+    with pytest.raises(ValueError, match="examples: expected lists of strings"):
+        save_saved_model(model, target, kind="text", examples=["abc"])
+    with pytest.raises(ValueError, match="examples: expected at least one batch"):
+        save_saved_model(model, target, examples=[])
+    assert listing(tmp_path) == []
+
+
+def test_an_existing_target_is_refused(tmp_path):
+    (tmp_path / "speller" / "1").mkdir(parents=True)
+    model = speller()
+    with pytest.raises(FileExistsError, match="is there already"):
+        save_saved_model(model, tmp_path / "speller")
+    # Not even to be overwritten, where it is no artifact: it may be somebody's home.
+    (tmp_path / "speller" / "1" / "thesis.tex").touch()
+    with pytest.raises(FileExistsError, match="no exported artifact"):
+        save_saved_model(model, tmp_path / "speller", overwrite=True)
+    assert listing(tmp_path) == ["speller", "speller/1", "speller/1/thesis.tex"]
+
+
+def test_nowhere_to_write(tmp_path):
+    model = speller()
+    with pytest.raises(FileNotFoundError, match="does not exist"):
+        save_saved_model(model, tmp_path / "missing" / "speller")
+    (tmp_path / "file").touch()
+    with pytest.raises(NotADirectoryError, match="is no directory"):
+        save_saved_model(model, tmp_path / "file")
+    assert listing(tmp_path) == ["file"]

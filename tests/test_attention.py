@@ -1,0 +1,229 @@
+"""What `Attention` takes and returns; its numbers are shown by tests/conformance."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from keras_attention import Attention, BahdanauAttention, LuongAttention, normalizers
+
+
+@pytest.fixture
+def query(rng):
+    return rng.normal(size=(2, 3, 4)).astype("float32")
+
+
+@pytest.fixture
+def value(rng):
+    return rng.normal(size=(2, 6, 4)).astype("float32")
+
+
+def test_a_feature_map_is_attended_to_as_its_positions(query, value):
+    attention = BahdanauAttention(5)
+    mask = np.array([[1, 1, 1, 0, 1, 1], [1, 0, 0, 1, 1, 0]], bool)
+    flat = attention(query, value, value_mask=mask, return_attention_scores=True)
+    maps = attention(
+        query,
+        value.reshape(2, 2, 3, 4),
+        value_mask=mask.reshape(2, 2, 3),
+        return_attention_scores=True,
+    )
+    assert maps[1].shape == (2, 3, 2, 3)
+    np.testing.assert_allclose(maps[0], flat[0], rtol=1e-6)
+    np.testing.assert_allclose(np.reshape(maps[1], (2, 3, 6)), flat[1], rtol=1e-6)
+
+
+def test_a_feature_map_of_unknown_size_in_the_functional_api(query, value):
+    queries, image = keras.Input((None, 4)), keras.Input((None, None, 4))
+    attention = LuongAttention()
+    outputs = attention(queries, image, return_attention_scores=True)
+    assert [output.shape for output in outputs] == [(None, None, 4), (None, None, None, None)]
+    context, weights = keras.Model([queries, image], outputs)([query, value.reshape(2, 3, 2, 4)])
+    assert weights.shape == (2, 3, 3, 2)
+    np.testing.assert_allclose(context, attention(query, value), rtol=1e-5, atol=1e-6)
+
+
+def test_one_step_equals_a_sequence_of_one(query, value):
+    attention = LuongAttention()
+    context, weights = attention(query[:, 0], value, return_attention_scores=True)
+    many = attention(query[:, :1], value, return_attention_scores=True)
+    np.testing.assert_allclose(context, many[0][:, 0], rtol=1e-6)
+    np.testing.assert_allclose(weights, many[1][:, 0], rtol=1e-6)
+
+
+def test_one_step_over_a_feature_map_gives_one_map(query, value):
+    attention = LuongAttention()
+    context, weights = attention(
+        query[:, 0], value.reshape(2, 2, 3, 4), return_attention_scores=True
+    )
+    assert context.shape == (2, 4) and weights.shape == (2, 2, 3)
+
+
+def test_a_separate_key_is_compared_and_the_value_summed(query, value, rng):
+    key = rng.normal(size=(2, 6, 5)).astype("float32")
+    attention = BahdanauAttention(5)
+    context, weights = attention(query, value, key, return_attention_scores=True)
+    _, expected = attention(query, key, return_attention_scores=True)
+    np.testing.assert_allclose(weights, expected, rtol=1e-6)
+    np.testing.assert_allclose(context, expected @ value, rtol=1e-5, atol=1e-6)
+
+
+def test_causal_queries_see_no_later_position(query, value):
+    attention = LuongAttention()
+    _, weights = attention(query, value, use_causal_mask=True, return_attention_scores=True)
+    assert not np.triu(weights, k=1).any()
+    for i in range(3):
+        _, alone = attention(query[:, i], value[:, : i + 1], return_attention_scores=True)
+        np.testing.assert_allclose(weights[:, i, : i + 1], alone, rtol=1e-5, atol=1e-6)
+
+
+def test_causal_mask_and_value_mask_act_together(query, value):
+    mask = np.array([[0, 1, 1, 1, 1, 1]] * 2, bool)
+    _, weights = LuongAttention()(
+        query, value, value_mask=mask, use_causal_mask=True, return_attention_scores=True
+    )
+    np.testing.assert_allclose(np.sum(weights, axis=-1), [[0, 1, 1]] * 2, atol=1e-6)
+
+
+def test_masked_queries_get_zeros(query, value):
+    mask = np.array([[True, False, True], [True, True, True]])
+    attention = LuongAttention()
+    context = attention(query, value, query_mask=mask).numpy()
+    assert not context[0, 1].any()
+    np.testing.assert_allclose(context[mask], attention(query, value).numpy()[mask], rtol=1e-6)
+
+
+def test_a_masked_single_query_gets_zeros(query, value):
+    context = LuongAttention()(query[:, 0], value, query_mask=np.array([True, False])).numpy()
+    assert context[0].any() and not context[1].any()
+
+
+def test_the_mask_of_the_query_goes_on_to_the_next_layer():
+    ids = keras.Input((None,), dtype="int32")
+    embedded = keras.layers.Embedding(5, 4, mask_zero=True)(ids)
+    context, weights = LuongAttention()(embedded, embedded, return_attention_scores=True)
+    mask = keras.src.backend.get_keras_mask(context)
+    found = keras.Model(ids, mask)(np.array([[1, 2, 0]]))
+    assert np.array_equal(found, [[True, True, False]])
+    assert keras.src.backend.get_keras_mask(weights) is None
+
+
+def test_integer_masks_are_taken_as_booleans(query, value):
+    mask = np.array([[1, 1, 0, 0, 1, 0]] * 2)
+    attention = LuongAttention()
+    np.testing.assert_array_equal(
+        attention(query, value, value_mask=mask),
+        attention(query, value, value_mask=mask.astype(bool)),
+    )
+
+
+def test_dropout_acts_only_in_training(query, value):
+    attention = LuongAttention(dropout=0.5)
+    still = attention(query, value)
+    np.testing.assert_array_equal(attention(query, value), still)
+    assert not np.allclose(attention(query, value, training=True), still)
+
+
+def test_dropout_keeps_or_doubles_a_weight_and_returns_the_undropped(query):
+    # The identity as values: the context is the dropped weights themselves.
+    value = np.repeat(np.eye(4, dtype="float32")[None], 2, axis=0)
+    context, weights = LuongAttention(dropout=0.5)(
+        query, value, return_attention_scores=True, training=True
+    )
+    ratios = np.unique(np.round(context / weights, 4))
+    assert ratios.tolist() == [0.0, 2.0]
+    np.testing.assert_allclose(np.sum(weights, axis=-1), 1, rtol=1e-6)
+
+
+def test_dropout_is_reproducible_by_seed(query, value):
+    def drawn(seed):
+        attention = LuongAttention(score="dot", dropout=0.5, seed=seed)
+        return [attention(query, value, training=True).numpy() for _ in range(2)]
+
+    first, second = drawn(7)
+    np.testing.assert_array_equal(drawn(7), [first, second])
+    assert not np.array_equal(first, second)
+    assert not np.array_equal(first, drawn(8)[0])
+
+
+def test_the_seed_survives_the_config():
+    attention = BahdanauAttention(4, dropout=0.25, seed=3)
+    again = BahdanauAttention.from_config(attention.get_config())
+    assert (again.dropout, again.seed) == (0.25, 3)
+
+
+def test_memory_projects_the_keys_once(query, value):
+    attention = BahdanauAttention(5)
+    attention.build(query.shape, value.shape)
+    memory = attention.memory(value)
+    assert memory.keys.shape == (2, 6, 5)
+    np.testing.assert_allclose(
+        memory.keys, value @ attention.score.key_projection.kernel, rtol=1e-5, atol=1e-6
+    )
+
+
+def test_the_layer_holds_nothing_of_a_sequence(query, value):
+    attention = LuongAttention()
+    expected = attention(query, value)
+    before = set(vars(attention))
+    attention(query[:1, :2], value[:1, :3])
+    assert set(vars(attention)) == before
+    np.testing.assert_array_equal(attention(query, value), expected)
+
+
+def test_attend_equals_calling(query, value):
+    attention = LuongAttention()
+    context, weights = attention(query, value, return_attention_scores=True)
+    found = attention.attend(tf.constant(query), attention.memory(value))
+    np.testing.assert_allclose(found[0], context, rtol=1e-6)
+    np.testing.assert_allclose(found[1], weights, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("preset", "plain"),
+    [
+        (BahdanauAttention(5), Attention("additive")),
+        (LuongAttention(), Attention("general")),
+        (LuongAttention(score="cosine"), Attention("cosine")),
+    ],
+)
+def test_presets_are_attention_over_a_score(preset, plain):
+    assert type(preset.score) is type(plain.score)
+    assert isinstance(preset, Attention)
+
+
+def test_a_preset_takes_a_score_object(query, value):
+    from keras_attention.scores import General
+
+    attention = LuongAttention(score=General(scale=True))
+    expected = attention(query, value)
+    again = LuongAttention.from_config(attention.get_config())
+    again(query, value)
+    again.set_weights(attention.get_weights())
+    assert again.score.scale
+    np.testing.assert_array_equal(again(query, value), expected)
+
+
+def test_any_score_works_with_a_normalizer_of_ones_own(query, value):
+    class Uniform(normalizers.Normalizer):
+        def call(self, scores, mask=None):
+            kept = keras.ops.cast(keras.ops.broadcast_to(mask, scores.shape), scores.dtype)
+            return kept / keras.ops.sum(kept, axis=-1, keepdims=True)
+
+    mask = np.array([[1, 1, 0, 0, 0, 0]] * 2, bool)
+    context = Attention("general", Uniform())(query, value, value_mask=mask)
+    np.testing.assert_allclose(context[:, 0], value[:, :2].mean(axis=1), rtol=1e-5)
+
+
+def test_softmax_by_hand():
+    scores = np.log([[[1.0, 2.0, 5.0]]])
+    mask = np.array([[[True, True, False]]])
+    softmax = normalizers.get("softmax")
+    np.testing.assert_allclose(softmax(scores, mask=mask), [[[1 / 3, 2 / 3, 0]]], rtol=1e-6)
+    np.testing.assert_allclose(softmax(scores), [[[1 / 8, 2 / 8, 5 / 8]]], rtol=1e-6)
+
+
+@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
+def test_outputs_have_the_compute_dtype(policy, query, value):
+    found = BahdanauAttention(4, dtype=policy)(query, value, return_attention_scores=True)
+    assert {keras.backend.standardize_dtype(tensor.dtype) for tensor in found} == {policy[6:]}

@@ -1,0 +1,45 @@
+"""Metrics against values worked out by hand."""
+
+import numpy as np
+import pytest
+
+from keras_attention.metrics import TokenAccuracy, error_rates
+
+
+def test_error_rates_by_hand():
+    hypotheses = ["kitten", "flow", "", "abc"]
+    references = [["sitting"], ["flow", "flaw"], ["ab"], ["abd", "xbcd"]]
+    # 3 edits of 7; right; 2 edits of 2; 1 edit of 3 (the second is 2 edits away).
+    rates = error_rates(hypotheses, references)
+    assert rates.items == 3 / 4
+    assert rates.tokens == pytest.approx((3 + 0 + 2 + 1) / (7 + 4 + 2 + 3))
+
+
+def test_on_a_tie_the_longest_reference_counts():
+    assert error_rates(["ab"], [["a", "abc"]]).tokens == pytest.approx(1 / 3)
+
+
+def test_errors_can_be_more_than_tokens():
+    assert error_rates([["K", "AE", "T"]], [[["D"]]]).tokens == 3.0
+
+
+def test_tokens_are_whole_not_characters():
+    assert error_rates([["AH", "B"]], [[["AE", "B"]]]).tokens == 0.5
+
+
+def test_token_accuracy_ignores_padding_and_adds_up():
+    accuracy = TokenAccuracy()
+    accuracy.update_state(np.array([[1, 2, 0]]), np.eye(3)[[[1, 1, 0]]])
+    accuracy.update_state(np.array([[2, 2]]), np.eye(3)[[[2, 2]]])
+    assert float(accuracy.result()) == 0.75
+
+
+def test_token_accuracy_takes_sample_weights():
+    accuracy = TokenAccuracy()
+    logits = np.eye(3)[[[1, 1], [1, 2]]]
+    accuracy.update_state(np.array([[1, 2], [1, 2]]), logits, sample_weight=np.array([1.0, 3.0]))
+    assert float(accuracy.result()) == pytest.approx(7 / 8)
+
+
+def test_token_accuracy_config_round_trip():
+    assert TokenAccuracy.from_config(TokenAccuracy(name="mine").get_config()).name == "mine"

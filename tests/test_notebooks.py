@@ -1,0 +1,111 @@
+"""The notebooks run, and what is committed of them is whole and clean."""
+
+import importlib.util
+import os
+from pathlib import Path
+
+import pytest
+
+from keras_attention.models import EncoderDecoder
+from keras_attention.text import Vocabulary
+
+nbformat = pytest.importorskip("nbformat")
+pytest.importorskip("nbclient")
+
+FOLDER = Path(__file__).parents[1] / "notebooks"
+NAMES = sorted(path.name for path in FOLDER.glob("*.ipynb"))
+IMAGES = {"01_attention_step_by_step.ipynb": 12}
+
+
+@pytest.fixture(scope="module")
+def runner():
+    spec = importlib.util.spec_from_file_location("notebooks_run", FOLDER / "run.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def committed(name):
+    return nbformat.read(FOLDER / name, as_version=4)
+
+
+def code_cells(notebook):
+    return [cell for cell in notebook.cells if cell.cell_type == "code" and cell.source.strip()]
+
+
+def images(notebook):
+    outputs = [output for cell in code_cells(notebook) for output in cell.outputs]
+    return sum("image/png" in output.get("data", {}) for output in outputs)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_runs(name, runner, tmp_path, monkeypatch):
+    monkeypatch.setenv("KERAS_ATTENTION_QUICK", "1")
+    # In a folder of its own, so that no trained model is found, whatever was built here before.
+    notebook = runner.execute(committed(name), tmp_path, timeout=240)
+    shown = [output for cell in code_cells(notebook) for output in cell.outputs]
+    assert not [output for output in shown if output.output_type == "error"]
+    complaints = [o.text for o in shown if o.get("name") == "stderr" and "Warning" in o.text]
+    assert not complaints
+    assert images(notebook) >= IMAGES[name] - 5
+    assert not runner.machine_paths(runner.clean(notebook))
+
+
+def test_a_trained_model_is_found(runner, tmp_path, monkeypatch):
+    monkeypatch.setenv("KERAS_ATTENTION_QUICK", "1")
+    model = EncoderDecoder(Vocabulary("abc"), Vocabulary(["A", "B"], " "), units=8)
+    (tmp_path / "build" / "demo").mkdir(parents=True)
+    (tmp_path / "notebooks").mkdir()
+    model.save(tmp_path / "build" / "demo" / "model.keras")
+    notebook = committed("01_attention_step_by_step.ipynb")
+    last = next(i for i, cell in enumerate(notebook.cells) if "def usable(" in cell.source)
+    notebook.cells = notebook.cells[: last + 1]
+    runner.execute(notebook, tmp_path / "notebooks", timeout=240)
+    (output,) = notebook.cells[last].outputs
+    assert output.text == f"A trained model was found, with {model.count_params():,} weights.\n"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_committed_outputs_are_of_one_whole_run(name):
+    cells = code_cells(committed(name))
+    assert [cell.execution_count for cell in cells] == list(range(1, len(cells) + 1))
+    for cell in cells:
+        assert not [output for output in cell.outputs if output.output_type == "error"]
+        # A call on the last line or a print is there to be seen.
+        last = cell.source.splitlines()[-1]
+        if "print(" in cell.source or last.startswith(("plot_attention(", "show(", "plt.show(")):
+            assert cell.outputs, cell.source
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_committed_outputs_show_pictures(name):
+    assert images(committed(name)) >= IMAGES[name]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_committed_outputs_are_clean(name, runner):
+    notebook = committed(name)
+    assert not runner.machine_paths(notebook)
+    assert not [text for text in runner.shown(notebook) if "Warning" in text]
+    assert notebook == runner.clean(committed(name))
+
+
+def test_the_model_by_hand_is_under_40_lines():
+    cells = code_cells(committed("01_attention_step_by_step.ipynb"))
+    (by_hand,) = [cell for cell in cells if "keras.Input(" in cell.source]
+    assert "AttentionRNN(" in by_hand.source and "Bidirectional(" in by_hand.source
+    assert len(by_hand.source.splitlines()) < 40
+
+
+@pytest.mark.parametrize(
+    "text, found",
+    [
+        (f"read {os.sep}home/someone/x.py", ["/home/someone/x.py"]),
+        ("('/tmp/a', 1)", ["/tmp/a"]),
+        ("https://example.org/home/page and ../work/x and and/or", []),
+    ],
+)
+def test_paths_of_a_machine_are_found(text, found, runner):
+    cell = nbformat.v4.new_code_cell("print()")
+    cell.outputs = [nbformat.v4.new_output("stream", text=text)]
+    assert runner.machine_paths(nbformat.v4.new_notebook(cells=[cell])) == found
