@@ -14,8 +14,8 @@ test: .venv/installed lint
 	$(BIN)/python -m pytest -q
 
 g2p: .venv/installed
-	$(BIN)/python export/train_g2p.py build/g2p --units 384 --encoder-layers 2 --dropout 0.3 \
-	    --label-smoothing 0.1 --batch-size 256 --epochs 40 --learning-rate 0.002 --minutes 44
+	$(BIN)/python export/train_g2p.py build/g2p --units 384 --encoder-layers 2 --dropout 0.2 \
+	    --label-smoothing 0.1 --batch-size 128 --epochs 30 --learning-rate 0.002 --minutes 44
 
 # Runs the notebook with the model of make g2p or make demo, and keeps its outputs.
 notebook: .venv/installed

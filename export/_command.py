@@ -72,7 +72,7 @@ def load(path):
     import keras
 
     # Its classes are found by the names under which this import registers them.
-    import keras_attention.models  # noqa: F401
+    import keras_attention  # noqa: F401
 
     if not path.exists():
         raise FileNotFoundError(f"{path} does not exist.")

@@ -1,6 +1,6 @@
 """Attention layers for Keras 3: additive, multiplicative, and recurrent over either."""
 
-from keras_attention import normalizers, scores
+from keras_attention import losses, metrics, models, normalizers, scores
 from keras_attention.attention import Attention, BahdanauAttention, LuongAttention
 from keras_attention.memory import Memory
 from keras_attention.recurrent import AttentionRNN, AttentionRNNState
@@ -14,6 +14,9 @@ __all__ = [
     "BahdanauAttention",
     "LuongAttention",
     "Memory",
+    "losses",
+    "metrics",
+    "models",
     "normalizers",
     "scores",
 ]

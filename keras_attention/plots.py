@@ -245,7 +245,13 @@ def _write_values(axes, image, weights, size):
         dark = 0.299 * red + 0.587 * green + 0.114 * blue < 0.55
         text = f"{weight:.2f}".removeprefix("0") if weight < 1 else f"{weight:.1f}"
         axes.text(
-            column, row, text, size=size, color="white" if dark else "0.3", ha="center", va="center"
+            column,
+            row,
+            text,
+            size=size,
+            color="white" if dark else "0.15",
+            ha="center",
+            va="center",
         )
 
 

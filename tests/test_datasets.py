@@ -119,16 +119,17 @@ def epoch(batches):
 
 
 @pytest.mark.parametrize("shuffle", [True, False])
-def test_every_pair_comes_once_an_epoch(shuffle):
+@pytest.mark.parametrize("batch_size", [1, 4])
+def test_every_pair_comes_once_an_epoch(batch_size, shuffle):
     batches = teacher_forcing_batches(
-        *zip(*PAIRS), batch_size=4, boundaries=(3, 5), shuffle=shuffle
+        *zip(*PAIRS), batch_size=batch_size, boundaries=(3, 5), shuffle=shuffle
     )
     expected = sorted((tuple(s), tuple(t)) for s, t in PAIRS)
     for _ in range(3):
         pairs, shapes = epoch(batches)
         assert sorted(pairs) == expected
         assert len(shapes) == int(batches.cardinality())
-        assert all(source[0] <= 4 for source, _ in shapes)
+        assert all(source[0] <= batch_size for source, _ in shapes)
 
 
 def test_the_order_changes_between_epochs_and_follows_the_seed():

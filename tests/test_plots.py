@@ -159,7 +159,7 @@ def test_fonts_of_boxes_are_not_chosen():
 def test_values_are_written_in_a_colour_that_shows():
     figure = plot_attention([[1.0, 0.25]], "ab", "c", show_values=True)
     texts = {text.get_text(): text.get_color() for text in figure.axes[0].texts}
-    assert texts == {"1.0": "white", ".25": "0.3"}
+    assert texts == {"1.0": "white", ".25": "0.15"}
 
 
 def test_no_state_of_pyplot_is_touched():

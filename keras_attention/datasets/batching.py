@@ -14,7 +14,8 @@ def teacher_forcing_batches(
     A batch is `({"source": (B, S), "target": (B, T)}, labels (B, T))`, int32,
     0 for padding: the target starts with 1, the labels are the target moved by
     one and end with 2. Pairs of similar length share a batch; a batch is as
-    wide as its longest pair needs.
+    wide as its longest pair needs. The order changes here, so give `fit`
+    `shuffle=False`.
 
     Args:
         sources, targets: lists of lists of ids, without start and end.
