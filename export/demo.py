@@ -27,7 +27,7 @@ from keras_attention.recipes import g2p
 MAX_LENGTH = 48
 
 
-def main(arguments=None):
+def main(arguments=None, settings=g2p.Settings()):  # noqa: B008 (immutable)
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -35,13 +35,15 @@ def main(arguments=None):
     parser.add_argument(
         "--started", type=float, help="when the whole command began, in seconds since 1970"
     )
-    parser.add_argument("--minutes", type=float, default=g2p.Settings().minutes)
+    parser.add_argument(
+        "--minutes", type=float, default=settings.minutes, help="how long to train (%(default)s)"
+    )
     options = parser.parse_args(arguments)
     started = options.started or time.time()
     folder = options.folder
 
     splits = load_cmudict()
-    settings = g2p.Settings(minutes=options.minutes)
+    settings = settings._replace(minutes=options.minutes)
     model, report = train_and_measure(folder, settings, splits)
     show(model, splits["test"], folder)
 
@@ -60,7 +62,7 @@ def show(model, entries, folder):
     """Prints held-out words with their pronunciations and draws three alignments."""
     # Spread over the alphabet, and long enough to be worth a look.
     words = [entry for entry in entries if 8 <= len(entry.word) <= 12 and entry.word.isalpha()]
-    shown = words[:: len(words) // 12][:12]
+    shown = words[:: max(1, len(words) // 12)][:12]
     print(f"\n{'held-out word':<16}{'the model says':<34}the dictionary says")
     decoded = decode_texts(model, [entry.word for entry in shown], max_length=MAX_LENGTH)
     for entry, found in zip(shown, decoded):

@@ -9,7 +9,7 @@ from keras_attention import generation
 from keras_attention.checks import check_positive
 from keras_attention.export.portable import portable_kernels
 from keras_attention.export.state import StateLayout
-from keras_attention.text import GraphVocabulary, Vocabulary
+from keras_attention.text import GraphVocabulary
 
 
 class Signature(NamedTuple):
@@ -131,17 +131,7 @@ def text_signatures(model, max_length=64):
     """
     check_decodes(model)
     check_positive("max_length", max_length)
-    vocabularies = []
-    for name in ("source_vocabulary", "target_vocabulary"):
-        vocabulary = getattr(model, name, None)
-        if not isinstance(vocabulary, Vocabulary):
-            raise ValueError(
-                f"model: expected a keras_attention.text.Vocabulary as {name}, to turn text into "
-                f"ids and back, received {vocabulary!r}. Make the model with one, or export "
-                "kind='ids'."
-            )
-        vocabularies.append(GraphVocabulary(vocabulary))
-    source, target = vocabularies
+    source, target = map(GraphVocabulary, generation.text_vocabularies(model))
 
     def greedy(text):
         tokens = source.tokens(text)

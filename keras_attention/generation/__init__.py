@@ -7,6 +7,6 @@ attention weights)`. Ids are 0 padding, 1 start, 2 end, 3 unknown.
 
 from keras_attention.generation.forced import score
 from keras_attention.generation.greedy import Decoded, greedy
-from keras_attention.generation.texts import DecodedText, decode_texts
+from keras_attention.generation.texts import DecodedText, decode_texts, text_vocabularies
 
-__all__ = ["Decoded", "DecodedText", "decode_texts", "greedy", "score"]
+__all__ = ["Decoded", "DecodedText", "decode_texts", "greedy", "score", "text_vocabularies"]

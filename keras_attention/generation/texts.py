@@ -95,12 +95,29 @@ def decode_texts(model, texts, max_length=64, batch_size=256):
 
 
 def text_vocabularies(model):
-    """The two vocabularies of a model, or an error that says how to give it some."""
+    """The `Vocabulary` that a model reads with and the one that it writes with.
+
+    Args:
+        model: with `source_vocabulary` and `target_vocabulary`.
+
+    Raises:
+        ValueError: where it has none, or just their sizes.
+
+    Example:
+
+    >>> from keras_attention.generation import text_vocabularies
+    >>> from keras_attention.models import EncoderDecoder
+    >>> from keras_attention.text import Vocabulary
+    >>> source, target = text_vocabularies(EncoderDecoder(Vocabulary("a"), Vocabulary("bc")))
+    >>> len(source), len(target)
+    (5, 6)
+    """
     pair = tuple(getattr(model, f"{side}_vocabulary", None) for side in ("source", "target"))
     if not all(isinstance(vocabulary, Vocabulary) for vocabulary in pair):
         raise ValueError(
-            f"model: expected one with a source_vocabulary and a target_vocabulary, "
-            f"received {type(model).__name__} that knows only ids. Build it with "
-            "keras_attention.text.Vocabulary objects instead of sizes."
+            "model: expected one with a Vocabulary as source_vocabulary and another as "
+            "target_vocabulary, to turn text into ids and back, received "
+            f"{type(model).__name__} that knows only ids. Build it with keras_attention.text."
+            "Vocabulary objects instead of sizes, or export kind='ids'."
         )
     return pair
