@@ -10,6 +10,7 @@ from keras_attention.checks import (
     check_rank,
     check_rate,
     check_shape,
+    check_size,
     score_dtype,
 )
 from keras_attention.memory import Memory, flatten_positions, unflatten_positions
@@ -88,10 +89,15 @@ class Attention(keras.layers.Layer):
     def build(self, query_shape, value_shape, key_shape=None):
         key_shape = value_shape if key_shape is None else key_shape
         check_features(query=query_shape, value=value_shape, key=key_shape)
-        # A score that was loaded with its weights is built already.
+        # What was loaded with its weights is built already.
         if not self.score.built:
             self.score.build((None, None, query_shape[-1]), (None, None, key_shape[-1]))
-        self.normalizer.build((None, None, None))
+        if not self.normalizer.built:
+            self.normalizer.build((None, None, None))
+        self._query_size, self._key_size = query_shape[-1], key_shape[-1]
+        if not self.trainable:
+            # Of what has been made only now, too: a frozen layer stays frozen when loaded.
+            self.trainable = False
         self.built = True
 
     def call(
@@ -228,6 +234,10 @@ class Attention(keras.layers.Layer):
         if value_mask is not None:
             expected = (value.shape[0], *positions)
             check_shape("value_mask", value_mask, expected, "one boolean a position of value")
+        if self.built:
+            check_size("query", query, self._query_size)
+            name, compared = ("value", value) if key is None else ("key", key)
+            check_size(name, compared, self._key_size)
         if use_causal_mask and (len(query.shape) == 2 or len(value.shape) == 4):
             raise ValueError(
                 "use_causal_mask: expected a query and a value of shape (batch, length, "

@@ -1,6 +1,7 @@
 """Checks of what users pass in, worded alike everywhere: name, expected, received."""
 
 import keras
+import numpy as np
 
 
 def score_dtype(dtype):
@@ -50,7 +51,8 @@ def check_rank(name, tensor, ranks, meaning):
 
 def check_shape(name, tensor, expected, meaning):
     """Refuses a tensor whose known sizes contradict `expected` (None fits anything)."""
-    shape = tuple(tensor.shape)
+    # A mask may be a plain list.
+    shape = tuple(tensor.shape if hasattr(tensor, "shape") else np.shape(tensor))
     fits = len(shape) == len(expected) and all(
         a is None or b is None or a == b for a, b in zip(shape, expected)
     )
@@ -58,6 +60,12 @@ def check_shape(name, tensor, expected, meaning):
         raise ValueError(
             f"{name}: expected {meaning}, that is shape {tuple(expected)}, received shape {shape}."
         )
+
+
+def check_size(name, tensor, size):
+    """Refuses a tensor whose last size is another than the one that the layer was built for."""
+    expected = (*tensor.shape[:-1], size)
+    check_shape(name, tensor, expected, f"the {size} features that the layer was built for")
 
 
 def check_features(**shapes):

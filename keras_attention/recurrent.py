@@ -12,6 +12,7 @@ from keras_attention.checks import (
     check_positive,
     check_rank,
     check_shape,
+    check_size,
 )
 from keras_attention.memory import unflatten_positions
 
@@ -125,10 +126,12 @@ class AttentionRNN(keras.layers.Layer):
         super().__init__(**kwargs)
         if isinstance(cell, (list, tuple)):
             cell = keras.layers.StackedRNNCells(cell)
-        if not callable(cell) or not hasattr(cell, "state_size"):
+        # An LSTM has a state_size too, but runs over whole sequences.
+        steps = callable(cell) and hasattr(cell, "state_size")
+        if not steps or isinstance(cell, keras.layers.RNN):
             raise ValueError(
-                "cell: expected a Keras RNN cell (something to call, with a state_size), such as "
-                f"keras.layers.LSTMCell(units), received {cell!r}."
+                "cell: expected a Keras RNN cell (something to call for one step, with a "
+                f"state_size), such as keras.layers.LSTMCell(units), received {cell!r}."
             )
         if not all(hasattr(attention, name) for name in ("memory", "initial_state", "step")):
             raise ValueError(
@@ -187,6 +190,10 @@ class AttentionRNN(keras.layers.Layer):
         if not self.attention.built:
             self.attention.build((None, None, query_size), value_shape)
             self.attention.built = True
+        self._sequence_size, self._value_size = sequence_shape[-1], value_size
+        if not self.trainable:
+            # Of what has been made only now, too: a frozen layer stays frozen when loaded.
+            self.trainable = False
         self.built = True
 
     def call(
@@ -287,7 +294,8 @@ class AttentionRNN(keras.layers.Layer):
         if state is None:
             state = zeros
         else:
-            flat = [ops.convert_to_tensor(s, dtype=self.compute_dtype) for s in tree.flatten(state)]
+            dtype = self.compute_dtype
+            flat = [ops.convert_to_tensor(s, dtype=dtype) for s in self._cell_tensors(state)]
             state = tree.pack_sequence_as(zeros, flat)
         attentional = ()
         if self.input_feeding:
@@ -343,8 +351,13 @@ class AttentionRNN(keras.layers.Layer):
         joined = _join([output, context])
         if self.attention_layer is None:
             return joined
+        # Always at rank 2: one vector a row, as in a step, is what the layer was built for.
+        rows = ops.reshape(joined, (-1, joined.shape[-1]))
         knows = getattr(self.attention_layer, "_call_has_training_arg", False)
-        return self.attention_layer(joined, **({"training": training} if knows else {}))
+        vectors = self.attention_layer(rows, **({"training": training} if knows else {}))
+        if len(joined.shape) == 2:
+            return vectors
+        return ops.reshape(vectors, (*ops.shape(joined)[:-1], vectors.shape[-1]))
 
     def _check(self, sequence, value, initial_state, sequence_mask, value_mask):
         check_rank("sequence", sequence, (3,), "(batch, length, features)")
@@ -352,6 +365,9 @@ class AttentionRNN(keras.layers.Layer):
         check_rank("value", value, (3, 4), meaning)
         rows = (sequence.shape[0], *value.shape[1:])
         check_shape("value", value, rows, "as many rows as sequence has")
+        if self.built:
+            check_size("sequence", sequence, self._sequence_size)
+            check_size("value", value, self._value_size)
         if sequence_mask is not None:
             expected = sequence.shape[:2]
             check_shape("sequence_mask", sequence_mask, expected, "one boolean a step")
@@ -370,15 +386,17 @@ class AttentionRNN(keras.layers.Layer):
                 given = ops.zeros(()) if tree.is_nested(given) else given
                 check_shape("initial_state.attentional", given, expected, meaning)
         sizes = tree.flatten(self.cell.state_size)
-        given = tree.flatten(cell_state)
-        if len(given) != len(sizes):
+        for tensor, size in zip(self._cell_tensors(cell_state), sizes):
+            check_shape("initial_state", tensor, (sequence.shape[0], size), "one row a sequence")
+
+    def _cell_tensors(self, state):
+        count, given = len(tree.flatten(self.cell.state_size)), tree.flatten(state)
+        if len(given) != count:
             raise ValueError(
-                f"initial_state: expected {len(sizes)} tensors, as {type(self.cell).__name__} "
+                f"initial_state: expected {count} tensors, as {type(self.cell).__name__} "
                 f"has, received {len(given)}."
             )
-        for tensor, size in zip(given, sizes):
-            expected = (sequence.shape[0], *(size if isinstance(size, tuple) else (size,)))
-            check_shape("initial_state", tensor, expected, "one row a sequence")
+        return given
 
     def _recognized(self, state):
         # A functional model that was loaded gives back a named tuple as a plain list.
@@ -388,7 +406,7 @@ class AttentionRNN(keras.layers.Layer):
         nested = len(state) == 3 and tree.is_nested(state[0])
         if not nested or len(tree.flatten(state[0])) != count:
             return state
-        return AttentionRNNState(*(() if part == [] else part for part in state))
+        return AttentionRNNState(*(part if len(tree.flatten(part)) else () for part in state))
 
     def compute_output_spec(
         self,
@@ -501,7 +519,9 @@ def _prime_dropout(cell, inputs, state):
 
 
 def _reset_dropout(cell):
-    for part in getattr(cell, "cells", [cell]):
-        if hasattr(part, "reset_dropout_mask"):
-            part.reset_dropout_mask()
-            part.reset_recurrent_dropout_mask()
+    if isinstance(cell, keras.layers.StackedRNNCells):
+        for part in cell.cells:
+            _reset_dropout(part)
+    elif hasattr(cell, "reset_dropout_mask"):
+        cell.reset_dropout_mask()
+        cell.reset_recurrent_dropout_mask()

@@ -202,6 +202,7 @@ class General(Score):
             use_bias=False,
             kernel_initializer=self.kernel_initializer,
             dtype=self.dtype_policy,
+            trainable=self.trainable,
             name="key_projection",
         )
         self.key_projection.build(key_shape)
@@ -284,6 +285,7 @@ class Additive(Score):
                 # A clone, or all kernels of one size would start out equal.
                 kernel_initializer=self.kernel_initializer.clone(),
                 dtype=self.dtype_policy,
+                trainable=self.trainable,
                 name=name,
             )
             dense.build(shape)
