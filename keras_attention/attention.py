@@ -96,8 +96,8 @@ class Attention(keras.layers.Layer):
             self.normalizer.build((None, None, None))
         self._query_size, self._key_size = query_shape[-1], key_shape[-1]
         if not self.trainable:
-            # Of what has been made only now, too: a frozen layer stays frozen when loaded.
-            self.trainable = False
+            # Made frozen, or loaded so: Keras would pass on only a later change.
+            self.score.trainable = self.normalizer.trainable = False
         self.built = True
 
     def call(
@@ -393,11 +393,11 @@ class LuongAttention(_Preset):
         seed=None,
         **kwargs,
     ):
-        if isinstance(score, dict):
-            score = keras.saving.deserialize_keras_object(score)
         named = isinstance(score, str)
         if named:
             check_choice("score", score, ("dot", "general", "concat", "scaled_dot", "cosine"))
+        else:
+            score = scores.get(score)
         if units is not None and score not in ("general", "concat"):
             raise ValueError(
                 f"units: expected None, since the score {score!r} projects nothing by it, "

@@ -89,4 +89,27 @@ def compiled(function):
         return function
     import tensorflow as tf
 
-    return tf.function(function, input_signature=[tf.TensorSpec((None, None), tf.int32)])
+    ids = tf.TensorSpec((None, None), tf.int32)
+    return tf.function(function, input_signature=[ids], autograph=False)
+
+
+def averaged_over_replicas():
+    """Whether this call may see ids as floats, through no fault of who called.
+
+    With several replicas, `fit` first builds a model on the mean of their
+    batches. That is the only call it makes outside a replica.
+    """
+    if keras.backend.backend() != "tensorflow":
+        return False
+    import tensorflow as tf
+
+    return tf.distribute.in_cross_replica_context()
+
+
+def share_of_replica(loss):
+    """A loss divided by the number of replicas, over which `fit` sums, as Keras' own losses do."""
+    if keras.backend.backend() != "tensorflow":
+        return loss
+    import tensorflow as tf
+
+    return loss / tf.distribute.get_strategy().num_replicas_in_sync

@@ -27,6 +27,12 @@ def check_rate(name, value):
         raise ValueError(f"{name}: expected a number from 0 to below 1, received {value!r}.")
 
 
+def check_flag(name, value):
+    """Refuses everything but True and False."""
+    if not isinstance(value, bool):
+        raise ValueError(f"{name}: expected True or False, received {value!r}.")
+
+
 def check_choice(name, value, choices):
     """Refuses everything that is not one of `choices`."""
     if value not in choices:

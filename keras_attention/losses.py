@@ -3,7 +3,8 @@
 import keras
 from keras import ops
 
-from keras_attention.checks import check_rate
+from keras_attention.backend import share_of_replica
+from keras_attention.checks import check_rate, check_shape
 
 
 @keras.saving.register_keras_serializable(package="keras_attention")
@@ -19,7 +20,7 @@ class SequenceCrossentropy(keras.losses.Loss):
 
     Args:
         label_smoothing: from 0 to below 1.
-        **kwargs: `name` and `dtype`.
+        name, dtype: of `keras.losses.Loss`.
 
     Call arguments:
         y_true: ids `(B, T)`, 0 for padding.
@@ -38,8 +39,8 @@ class SequenceCrossentropy(keras.losses.Loss):
     2.0794
     """
 
-    def __init__(self, label_smoothing=0.0, name="sequence_crossentropy", **kwargs):
-        super().__init__(name=name, **kwargs)
+    def __init__(self, label_smoothing=0.0, name="sequence_crossentropy", dtype=None):
+        super().__init__(name=name, dtype=dtype)
         check_rate("label_smoothing", label_smoothing)
         self.label_smoothing = label_smoothing
 
@@ -54,7 +55,8 @@ class SequenceCrossentropy(keras.losses.Loss):
             if len(sample_weight.shape) == 1:
                 sample_weight = ops.expand_dims(sample_weight, -1)
             weights = weights * sample_weight
-        return ops.divide_no_nan(ops.sum(losses * weights), ops.sum(weights))
+        mean = ops.divide_no_nan(ops.sum(losses * weights), ops.sum(weights))
+        return share_of_replica(mean)
 
     def get_config(self):
         return {"name": self.name, "label_smoothing": self.label_smoothing}
@@ -62,6 +64,8 @@ class SequenceCrossentropy(keras.losses.Loss):
 
 def token_crossentropy(labels, logits, label_smoothing=0.0):
     """`-log p(label)` of every token, `(B, T)`, in at least float32."""
+    # Labels (B, T, 1) would broadcast against (B, T) to something else altogether.
+    check_shape("y_true", labels, logits.shape[:-1], "one id a position of y_pred")
     labels = ops.cast(labels, "int32")
     dtype = "float64" if keras.backend.standardize_dtype(logits.dtype) == "float64" else "float32"
     logits = ops.cast(logits, dtype)

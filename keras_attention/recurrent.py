@@ -192,8 +192,10 @@ class AttentionRNN(keras.layers.Layer):
             self.attention.built = True
         self._sequence_size, self._value_size = sequence_shape[-1], value_size
         if not self.trainable:
-            # Of what has been made only now, too: a frozen layer stays frozen when loaded.
-            self.trainable = False
+            # Made frozen, or loaded so: Keras would pass on only a later change.
+            for part in (self.cell, self.attention, self.attention_layer):
+                if isinstance(part, keras.layers.Layer):
+                    part.trainable = False
         self.built = True
 
     def call(
@@ -250,7 +252,8 @@ class AttentionRNN(keras.layers.Layer):
             inputs: `(B, D)`.
             memory: from `attention.memory()`.
             state: from `initial_state()`, or the step before.
-            training: whether the cell's dropout acts.
+            training: whether the cell's dropout acts; the cells of Keras draw
+                their masks at the first step after `initial_state()`.
             dropout_mask: `(B, S)`, see `Attention.step`.
 
         Returns:
@@ -287,6 +290,8 @@ class AttentionRNN(keras.layers.Layer):
         Raises:
             ValueError: where `state` has not as many tensors as the cell.
         """
+        # Keras' cells keep their masks until told; a new sequence draws its own.
+        _reset_dropout(self.cell)
         if isinstance(state, AttentionRNNState):
             return state
         batch = ops.shape(memory.values)[0]
@@ -333,28 +338,31 @@ class AttentionRNN(keras.layers.Layer):
         contexts, weights = self.attention.attend(outputs, memory, drop)
         vectors = self._attentional_vector(outputs, contexts, training)
         vectors = _zero_where_masked(sequence_mask, vectors)
-        weights = _zero_where_masked(sequence_mask, weights)
+        weights = _zero_where_masked(sequence_mask, ops.cast(weights, self.compute_dtype))
         return vectors, weights, AttentionRNNState(last, (), state.attention)
 
     def _cell_step(self, inputs, state, training):
         knows = getattr(self.cell, "_call_has_training_arg", False)
         output, after = self.cell(inputs, state, **({"training": training} if knows else {}))
-        # Cells differ in how they wrap a single state; ours keeps the first form.
-        return output, tree.pack_sequence_as(state, tree.flatten(after))
+        # Cells differ in how they wrap a single state; ours keeps the first form and dtype.
+        after = tree.pack_sequence_as(state, tree.flatten(after))
+        return output, tree.map_structure(lambda s, old: ops.cast(s, old.dtype), after, state)
 
     def _attend(self, query, memory, state, dropout_mask):
-        if dropout_mask is None:
-            return self.attention.step(query, memory, state)
-        return self.attention.step(query, memory, state, dropout_mask=dropout_mask)
+        noise = {} if dropout_mask is None else {"dropout_mask": dropout_mask}
+        context, weights, state = self.attention.step(query, memory, state, **noise)
+        return context, ops.cast(weights, self.compute_dtype), state
 
     def _attentional_vector(self, output, context, training):
-        joined = _join([output, context])
+        # The cell and the attention may compute in other dtypes than this layer.
+        joined = ops.cast(_join([output, context]), self.compute_dtype)
         if self.attention_layer is None:
             return joined
         # Always at rank 2: one vector a row, as in a step, is what the layer was built for.
         rows = ops.reshape(joined, (-1, joined.shape[-1]))
         knows = getattr(self.attention_layer, "_call_has_training_arg", False)
         vectors = self.attention_layer(rows, **({"training": training} if knows else {}))
+        vectors = ops.cast(vectors, self.compute_dtype)
         if len(joined.shape) == 2:
             return vectors
         return ops.reshape(vectors, (*ops.shape(joined)[:-1], vectors.shape[-1]))

@@ -9,7 +9,7 @@ import math
 import keras
 from keras import ops
 
-from keras_attention.checks import check_positive, received, score_dtype
+from keras_attention.checks import check_flag, check_positive, received, score_dtype
 
 
 class Score(keras.layers.Layer):
@@ -246,7 +246,7 @@ class Additive(Score):
         kernel_initializer: for W, U and v.
 
     Raises:
-        ValueError: where `units` is not positive.
+        ValueError: where `units` is not positive, or `normalize` no boolean.
 
     Example:
 
@@ -269,6 +269,7 @@ class Additive(Score):
         super().__init__(**kwargs)
         if units is not None:
             check_positive("units", units)
+        check_flag("normalize", normalize)
         self.units = units
         self.activation = keras.activations.get(activation)
         self.normalize = normalize

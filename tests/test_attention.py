@@ -117,6 +117,15 @@ def test_integer_masks_are_taken_as_booleans(query, value):
     )
 
 
+def test_masks_may_be_lists(query, value):
+    mask = np.array([[1, 1, 0, 0, 1, 0]] * 2, bool)
+    attention = LuongAttention()
+    np.testing.assert_array_equal(
+        attention(query, value, value_mask=mask.tolist()),
+        attention(query, value, value_mask=mask),
+    )
+
+
 def test_dropout_acts_only_in_training(query, value):
     attention = LuongAttention(dropout=0.5)
     still = attention(query, value)
@@ -213,6 +222,42 @@ def test_any_score_works_with_a_normalizer_of_ones_own(query, value):
     mask = np.array([[1, 1, 0, 0, 0, 0]] * 2, bool)
     context = Attention("general", Uniform())(query, value, value_mask=mask)
     np.testing.assert_allclose(context[:, 0], value[:, :2].mean(axis=1), rtol=1e-5)
+
+
+class Tempered(normalizers.Softmax):
+    """A normalizer as a user writes one, with something to learn."""
+
+    def build(self, scores_shape, mask_shape=None):
+        self.temperature = self.add_weight(shape=(), initializer="ones", name="temperature")
+        self.built = True
+
+    def call(self, scores, mask=None):
+        return super().call(scores / self.temperature, mask)
+
+
+def test_a_normalizer_that_learns_is_saved_and_loaded(query, value, tmp_path):
+    inputs = keras.Input((None, 4)), keras.Input((None, 4))
+    attention = Attention("general", Tempered())
+    model = keras.Model(inputs, attention(*inputs))
+    attention.normalizer.temperature.assign(3.0)
+    model.save(tmp_path / "model.keras")
+    custom = {"Tempered": Tempered}
+    loaded = keras.models.load_model(tmp_path / "model.keras", custom_objects=custom)
+    np.testing.assert_array_equal(loaded([query, value]), model([query, value]))
+
+
+@pytest.mark.parametrize("frozen", ["when made", "later"])
+@pytest.mark.parametrize("make", [BahdanauAttention, LuongAttention])
+def test_what_is_frozen_stays_frozen_when_loaded(frozen, make, tmp_path):
+    inputs = keras.Input((None, 4)), keras.Input((None, 4))
+    attention = make(4, trainable=frozen != "when made")
+    model = keras.Model(inputs, attention(*inputs))
+    attention.trainable = False
+    assert model.weights and not model.trainable_weights
+    model.save(tmp_path / "model.keras")
+    assert not keras.models.load_model(tmp_path / "model.keras").trainable_weights
+    attention.trainable = True
+    assert len(model.trainable_weights) == len(model.weights)
 
 
 def test_softmax_by_hand():

@@ -164,6 +164,42 @@ def test_it_is_a_layer_of_a_functional_model_with_unknown_lengths():
     np.testing.assert_allclose(found, logits_of(model), rtol=1e-5, atol=1e-6)
 
 
+@keras.saving.register_keras_serializable(package="tests")
+class Copying(EncoderDecoder):
+    """A model of ours to which a user adds a layer."""
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.gate = keras.layers.Dense(1, activation="sigmoid", name="gate")
+        self.gate.build((None, None, self.logits.units))
+
+    def call(self, inputs, return_attention_scores=False, training=None):
+        logits, weights = super().call(inputs, True, training)
+        logits = logits * self.gate(logits)
+        return (logits, weights) if return_attention_scores else logits
+
+
+def test_a_subclass_adds_layers_of_its_own(tmp_path):
+    model = Copying(12, 10, embedding_dim=6, units=8)
+    model.compile("adam", SequenceCrossentropy(), jit_compile=False)
+    model.fit({"source": SOURCE, "target": TARGET}, LABELS, verbose=0)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    np.testing.assert_array_equal(logits_of(loaded), logits_of(model))
+
+
+def test_a_frozen_model_within_another_stays_frozen():
+    assert not keras.Sequential([small(trainable=False)]).trainable_weights
+
+
+def test_fit_over_replicas_may_build_it_on_averaged_ids():
+    # Keras builds the model on the mean of the replicas' batches, which are floats.
+    model = small()
+    inputs = {"source": SOURCE.astype("float32"), "target": TARGET.astype("float32")}
+    with tf.distribute.MirroredStrategy(["CPU:0"]).scope():
+        np.testing.assert_array_equal(model(inputs), logits_of(model))
+
+
 @pytest.mark.parametrize("make", [RecurrentEncoder, TransformerEncoder])
 def test_an_encoder_with_a_mask_does_not_see_the_padding(make, rng):
     encoder = make(8, depth=2)

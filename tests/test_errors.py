@@ -22,7 +22,7 @@ from keras_attention import (
 from keras_attention.datasets import teacher_forcing_batches
 from keras_attention.generation import greedy, score
 from keras_attention.losses import SequenceCrossentropy
-from keras_attention.metrics import error_rates
+from keras_attention.metrics import TokenAccuracy, error_rates
 from keras_attention.models import EncoderDecoder, RecurrentEncoder, TransformerEncoder
 from keras_attention.text import Vocabulary
 
@@ -52,6 +52,16 @@ def translate(source, target, **options):
 
 def state(*sizes, attentional=10):
     return AttentionRNNState([zeros(2, size) for size in sizes], zeros(2, attentional), ())
+
+
+def built(layer):
+    layer.build((None, None, 4), (None, None, 4))
+    return layer
+
+
+def first_state(layer, given):
+    memory = built(layer).attention.memory(zeros(2, 5, 4))
+    return layer.initial_state(memory, given)
 
 
 WRONG = {
@@ -99,6 +109,15 @@ WRONG = {
         lambda: LuongAttention(score="concat", scale=True),
         "scale: expected False",
         "received True with the score 'concat'",
+    ),
+    "a memory where tfa takes it": (
+        lambda: BahdanauAttention(4, zeros(1, 1, 1)),
+        "normalize: expected True or False, received array",
+    ),
+    "a memory as the score": (
+        lambda: LuongAttention(4, zeros(1, 1, 1)),
+        "score: expected one of 'dot'",
+        "received array",
     ),
     "initial_scale": (
         lambda: scores.Cosine(initial_scale=0),
@@ -196,6 +215,21 @@ WRONG = {
         "value_mask: expected",
         "(None, 5), received shape (None, 4)",
     ),
+    "another query than it was built for": (
+        lambda: built(LuongAttention(score="dot"))(zeros(2, 3, 5), zeros(2, 5, 4)),
+        "query: expected the 4 features that the layer was built for",
+        "(2, 3, 4), received shape (2, 3, 5)",
+    ),
+    "another value than it was built for": (
+        lambda: built(LuongAttention(score="dot"))(zeros(2, 3, 4), zeros(2, 5, 6)),
+        "value: expected the 4 features",
+        "received shape (2, 5, 6)",
+    ),
+    "another key than it was built for": (
+        lambda: built(LuongAttention())(zeros(2, 3, 4), zeros(2, 5, 6), zeros(2, 5, 6)),
+        "key: expected the 4 features",
+        "received shape (2, 5, 6)",
+    ),
     "memory before build": (
         lambda: BahdanauAttention(4).memory(zeros(2, 5, 4)),
         "BahdanauAttention is not built",
@@ -205,6 +239,11 @@ WRONG = {
         lambda: AttentionRNN(layers.Dense(4), LuongAttention()),
         "cell: expected a Keras RNN cell",
         "received <Dense",
+    ),
+    "a layer over sequences as a cell": (
+        lambda: AttentionRNN(layers.LSTM(4), LuongAttention()),
+        "cell: expected a Keras RNN cell",
+        "received <LSTM",
     ),
     "attention": (
         lambda: AttentionRNN(layers.GRUCell(4), layers.Attention()),
@@ -232,6 +271,17 @@ WRONG = {
         lambda: recur(zeros(2, 0, 4), zeros(2, 5, 6)),
         "sequence: expected",
         "received the empty shape (2, 0, 4)",
+    ),
+    "another sequence than it was built for": (
+        lambda: built(AttentionRNN(layers.GRUCell(4), LuongAttention()))(
+            zeros(2, 3, 5), zeros(2, 5, 4)
+        ),
+        "sequence: expected the 4 features that the layer was built for",
+        "received shape (2, 3, 5)",
+    ),
+    "too few states for a step": (
+        lambda: first_state(AttentionRNN(layers.LSTMCell(4), LuongAttention()), zeros(2, 4)),
+        "initial_state: expected 2 tensors, as LSTMCell has, received 1",
     ),
     "recurrence over value": (
         lambda: recur(zeros(2, 3, 4), zeros(2, 6)),
@@ -399,6 +449,15 @@ WRONG = {
     "label_smoothing": (
         lambda: SequenceCrossentropy(label_smoothing=1.0),
         "label_smoothing: expected a number from 0 to below 1, received 1.0",
+    ),
+    "labels of one more rank": (
+        lambda: SequenceCrossentropy()(np.zeros((2, 3, 1), int), zeros(2, 3, 5)),
+        "y_true: expected one id a position of y_pred",
+        "(2, 3), received shape (2, 3, 1)",
+    ),
+    "labels of one more rank in a metric": (
+        lambda: TokenAccuracy().update_state(np.zeros((2, 3, 1), int), zeros(2, 3, 5)),
+        "y_true: expected one id a position of y_pred",
     ),
     "error rates of nothing": (lambda: error_rates([], []), "references: expected", "0 for 0"),
     "error rates unequal": (

@@ -1,6 +1,7 @@
 """The loss against a loop, and that masks act once."""
 
 import math
+from unittest import mock
 
 import keras
 import numpy as np
@@ -78,6 +79,19 @@ def test_half_precision_is_computed_in_float32(logits):
     loss = SequenceCrossentropy()(LABELS, (100 * logits).astype("float16"))
     assert loss.dtype == "float32"
     np.testing.assert_allclose(loss, by_hand(LABELS, 100.0 * logits), rtol=1e-2)
+
+
+def test_replicas_share_the_loss(logits):
+    # As Keras' own losses do: `fit` sums the gradients of the replicas.
+    class Pair:
+        num_replicas_in_sync = 2
+
+    whole = SequenceCrossentropy()(LABELS, logits)
+    with mock.patch.object(tf.distribute, "get_strategy", Pair):
+        half = SequenceCrossentropy()(LABELS, logits)
+        own = keras.losses.SparseCategoricalCrossentropy(from_logits=True, ignore_class=0)
+        np.testing.assert_allclose(half, own(LABELS, logits), rtol=1e-5)
+    np.testing.assert_allclose(2 * half, whole, rtol=1e-6)
 
 
 def test_config_round_trip():

@@ -143,7 +143,9 @@ def test_a_whole_state_as_initial_state_survives_saving(sequence, value, tmp_pat
     given = [sequence[:, :2], sequence[:, 2:], value]
     assert_close(model(given), layer(sequence, value)[:, 2:])
     model.save(tmp_path / "model.keras")
-    assert_close(keras.models.load_model(tmp_path / "model.keras")(given), model(given))
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    assert_close(loaded(given), model(given))
+    assert_close(loaded.predict(given, verbose=0), model(given))
 
 
 def test_a_feature_map_gives_maps_of_weights(sequence, value, rng):
@@ -166,7 +168,8 @@ class Subclassed(keras.Model):
 
     def __init__(self):
         super().__init__()
-        cells = [layers.LSTMCell(4, dropout=0.2), LeakyCell(4, dropout=0.2)]
+        inner = layers.StackedRNNCells([layers.GRUCell(4, dropout=0.2), layers.LSTMCell(4)])
+        cells = [layers.LSTMCell(4, dropout=0.2), inner, LeakyCell(4, dropout=0.2)]
         attention = BahdanauAttention(4, dropout=0.2)
         self.decoder = decoder(cells, attention=attention)
         self.out = layers.Dense(1)
@@ -183,6 +186,9 @@ def test_fit_in_a_subclassed_model_with_dropout_everywhere(how, sequence, value)
     model = Subclassed()
     model.compile("sgd", "mse", **how)
     history = model.fit([sequence, value], np.ones((2, 4, 1)), verbose=0)
+    # No mask of this batch is left for the next, of another size.
+    model.evaluate([sequence[:1], value[:1]], np.ones((1, 4, 1)), verbose=0)
+    model.fit([sequence[:1], value[:1]], np.ones((1, 4, 1)), verbose=0)
     assert np.isfinite(history.history["loss"]).all()
 
 
@@ -222,6 +228,24 @@ def test_cell_dropout_is_one_mask_for_all_steps(attend, input_feeding, in_graph)
     assert (call(sequence, value, training=False).numpy()[..., :16] == 1).all()
 
 
+def test_steps_draw_the_cells_dropout_once_a_sequence(sequence, value):
+    layer = decoder(layers.LSTMCell(16, dropout=0.5), input_feeding=False)
+    layer(sequence, value)
+
+    def stepped(rows):
+        memory = layer.attention.memory(value[:rows])
+        state = layer.initial_state(memory)
+        vectors = []
+        for t in range(2):
+            vector, _, state = layer.step(sequence[:rows, t], memory, state, training=True)
+            vectors.append(vector)
+        return vectors
+
+    first, again, shorter = stepped(2), stepped(2), stepped(1)
+    assert not np.allclose(first[0], again[0])
+    assert shorter[1].shape == (1, 5)
+
+
 def test_attention_dropout_in_a_recurrence_is_reproducible_by_seed(sequence, value):
     layer = decoder(attention=LuongAttention(dropout=0.5, seed=1))
     still = layer(sequence, value)
@@ -250,6 +274,38 @@ def test_an_attention_layer_of_ones_own(sequence, value):
     outputs = layer(sequence, value)
     assert outputs.shape == (2, 4, 7)
     assert np.abs(outputs).max() <= 1
+
+
+@pytest.mark.parametrize("input_feeding", [True, False])
+def test_an_attention_layer_that_is_a_whole_model(input_feeding, sequence, value):
+    stack = keras.Sequential([layers.Dense(7, activation="tanh"), layers.LayerNormalization()])
+    layer = decoder(attention_layer=stack, input_feeding=input_feeding)
+    outputs = layer(sequence, value)
+    memory = layer.attention.memory(value)
+    vector, *_ = layer.step(sequence[:, 0], memory, layer.initial_state(memory))
+    assert_close(outputs[:, 0], vector)
+
+
+@ORDERS
+@pytest.mark.parametrize("input_feeding", [True, False])
+def test_parts_may_compute_in_other_dtypes(attend, input_feeding, sequence, value):
+    layer = decoder(layers.LSTMCell(4), attend, input_feeding=input_feeding, dtype="mixed_float16")
+    inputs = keras.Input((4, 3)), keras.Input((5, 6))
+    options = {"return_attention_scores": True, "return_state": True}
+    promised, found = layer(*inputs, **options), layer(sequence, value, **options)
+    for one, other in zip(tf.nest.flatten(promised), tf.nest.flatten(found), strict=True):
+        assert one.dtype == other.dtype == "float16"
+
+
+def test_what_is_frozen_stays_frozen_when_loaded(tmp_path):
+    inputs = keras.Input((None, 3)), keras.Input((None, 6))
+    layer = decoder()
+    model = keras.Model(inputs, layer(*inputs))
+    layer.trainable = False
+    model.save(tmp_path / "model.keras")
+    assert not keras.models.load_model(tmp_path / "model.keras").trainable_weights
+    frozen = decoder(trainable=False)
+    assert not keras.Model(inputs, frozen(*inputs)).trainable_weights
 
 
 def test_compute_output_shape_agrees_with_what_comes(sequence, value):

@@ -4,6 +4,7 @@ import keras
 from keras import layers, ops, tree
 
 from keras_attention.attention import Attention, LuongAttention
+from keras_attention.backend import averaged_over_replicas
 from keras_attention.checks import (
     check_choice,
     check_ids,
@@ -146,11 +147,19 @@ class EncoderDecoder(keras.Model):
         self.drop = layers.Dropout(dropout, **policy)
         # Logits stay in float32 under mixed precision: their softmax needs it.
         self.logits = layers.Dense(target_size, dtype="float32", name="logits")
-        self.build()
+        self._build_parts()
+        self.built = True
+        if not self.trainable:
+            # Made frozen, or loaded so: Keras would pass on only a later change.
+            for layer in self.layers:
+                layer.trainable = False
 
     def build(self, inputs_shape=None):
-        if self.built:
-            return
+        # All parts were built in the constructor, and not by this method: Keras lets no layer be
+        # added after it, which a subclass may want to do.
+        self.built = True
+
+    def _build_parts(self):
         units, embedded = self._config["units"], (None, None, self._config["embedding_dim"])
         self.source_embedding.build((None, None))
         self.target_embedding.build((None, None))
@@ -159,7 +168,6 @@ class EncoderDecoder(keras.Model):
             dense.build((None, self.encoder.summary_size))
         self.decoder.build(embedded, (None, None, units))
         self.logits.build((None, None, units))
-        self.built = True
 
     def call(self, inputs, return_attention_scores=False, training=None):
         source, target = self._source_and_target(inputs)
@@ -209,6 +217,8 @@ class EncoderDecoder(keras.Model):
                 f"{sorted(inputs) if isinstance(inputs, dict) else type(inputs).__name__}."
             )
         source, target = (ops.convert_to_tensor(inputs[name]) for name in ("source", "target"))
+        if averaged_over_replicas():
+            source, target = ops.cast(source, "int32"), ops.cast(target, "int32")
         check_ids("source", source)
         check_ids("target", target)
         expected = (source.shape[0], target.shape[1])
