@@ -1,4 +1,4 @@
-# make demo   trains, draws, exports and verifies a spelling model   (about 8 minutes)
+# make demo   trains, draws, exports and verifies a spelling model   (about 7 minutes)
 # make test   runs the tests                                         (about 10 minutes)
 # make g2p    trains the spelling model for as good a figure as 45 minutes allow
 PYTHON ?= python3

@@ -69,7 +69,8 @@ def _check_target(target, overwrite, replaceable):
         return
     if not overwrite:
         raise FileExistsError(
-            f"{target} is there already. Choose another target, or allow it to be overwritten."
+            f"{target} is there already. Choose another target, or allow it to be "
+            "overwritten (overwrite=True, or --overwrite)."
         )
     if replaceable is not None and not replaceable(target):
         raise FileExistsError(
