@@ -1,5 +1,5 @@
 # make demo   trains, draws, exports and verifies a spelling model   (about 7 minutes)
-# make test   runs the tests                                         (about 10 minutes)
+# make test   runs the tests                                         (about 9 minutes)
 # make g2p    trains the spelling model for as good a figure as 45 minutes allow
 PYTHON ?= python3
 BIN := .venv/bin
