@@ -309,7 +309,10 @@ class AttentionRNN(keras.layers.Layer):
         return AttentionRNNState(state, attentional, self.attention.initial_state(memory))
 
     def _feeds_back(self, state):
-        return self.attend == "before" or self.input_feeding or bool(tree.flatten(state.attention))
+        if self.attend == "before" or self.input_feeding or tree.flatten(state.attention):
+            return True
+        # An attention of one's own may know nothing but steps.
+        return not hasattr(self.attention, "attend")
 
     def _step_by_step(self, xs, memory, state, drop, training):
         masked = len(xs) == 2

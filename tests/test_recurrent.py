@@ -313,3 +313,31 @@ def test_compute_output_shape_agrees_with_what_comes(sequence, value):
         layer = decoder(attention_layer=attention_layer)
         expected = layer(sequence, value).shape
         assert layer.compute_output_shape(sequence.shape, value.shape) == tuple(expected)
+
+
+def test_an_attention_that_knows_only_steps_gives_the_same_without_input_feeding():
+    class Steps(layers.Layer):
+        def __init__(self, attention):
+            super().__init__()
+            self.attention = attention
+
+        def build(self, query_shape, value_shape):
+            self.attention.build(query_shape, value_shape)
+            self.built = True
+
+        def memory(self, value, mask=None):
+            return self.attention.memory(value, mask=mask)
+
+        def initial_state(self, memory):
+            return ()
+
+        def step(self, query, memory, state=()):
+            return self.attention.step(query, memory, state)
+
+    rng = np.random.default_rng(0)
+    sequence = rng.normal(size=(2, 3, 4)).astype("float32")
+    value = rng.normal(size=(2, 5, 6)).astype("float32")
+    whole = AttentionRNN(layers.GRUCell(4), BahdanauAttention(4), input_feeding=False)
+    expected = whole(sequence, value)
+    stepwise = AttentionRNN(whole.cell, Steps(whole.attention), input_feeding=False)
+    np.testing.assert_allclose(stepwise(sequence, value), expected, atol=1e-6)
