@@ -70,6 +70,7 @@ class Softmax(Normalizer):
         return powers / ops.maximum(ops.sum(powers, axis=-1, keepdims=True), 0.5)
 
     def get_config(self):
+        # Said here, since what Keras notes down by itself cannot hold a dtype policy.
         return {**super().get_config()}
 
 
