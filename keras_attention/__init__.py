@@ -1,8 +1,9 @@
 """Attention layers for Keras 3: additive, multiplicative, and recurrent over either."""
 
-from keras_attention import losses, metrics, models, normalizers, scores
-from keras_attention.attention import Attention, BahdanauAttention, LuongAttention
+from keras_attention import losses, metrics, models, normalizers, scheduled, scores, windows
+from keras_attention.attention import Attention, AttentionState, BahdanauAttention, LuongAttention
 from keras_attention.memory import Memory
+from keras_attention.multi_head import MultiHeadAttention
 from keras_attention.recurrent import AttentionRNN, AttentionRNNState
 
 __version__ = "0.1.0"
@@ -11,12 +12,16 @@ __all__ = [
     "Attention",
     "AttentionRNN",
     "AttentionRNNState",
+    "AttentionState",
     "BahdanauAttention",
     "LuongAttention",
     "Memory",
+    "MultiHeadAttention",
     "losses",
     "metrics",
     "models",
     "normalizers",
+    "scheduled",
     "scores",
+    "windows",
 ]

@@ -1,9 +1,12 @@
 """Attention = score + mask + normalizer + weighted sum, and the presets people search for."""
 
-import keras
-from keras import ops
+from typing import Any, NamedTuple
 
-from keras_attention import normalizers, scores
+import keras
+from keras import ops, tree
+
+from keras_attention import normalizers, scores, windows
+from keras_attention.backend import scan
 from keras_attention.checks import (
     check_choice,
     check_features,
@@ -14,6 +17,39 @@ from keras_attention.checks import (
     score_dtype,
 )
 from keras_attention.memory import Memory, flatten_positions, unflatten_positions
+from keras_attention.structures import keep_where_masked, map_tensors, swap_batch_and_time
+
+
+class AttentionState(NamedTuple):
+    """What an attention looks back on, by who does; `()` where nothing does.
+
+    Attributes:
+        score: weights of earlier steps, for scores such as coverage.
+        normalizer: the weights of the step before, for monotonic normalizers.
+        window: how many queries there were, for local-m.
+
+    Example:
+
+    >>> from keras_attention import AttentionState
+    >>> AttentionState()
+    AttentionState(score=(), normalizer=(), window=())
+    """
+
+    score: Any = ()
+    normalizer: Any = ()
+    window: Any = ()
+
+
+class AttentionNoise(NamedTuple):
+    """What is random in an attention, drawn before it runs.
+
+    Attributes:
+        scores: for the normalizer, or None.
+        dropout: what the weights are multiplied with, or None.
+    """
+
+    scores: Any = None
+    dropout: Any = None
 
 
 @keras.saving.register_keras_serializable(package="keras_attention")
@@ -24,8 +60,10 @@ class Attention(keras.layers.Layer):
         weights = normalizer(scores, mask)       (B, Tq, Tk), 0 where masked
         context = weights @ value                (B, Tq, Dv)
 
-    Any score works with any normalizer. Scores and weights are computed in at
-    least float32. Where everything is masked, weights and context are zero.
+    Any score works with any normalizer, within any window. Scores and weights
+    are computed in at least float32. Where everything is masked, weights and
+    context are zero. Scores and normalizers that look back on earlier weights
+    take the queries one after the other, all others at once.
 
     There are three views of the one computation: calling the layer on all
     queries; `memory()`, which projects the keys once; and `step()`, one query
@@ -37,6 +75,8 @@ class Attention(keras.layers.Layer):
         score: a name (see `keras_attention.scores.get`) or a `Score`.
         normalizer: a name (see `keras_attention.normalizers.get`) or a
             `Normalizer`.
+        window: a `keras_attention.windows.Window`, which limits what each
+            query sees, or None.
         dropout: share of the weights dropped while training.
         seed: of the dropout.
         **kwargs: of `keras.layers.Layer` (`name`, `dtype`, `trainable`).
@@ -60,8 +100,8 @@ class Attention(keras.layers.Layer):
         the weights `(B, Tq, Tk)`, for feature maps `(B, Tq, H, W)`.
 
     Raises:
-        ValueError: for an unknown score or normalizer, ranks, sizes or masks
-            that do not fit, and empty input.
+        ValueError: for an unknown score, normalizer or window, ranks, sizes or
+            masks that do not fit, and empty input.
 
     Example:
 
@@ -74,17 +114,21 @@ class Attention(keras.layers.Layer):
     ((2, 3, 8), (2, 3, 5))
     """
 
-    def __init__(self, score, normalizer="softmax", dropout=0.0, seed=None, **kwargs):
+    def __init__(self, score, normalizer="softmax", window=None, dropout=0.0, seed=None, **kwargs):
         super().__init__(**kwargs)
         check_rate("dropout", dropout)
-        named = isinstance(score, str)
-        self.score = scores.get(score, **({"dtype": self.dtype_policy} if named else {}))
-        self.normalizer = normalizers.get(normalizer)
+        self.score = scores.get(score, **self._policy_for(score))
+        self.normalizer = normalizers.get(normalizer, **self._policy_for(normalizer))
+        self.window = windows.get(window, **self._policy_for(window))
         self.dropout = dropout
         self.seed = seed
         if dropout:
             self.seed_generator = keras.random.SeedGenerator(seed)
         self.supports_masking = True
+
+    def _policy_for(self, part):
+        # What is made here, from its name, has the layer's own policy.
+        return {"dtype": self.dtype_policy} if isinstance(part, str) else {}
 
     def build(self, query_shape, value_shape, key_shape=None):
         key_shape = value_shape if key_shape is None else key_shape
@@ -94,10 +138,14 @@ class Attention(keras.layers.Layer):
             self.score.build((None, None, query_shape[-1]), (None, None, key_shape[-1]))
         if not self.normalizer.built:
             self.normalizer.build((None, None, None))
+        if self.window is not None and not self.window.built:
+            self.window.build((None, None, query_shape[-1]))
         self._query_size, self._key_size = query_shape[-1], key_shape[-1]
         if not self.trainable:
             # Made frozen, or loaded so: Keras would pass on only a later change.
             self.score.trainable = self.normalizer.trainable = False
+            if self.window is not None:
+                self.window.trainable = False
         self.built = True
 
     def call(
@@ -119,19 +167,13 @@ class Attention(keras.layers.Layer):
             query_mask = None if query_mask is None else ops.reshape(query_mask, (-1, 1))
 
         visible = None
-        if query_mask is not None:
-            visible = ops.expand_dims(ops.cast(query_mask, "bool"), -1)
-            # What stands in the padding must not reach a gradient either.
-            query = ops.where(visible, query, ops.zeros_like(query))
         if use_causal_mask:
-            causal = _causal_mask(ops.shape(query)[1], ops.shape(memory.values)[1])
-            visible = causal if visible is None else ops.logical_and(visible, causal)
-
-        shape = (*ops.shape(query)[:2], ops.shape(memory.values)[1])
-        noise = self.dropout_mask(shape, training)
-        context, weights = self._attend(query, memory, visible, noise)
+            visible = _causal_mask(ops.shape(query)[1], ops.shape(memory.keys)[-2])
+        query = ops.convert_to_tensor(query, dtype=self.compute_dtype)
+        noise = self.noise(memory, ops.shape(query)[1], training)
+        context, weights, _ = self._attend(query, memory, None, query_mask, visible, noise)
         if single:
-            context, weights = ops.squeeze(context, 1), ops.squeeze(weights, 1)
+            context, weights = ops.squeeze(context, 1), ops.squeeze(weights, -2)
         if return_attention_scores:
             return context, unflatten_positions(weights, value)
         return context
@@ -171,53 +213,149 @@ class Attention(keras.layers.Layer):
         keys = ops.cast(self.score.project_keys(key), score_dtype(self.compute_dtype))
         return Memory(keys, value, mask)
 
-    def attend(self, query, memory, dropout_mask=None):
-        """Attends with all queries `(B, Tq, Dq)` at once; weights `(B, Tq, Tk)` always returned."""
-        return self._attend(query, memory, None, dropout_mask)
+    def attend(self, query, memory, state=None, query_mask=None, noise=None):
+        """Attends with all queries at once.
 
-    def initial_state(self, memory):
-        """What the first `step` looks back on: `()`, since nothing here looks back."""
-        return ()
+        Args:
+            query: `(B, Tq, Dq)`.
+            memory: from `memory()`.
+            state: what the first query looks back on; by default
+                `initial_state(memory)`.
+            query_mask: `(B, Tq)`, True for real queries. The others get zeros
+                and leave the state as it is.
+            noise: from `noise()`.
 
-    def step(self, query, memory, state=(), dropout_mask=None):
+        Returns:
+            The contexts `(B, Tq, Dv)`, the weights `(B, Tq, Tk)` (over the
+            flattened positions of a feature map) and the last state.
+        """
+        query = ops.convert_to_tensor(query, dtype=self.compute_dtype)
+        return self._attend(query, memory, state, query_mask, None, noise)
+
+    def step(self, query, memory, state=None, noise=None):
         """Attends with one query.
 
         Args:
             query: `(B, Dq)`.
             memory: from `memory()`.
-            state: from `initial_state()`, or the step before.
-            dropout_mask: `(B, Tk)`, multiplied with the weights; a recurrence
-                draws it for all its steps before its loop, see `dropout_mask`.
+            state: from the step before; by default `initial_state(memory)`.
+            noise: one step of what `noise()` drew.
 
         Returns:
             The context `(B, Dv)`, the weights `(B, Tk)` (over the flattened
             positions of a feature map) and the next state.
         """
-        query = ops.convert_to_tensor(query, dtype=self.compute_dtype)
-        noise = None if dropout_mask is None else ops.expand_dims(dropout_mask, 1)
-        context, weights = self._attend(query, memory, None, noise)
-        return ops.squeeze(context, 1), ops.squeeze(weights, 1), state
+        query = ops.expand_dims(ops.convert_to_tensor(query, dtype=self.compute_dtype), 1)
+        noise = map_tensors(lambda drawn: ops.expand_dims(drawn, 1), noise)
+        context, weights, state = self._attend(query, memory, state, None, None, noise)
+        return ops.squeeze(context, 1), ops.squeeze(weights, -2), state
 
-    def dropout_mask(self, shape, training=True):
-        """Draws factors for weights of `shape`: 0 or 1 / (1 - rate), or None without dropout."""
-        if not training or not self.dropout:
+    def initial_state(self, memory):
+        """What the first step looks back on: an `AttentionState`, empty where nothing does."""
+        window = () if self.window is None else self.window.initial_state(memory)
+        return AttentionState(
+            self.score.initial_state(memory), self.normalizer.initial_state(memory), window
+        )
+
+    def noise(self, memory, steps, training=True):
+        """Draws, once for a whole sequence of `steps` queries, all that is random in it.
+
+        Outside a recurrence's loop, since a backend may not count on random
+        numbers inside it.
+
+        Returns:
+            An `AttentionNoise` whose tensors are `(B, steps, Tk)`, or None.
+        """
+        if not training:
             return None
-        ones = ops.ones(shape, dtype=self.compute_dtype)
-        return keras.random.dropout(ones, self.dropout, seed=self.seed_generator)
+        shape = (ops.shape(memory.keys)[0], steps, ops.shape(memory.keys)[1])
+        drawn = self.normalizer.noise(shape, memory.keys.dtype)
+        dropped = None
+        if self.dropout:
+            ones = ops.ones(shape, dtype=self.compute_dtype)
+            dropped = keras.random.dropout(ones, self.dropout, seed=self.seed_generator)
+        return None if drawn is None and dropped is None else AttentionNoise(drawn, dropped)
 
-    def _attend(self, query, memory, visible, noise):
-        query = ops.cast(self.score.project_query(query), memory.keys.dtype)
-        if len(query.shape) == 2:
-            # Projected at rank 2: inside a loop XLA cannot differentiate a Dense at rank 3.
-            query = ops.expand_dims(query, 1)
-        scores = self.score.compare(query, memory.keys)
-        mask = visible
-        if memory.mask is not None:
-            mask = ops.expand_dims(memory.mask, 1)
-            mask = mask if visible is None else ops.logical_and(mask, visible)
-        weights = ops.cast(self.normalizer(scores, mask=mask), memory.values.dtype)
-        dropped = weights if noise is None else weights * noise
-        return ops.matmul(dropped, memory.values), weights
+    def context_size(self, value_size):
+        """The features of a context over values of `value_size` features."""
+        return value_size
+
+    def _attend(self, query, memory, state, query_mask, visible, noise):
+        """As `attend`; `visible` `(B or 1, Tq, Tk)` says what else each query sees, if not None."""
+        state = self.initial_state(memory) if state is None else AttentionState(*state)
+        asks = None
+        if query_mask is not None:
+            query_mask = ops.cast(query_mask, "bool")
+            asks = ops.expand_dims(query_mask, -1)
+            # What stands in the padding must not reach a gradient either.
+            query = ops.where(asks, query, ops.zeros_like(query))
+        # By rows: inside a loop XLA cannot differentiate a Dense at rank 3.
+        rows = ops.reshape(query, (-1, query.shape[-1]))
+        projected = ops.cast(self.score.project_query(rows), memory.keys.dtype)
+        projected = ops.reshape(projected, (*ops.shape(query)[:2], projected.shape[-1]))
+
+        if query.shape[1] == 1 or not tree.flatten((state.score, state.normalizer)):
+            sees = _both(asks, visible)
+            weights, after = self._weigh(query, projected, memory, state, query_mask, sees, noise)
+            state = keep_where_masked(query_mask, after, state) if query.shape[1] == 1 else after
+        else:
+            weights, state = self._weigh_in_turn(
+                query, projected, memory, state, query_mask, visible, noise
+            )
+        weighed = ops.cast(weights, memory.values.dtype)
+        dropped = ops.stop_gradient(weighed) if self.normalizer.detached else weighed
+        if noise is not None and noise.dropout is not None:
+            dropped = dropped * noise.dropout
+        return ops.matmul(dropped, memory.values), weighed, state
+
+    def _weigh(self, query, projected, memory, state, query_mask, visible, noise):
+        looks_back = (state.score,) if tree.flatten(state.score) else ()
+        scores = self.score.compare(projected, memory.keys, *looks_back)
+        mask = None if memory.mask is None else ops.expand_dims(memory.mask, 1)
+        mask = _both(mask, visible)
+        factors, window = None, state.window
+        if self.window is not None:
+            inside, factors, window = self.window(
+                query, memory, state=state.window, query_mask=query_mask
+            )
+            mask = _both(mask, inside)
+        options = {}
+        if tree.flatten(state.normalizer):
+            options["state"] = state.normalizer
+        if noise is not None and noise.scores is not None:
+            options["noise"] = noise.scores
+        weights = self.normalizer(scores, mask=mask, **options)
+        if factors is not None:
+            weights = weights * factors
+        if not tree.flatten((state.score, state.normalizer)):
+            return weights, AttentionState(window=window)
+        last = ops.squeeze(weights, 1)
+        return weights, AttentionState(
+            self.score.next_state(state.score, last),
+            self.normalizer.next_state(state.normalizer, last),
+            window,
+        )
+
+    def _weigh_in_turn(self, query, projected, memory, state, query_mask, visible, noise):
+        if visible is not None:
+            # Scanned along the queries, so that one batch row for all is not enough.
+            shape = (ops.shape(query)[0], *ops.shape(visible)[1:])
+            visible = ops.broadcast_to(visible, shape)
+        drawn = None if noise is None else noise.scores
+        xs = map_tensors(swap_batch_and_time, (query, projected, query_mask, visible, drawn))
+
+        def one(before, x):
+            query, projected, asks, visible, drawn = x
+            drawn = None if drawn is None else AttentionNoise(ops.expand_dims(drawn, 1))
+            query, projected = ops.expand_dims(query, 1), ops.expand_dims(projected, 1)
+            sees = None if visible is None else ops.expand_dims(visible, 1)
+            if asks is not None:
+                sees = _both(ops.reshape(asks, (-1, 1, 1)), sees)
+            weights, after = self._weigh(query, projected, memory, before, None, sees, drawn)
+            return keep_where_masked(asks, after, before), (ops.squeeze(weights, 1),)
+
+        state, (weights,) = scan(one, state, xs, (memory.keys.dtype,))
+        return swap_batch_and_time(weights), state
 
     def _check(self, query, value, key, query_mask, value_mask, use_causal_mask):
         check_rank("query", query, (2, 3), "(batch, length, features) or (batch, features)")
@@ -276,9 +414,16 @@ class Attention(keras.layers.Layer):
             **super().get_config(),
             "score": keras.saving.serialize_keras_object(self.score),
             "normalizer": keras.saving.serialize_keras_object(self.normalizer),
+            "window": keras.saving.serialize_keras_object(self.window),
             "dropout": self.dropout,
             "seed": self.seed,
         }
+
+
+def _both(mask, other):
+    if mask is None or other is None:
+        return other if mask is None else mask
+    return ops.logical_and(mask, other)
 
 
 def _causal_mask(queries, positions):
@@ -312,7 +457,8 @@ class BahdanauAttention(_Preset):
         normalize: whether `v` is weight-normalised.
         activation: tanh (as published), sigmoid, relu or any other Keras
             activation.
-        normalizer, dropout, seed: as in `Attention`, whose call this has.
+        normalizer, window, dropout, seed: as in `Attention`, whose call this
+            has.
 
     Raises:
         ValueError: as `Attention`.
@@ -332,12 +478,13 @@ class BahdanauAttention(_Preset):
         normalize=False,
         activation="tanh",
         normalizer="softmax",
+        window=None,
         dropout=0.0,
         seed=None,
         **kwargs,
     ):
         score = scores.Additive(units, activation, normalize, dtype=kwargs.get("dtype"))
-        super().__init__(score, normalizer, dropout, seed, **kwargs)
+        super().__init__(score, normalizer, window, dropout, seed, **kwargs)
 
     def get_config(self):
         return {
@@ -368,7 +515,8 @@ class LuongAttention(_Preset):
         score: one of the names above, or a `keras_attention.scores.Score`.
         scale: whether dot and general learn a factor, as in
             `tfa.seq2seq.LuongAttention(scale=True)`.
-        normalizer, dropout, seed: as in `Attention`, whose call this has.
+        normalizer, window, dropout, seed: as in `Attention`, whose call this
+            has.
 
     Raises:
         ValueError: for an unknown score, or `units` or `scale` where the score
@@ -389,6 +537,7 @@ class LuongAttention(_Preset):
         score="general",
         scale=False,
         normalizer="softmax",
+        window=None,
         dropout=0.0,
         seed=None,
         **kwargs,
@@ -417,7 +566,7 @@ class LuongAttention(_Preset):
             if score in ("dot", "general"):
                 options["scale"] = scale
             score = scores.get(score, **options)
-        super().__init__(score, normalizer, dropout, seed, **kwargs)
+        super().__init__(score, normalizer, window, dropout, seed, **kwargs)
 
     def get_config(self):
         score = self._score_name or keras.saving.serialize_keras_object(self.score)

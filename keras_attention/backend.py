@@ -13,8 +13,9 @@ def scan(step, carry, xs, dtypes):
     Args:
         step: `step(carry, x) -> (carry, y)`; `x` holds one slice of every
             tensor of `xs`, `y` is a tuple of tensors.
-        carry: a structure of tensors; `step` returns one like it.
-        xs: a tuple of tensors, time first, none of them of length zero.
+        carry: a structure of tensors; `step` returns one like it. None in it,
+            and in `xs`, stays None.
+        xs: a structure of tensors, time first, none of them of length zero.
         dtypes: a tuple with the dtype of each tensor of `y`.
 
     Returns:
@@ -25,32 +26,40 @@ def scan(step, carry, xs, dtypes):
 
         if not tf.executing_eagerly():
             return _graph_scan(tf, step, carry, xs, dtypes)
+    if keras.backend.backend() == "jax":
+        import jax
+
+        # To compile a loop for one eager call takes longer than to run it.
+        if any(isinstance(x, jax.core.Tracer) for x in _tensors((carry, xs))):
+            return _traced_scan(jax, step, carry, xs, dtypes)
     return _eager_scan(step, carry, xs, dtypes)
 
 
 def _eager_scan(step, carry, xs, dtypes):
     outputs = [[] for _ in dtypes]
-    for t in range(xs[0].shape[0]):
-        carry, y = step(carry, tuple(x[t] for x in xs))
+    sequences = _tensors(xs)
+    for t in range(sequences[0].shape[0]):
+        carry, y = step(carry, _pack_tensors(xs, [x[t] for x in sequences]))
         for output, value, dtype in zip(outputs, y, dtypes):
             output.append(ops.cast(value, dtype))
     return carry, tuple(ops.stack(output) for output in outputs)
 
 
 def _graph_scan(tf, step, carry, xs, dtypes):
-    length = xs[0].shape[0]
+    sequences = _tensors(xs)
+    length = sequences[0].shape[0]
     if length is None:
-        length = tf.shape(xs[0])[0]
-    inputs = [tf.TensorArray(x.dtype, length).unstack(x) for x in xs]
+        length = tf.shape(sequences[0])[0]
+    inputs = [tf.TensorArray(x.dtype, length).unstack(x) for x in sequences]
     outputs = [tf.TensorArray(dtype, length) for dtype in dtypes]
 
     def body(t, flat, outputs):
         x = []
-        for array, whole in zip(inputs, xs):
+        for array, whole in zip(inputs, sequences):
             value = array.read(t)
             value.set_shape(whole.shape[1:])
             x.append(value)
-        new, y = step(_pack_tensors(carry, flat), tuple(x))
+        new, y = step(_pack_tensors(carry, flat), _pack_tensors(xs, x))
         kept = []
         for before, after in zip(flat, _tensors(new)):
             after = tf.cast(after, before.dtype)
@@ -72,8 +81,57 @@ def _graph_scan(tf, step, carry, xs, dtypes):
     return _pack_tensors(carry, last), tuple(array.stack() for array in outputs)
 
 
+def _traced_scan(jax, step, carry, xs, dtypes):
+    start = [ops.convert_to_tensor(tensor) for tensor in _tensors(carry)]
+    sequences = [ops.convert_to_tensor(tensor) for tensor in _tensors(xs)]
+
+    def body(flat, x):
+        new, y = step(_pack_tensors(carry, flat), _pack_tensors(xs, x))
+        kept = [ops.cast(after, before.dtype) for after, before in zip(_tensors(new), flat)]
+        return kept, [ops.cast(value, dtype) for value, dtype in zip(y, dtypes)]
+
+    # What the step assigns, such as the seed of a dropout in a user's cell, is part of
+    # the carry: a variable would keep a value that means nothing outside the loop.
+    with _Assignments() as found:
+        slices = [jax.ShapeDtypeStruct(x.shape[1:], x.dtype) for x in sequences]
+        jax.eval_shape(body, start, slices)
+    variables = found.variables
+
+    def body_with_variables(flat_and_values, x):
+        flat, values = flat_and_values
+        with _Assignments(zip(variables, values)) as assigned:
+            flat, y = body(flat, x)
+        return (flat, [assigned.get_current_value(variable) for variable in variables]), y
+
+    values = [ops.cast(variable.value, variable.dtype) for variable in variables]
+    (last, values), outputs = jax.lax.scan(body_with_variables, (start, values), sequences)
+    for variable, value in zip(variables, values):
+        variable.assign(value)
+    return _pack_tensors(carry, last), tuple(outputs)
+
+
+class _Assignments(keras.StatelessScope):
+    """Keeps assignments from the variables; what the scope around it holds stays seen."""
+
+    def __init__(self, state_mapping=()):
+        super().__init__(list(state_mapping), initialize_variables=False)
+        self.variables = []
+
+    def add_update(self, update):
+        variable, _ = update
+        if not any(variable is known for known in self.variables):
+            self.variables.append(variable)
+        super().add_update(update)
+
+    def get_current_value(self, variable):
+        value = super().get_current_value(variable)
+        if value is None and self.original_scope is not None:
+            value = self.original_scope.get_current_value(variable)
+        return value
+
+
 def _tensors(structure):
-    # A memory without a mask holds None, which no loop carries.
+    # A memory without a mask holds None, a sequence without a mask too; no loop carries it.
     return [leaf for leaf in tree.flatten(structure) if leaf is not None]
 
 
@@ -81,6 +139,29 @@ def _pack_tensors(structure, tensors):
     tensors = iter(tensors)
     flat = [None if leaf is None else next(tensors) for leaf in tree.flatten(structure)]
     return tree.pack_sequence_as(structure, flat)
+
+
+def vjp(function, args, upstream):
+    """The gradient of `function` at `args` in the direction `upstream`: one tensor an argument.
+
+    It is part of the graph or trace that it is called in, and can be
+    differentiated again.
+    """
+    backend = keras.backend.backend()
+    if backend == "tensorflow":
+        import tensorflow as tf
+
+        with tf.GradientTape() as tape:
+            tape.watch(args)
+            result = function(*args)
+        return tape.gradient(result, args, upstream, tf.UnconnectedGradients.ZERO)
+    if backend == "jax":
+        import jax
+
+        return jax.vjp(function, *args)[1](upstream)
+    import torch
+
+    return torch.func.vjp(function, *args)[1](upstream)
 
 
 def compiled(function):
@@ -104,6 +185,21 @@ def averaged_over_replicas():
     import tensorflow as tf
 
     return tf.distribute.in_cross_replica_context()
+
+
+def mean_over_replicas(total, weight):
+    """This replica's share of the mean over all of them: `total` by everyone's `weight`.
+
+    `fit` sums over replicas, so together they have the mean over the whole batch,
+    however unevenly its tokens are spread.
+    """
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        context = tf.distribute.get_replica_context()
+        if context is not None and context.num_replicas_in_sync > 1:
+            weight = context.all_reduce(tf.distribute.ReduceOp.SUM, weight)
+    return ops.divide_no_nan(total, weight)
 
 
 def share_of_replica(loss):

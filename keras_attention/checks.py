@@ -21,6 +21,20 @@ def check_positive(name, value):
         raise ValueError(f"{name}: expected a positive integer, received {value!r}.")
 
 
+def check_number(name, value, at_least=None):
+    """Refuses everything but a number, and one below `at_least`."""
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if not number or (at_least is not None and not value >= at_least):
+        limit = "" if at_least is None else f" of at least {at_least}"
+        raise ValueError(f"{name}: expected a number{limit}, received {value!r}.")
+
+
+def check_positive_number(name, value):
+    """Refuses everything but a number above zero."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not value > 0:
+        raise ValueError(f"{name}: expected a number above 0, received {value!r}.")
+
+
 def check_rate(name, value):
     """Refuses everything outside [0, 1)."""
     if not isinstance(value, (int, float)) or not 0 <= value < 1:

@@ -51,3 +51,18 @@ def unflatten_positions(weights, value):
     if len(value.shape) == 3:
         return weights
     return ops.reshape(weights, (*ops.shape(weights)[:-1], *ops.shape(value)[1:3]))
+
+
+def initial_alignment(kind, memory):
+    """The weights `(B, Tk)` that stand before the first step, in the dtype of the keys.
+
+    `"zeros"`; `"uniform"` over the real positions; `"first"`, all of it on the first real one.
+    """
+    real = ops.ones(ops.shape(memory.keys)[:2], dtype=memory.keys.dtype)
+    if kind == "zeros":
+        return ops.zeros_like(real)
+    if memory.mask is not None:
+        real = ops.cast(memory.mask, real.dtype)
+    if kind == "uniform":
+        return real / ops.maximum(ops.sum(real, axis=-1, keepdims=True), 1.0)
+    return real * ops.cast(ops.cumsum(real, axis=-1) == 1, real.dtype)

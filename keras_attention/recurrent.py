@@ -5,16 +5,26 @@ from typing import Any, NamedTuple
 import keras
 from keras import ops, tree
 
+from keras_attention import cells
 from keras_attention.backend import scan
 from keras_attention.checks import (
     check_choice,
     check_features,
+    check_flag,
     check_positive,
     check_rank,
     check_shape,
     check_size,
 )
 from keras_attention.memory import unflatten_positions
+from keras_attention.several import SeveralAttentions
+from keras_attention.structures import (
+    keep_where_masked,
+    map_tensors,
+    spec_of,
+    swap_batch_and_time,
+    zero_where_masked,
+)
 
 
 class AttentionRNNState(NamedTuple):
@@ -24,18 +34,20 @@ class AttentionRNNState(NamedTuple):
         cell: the cell's own state.
         attentional: the last attentional vector `(B, D)` with input feeding,
             else `()`.
-        attention: the attention's state.
+        attention: the attention's state, see `AttentionState`.
+        upper: the states of the cells above, one a cell.
 
     Example:
 
     >>> from keras_attention import AttentionRNNState
-    >>> AttentionRNNState(cell=[], attentional=(), attention=()).attentional
+    >>> AttentionRNNState(cell=[]).attentional
     ()
     """
 
     cell: Any
-    attentional: Any
-    attention: Any
+    attentional: Any = ()
+    attention: Any = ()
+    upper: Any = ()
 
 
 @keras.saving.register_keras_serializable(package="keras_attention")
@@ -66,12 +78,18 @@ class AttentionRNN(keras.layers.Layer):
     over the whole sequence first and all queries attend at once: the same
     numbers, much faster.
 
-    Sources: Luong, Pham and Manning, 2015; Bahdanau, Cho and Bengio, 2015.
+    With `upper_cells` attention belongs to the first layer of a stack: each
+    cell above reads `[output below; context_t]`, and output_t is that of the
+    last. With several attentions context_t is all their contexts, joined.
+
+    Sources: Luong, Pham and Manning, 2015; Bahdanau, Cho and Bengio, 2015;
+    attention at the first layer: Wu et al., "Google's Neural Machine
+    Translation System", 2016.
 
     Args:
         cell: any Keras RNN cell: `LSTMCell`, `GRUCell`, `SimpleRNNCell`,
             `StackedRNNCells` or your own; a list of cells is stacked.
-        attention: an `Attention`.
+        attention: an `Attention`, or a list of several.
         attend: `"after"` or `"before"`.
         input_feeding: whether a_{t-1} joins the cell's input; by default with
             `"after"`, as Luong has it, and not with `"before"`, where the
@@ -79,24 +97,34 @@ class AttentionRNN(keras.layers.Layer):
         attention_layer: a layer for `[output; context]`, or the size of a
             `Dense` without bias or non-linearity (tfa's form; Luong's has a
             tanh, which saturates early on large vocabularies), or None.
+        attention_fn: instead of an attention layer, your own
+            `attention_fn(output, context)` that gives a_t: a layer, or a
+            function (registered with Keras, if it is to be saved).
+        upper_cells: cells above the one that attends.
+        output_attention: whether a_t is returned; if not, output_t is, and a_t
+            only fed.
         **kwargs: of `keras.layers.Layer`.
 
     Call arguments:
         sequence: the inputs `(B, T, D)`.
-        value: what is attended to, `(B, S, Dv)` or `(B, H, W, Dv)`.
+        value: what is attended to, `(B, S, Dv)` or `(B, H, W, Dv)`; with
+            several attentions a list, or one value for all.
         initial_state: the cell's first state (a tensor, or a list as the cell
-            has it), or a whole state that an earlier call returned; by default
-            the cell's own.
+            has it; then those of the upper cells), or a whole state that an
+            earlier call returned; by default the cells' own.
         sequence_mask: `(B, T)`; a masked step passes its state on unchanged,
             and its output and weights are zero. Keras fills it in.
         value_mask: `(B, S)` or `(B, H, W)`. Keras fills it in.
         return_attention_scores: whether to return the weights.
         return_state: whether to return the last `AttentionRNNState`.
-        training: whether dropout acts.
+        sampling: a `keras_attention.scheduled.ScheduledSampling`, which while
+            training replaces some inputs by what the model itself puts out.
+        training: whether dropout and sampling act.
 
     Returns:
         The attentional vectors `(B, T, units)`; on request, in this order, the
-        weights `(B, T, S)` or `(B, T, H, W)`, and the last state.
+        weights `(B, T, S)` or `(B, T, H, W)` (with several attentions a list),
+        and the last state.
 
     Raises:
         ValueError: for something that is no cell or no attention, an unknown
@@ -121,24 +149,26 @@ class AttentionRNN(keras.layers.Layer):
         attend="after",
         input_feeding=None,
         attention_layer=None,
+        attention_fn=None,
+        upper_cells=(),
+        output_attention=True,
         **kwargs,
     ):
         super().__init__(**kwargs)
         if isinstance(cell, (list, tuple)):
             cell = keras.layers.StackedRNNCells(cell)
-        # An LSTM has a state_size too, but runs over whole sequences.
-        steps = callable(cell) and hasattr(cell, "state_size")
-        if not steps or isinstance(cell, keras.layers.RNN):
-            raise ValueError(
-                "cell: expected a Keras RNN cell (something to call for one step, with a "
-                f"state_size), such as keras.layers.LSTMCell(units), received {cell!r}."
-            )
+        cells.check_cell("cell", cell)
+        for upper in upper_cells:
+            cells.check_cell("upper_cells", upper)
+        if isinstance(attention, (list, tuple)):
+            attention = SeveralAttentions(attention, dtype=self.dtype_policy)
         if not all(hasattr(attention, name) for name in ("memory", "initial_state", "step")):
             raise ValueError(
                 "attention: expected a keras_attention.Attention, such as "
                 f"BahdanauAttention(units), received {attention!r}."
             )
         check_choice("attend", attend, ("after", "before"))
+        check_flag("output_attention", output_attention)
         if isinstance(attention_layer, int):
             check_positive("attention_layer", attention_layer)
             attention_layer = keras.layers.Dense(
@@ -149,51 +179,85 @@ class AttentionRNN(keras.layers.Layer):
                 "attention_layer: expected a Keras layer, the size of one, or None, received "
                 f"{attention_layer!r}."
             )
+        if attention_fn is not None and (attention_layer is not None or not callable(attention_fn)):
+            raise ValueError(
+                "attention_fn: expected a layer or function of (output, context), and no "
+                f"attention_layer beside it, received {attention_fn!r}."
+            )
         self.cell = cell
         self.attention = attention
         self.attend = attend
         self.input_feeding = attend == "after" if input_feeding is None else bool(input_feeding)
         self.attention_layer = attention_layer
+        self.attention_fn = attention_fn
+        self.upper_cells = list(upper_cells)
+        self.output_attention = output_attention
         self.supports_masking = True
 
     @property
     def cell_output_size(self):
-        """The size of what the cell puts out."""
-        size = getattr(self.cell, "output_size", None)
-        return tree.flatten(self.cell.state_size)[0] if size is None else size
+        """The size of what the last cell puts out."""
+        return cells.output_size(self._cells[-1])
+
+    @property
+    def _cells(self):
+        return [self.cell, *self.upper_cells]
 
     def output_size(self, value_size):
-        """The size of the attentional vector over values of `value_size` features."""
-        size = self.cell_output_size + value_size
+        """The size of what is returned, over values of `value_size` features (or a list of it)."""
+        return self._vector_size(value_size) if self.output_attention else self.cell_output_size
+
+    def _vector_size(self, value_size):
+        context = self._context_size(value_size)
+        if self.attention_fn is not None:
+            output = keras.KerasTensor((None, self.cell_output_size), dtype=self.compute_dtype)
+            context = keras.KerasTensor((None, context), dtype=self.compute_dtype)
+            return spec_of(self.attention_fn, output, context).shape[-1]
+        size = self.cell_output_size + context
         if self.attention_layer is None:
             return size
         return self.attention_layer.compute_output_shape((None, size))[-1]
 
+    def _context_size(self, value_size):
+        if isinstance(self.attention, SeveralAttentions):
+            if not isinstance(value_size, (list, tuple)):
+                value_size = [value_size] * len(self.attention.attentions)
+            return self.attention.context_size(value_size)
+        if hasattr(self.attention, "context_size"):
+            return self.attention.context_size(value_size)
+        return value_size
+
     def build(self, sequence_shape, value_shape):
-        check_features(sequence=sequence_shape, value=value_shape)
-        value_size = value_shape[-1]
-        joined = self.cell_output_size + value_size
+        several = isinstance(value_shape[0], (list, tuple))
+        for shape in value_shape if several else [value_shape]:
+            check_features(sequence=sequence_shape, value=shape)
+        value_size = [shape[-1] for shape in value_shape] if several else value_shape[-1]
+        if isinstance(self.attention_fn, keras.layers.Layer) and not self.attention_fn.built:
+            # Built by what it is called with, since it is not known what its build takes.
+            context = ops.zeros((1, self._context_size(value_size)), dtype=self.compute_dtype)
+            output = ops.zeros((1, self.cell_output_size), dtype=self.compute_dtype)
+            self.attention_fn(output, context)
+        context_size = self._context_size(value_size)
         if self.attention_layer is not None and not self.attention_layer.built:
-            self.attention_layer.build((None, joined))
-        input_size = sequence_shape[-1]
+            self.attention_layer.build((None, self.cell_output_size + context_size))
+        self._input_size = sequence_shape[-1]
         if self.attend == "before":
-            input_size += value_size
+            self._input_size += context_size
         if self.input_feeding:
-            input_size += self.output_size(value_size)
-        self._input_size = input_size
-        if isinstance(self.cell, keras.layers.Layer) and not self.cell.built:
-            self.cell.build((None, input_size))
-            self.cell.built = True
-        query_size = self.cell_output_size
+            self._input_size += self._vector_size(value_size)
+        cells.build(self.cell, self._input_size)
+        for below, cell in zip(self._cells, self.upper_cells):
+            cells.build(cell, cells.output_size(below) + context_size)
+        query_size = cells.output_size(self.cell)
         if self.attend == "before":
-            query_size = tree.flatten(_query_part(self.cell, self.cell.state_size))[0]
+            query_size = tree.flatten(cells.query_part(self.cell, self.cell.state_size))[0]
         if not self.attention.built:
             self.attention.build((None, None, query_size), value_shape)
             self.attention.built = True
         self._sequence_size, self._value_size = sequence_shape[-1], value_size
         if not self.trainable:
             # Made frozen, or loaded so: Keras would pass on only a later change.
-            for part in (self.cell, self.attention, self.attention_layer):
+            for part in (*self._cells, self.attention, self.attention_layer, self.attention_fn):
                 if isinstance(part, keras.layers.Layer):
                     part.trainable = False
         self.built = True
@@ -207,45 +271,44 @@ class AttentionRNN(keras.layers.Layer):
         value_mask=None,
         return_attention_scores=False,
         return_state=False,
+        sampling=None,
         training=None,
     ):
         initial_state = self._recognized(initial_state)
         self._check(sequence, value, initial_state, sequence_mask, value_mask)
         memory = self.attention.memory(value, mask=value_mask)
         state = self.initial_state(memory, initial_state)
-        batch, length = ops.shape(sequence)[:2]
+        length = ops.shape(sequence)[1]
         if sequence_mask is not None:
             sequence_mask = ops.cast(sequence_mask, "bool")
             # What stands in the padding must not reach a gradient either.
-            sequence = _zero_where_masked(sequence_mask, sequence)
-        xs = [ops.transpose(sequence, (1, 0, 2))]
-        if sequence_mask is not None:
-            xs.append(ops.transpose(sequence_mask))
-        drop = None
-        if hasattr(self.attention, "dropout_mask"):
-            drop = self.attention.dropout_mask(
-                (batch, length, ops.shape(memory.values)[1]), training
-            )
+            sequence = zero_where_masked(sequence_mask, sequence)
+        noise = drawn = None
+        if hasattr(self.attention, "noise"):
+            noise = self.attention.noise(memory, length, training)
+        if training and sampling is not None:
+            drawn = sampling.draw(ops.shape(sequence)[0], length)
         if training:
-            prime = ops.zeros((batch, self._input_size), dtype=self.compute_dtype)
-            _prime_dropout(self.cell, prime, state.cell)
-        if self._feeds_back(state):
-            outputs, weights, state = self._step_by_step(xs, memory, state, drop, training)
+            self._prime_dropout(sequence, state)
+        if drawn is not None or self._feeds_back():
+            outputs, weights, state = self._step_by_step(
+                sequence, memory, state, sequence_mask, noise, sampling, drawn, training
+            )
         else:
             outputs, weights, state = self._all_at_once(
-                xs, memory, state, drop, training, sequence_mask
+                sequence, memory, state, sequence_mask, noise, training
             )
         if training:
-            _reset_dropout(self.cell)
+            self._reset_dropout()
 
         results = [outputs]
         if return_attention_scores:
-            results.append(unflatten_positions(weights, value))
+            results.append(_as_maps(weights, value))
         if return_state:
             results.append(state)
         return results[0] if len(results) == 1 else tuple(results)
 
-    def step(self, inputs, memory, state, training=None, dropout_mask=None):
+    def step(self, inputs, memory, state, training=None, noise=None):
         """One step: the same in training, decoding and every export.
 
         Args:
@@ -254,158 +317,220 @@ class AttentionRNN(keras.layers.Layer):
             state: from `initial_state()`, or the step before.
             training: whether the cell's dropout acts; the cells of Keras draw
                 their masks at the first step after `initial_state()`.
-            dropout_mask: `(B, S)`, see `Attention.step`.
+            noise: one step of what `attention.noise()` drew.
 
         Returns:
-            The attentional vector `(B, units)`, the weights `(B, S)` and the
-            next state.
+            The attentional vector `(B, units)`, or the cell's output, the
+            weights `(B, S)` (with several attentions a tuple) and the next
+            state.
         """
+        output, vector, weights, state = self._step(inputs, memory, state, training, noise)
+        return vector if self.output_attention else output, weights, state
+
+    def _step(self, inputs, memory, state, training, noise):
         context = weights = None
         parts = [ops.convert_to_tensor(inputs, dtype=self.compute_dtype)]
         attending = state.attention
         if self.attend == "before":
-            query = tree.flatten(_query_part(self.cell, state.cell))[0]
-            context, weights, attending = self._attend(query, memory, attending, dropout_mask)
+            query = tree.flatten(cells.query_part(self.cell, state.cell))[0]
+            context, weights, attending = self._attend(query, memory, attending, noise)
             parts.append(context)
         if self.input_feeding:
             parts.append(state.attentional)
-        output, cell_state = self._cell_step(_join(parts), state.cell, training)
+        output, cell_state = cells.step(self.cell, _join(parts), state.cell, training)
         if self.attend == "after":
-            context, weights, attending = self._attend(output, memory, attending, dropout_mask)
+            context, weights, attending = self._attend(output, memory, attending, noise)
+        output, upper = self._climb(output, context, state.upper, training)
         vector = self._attentional_vector(output, context, training)
         fed = vector if self.input_feeding else ()
-        return vector, weights, AttentionRNNState(cell_state, fed, attending)
+        return output, vector, weights, AttentionRNNState(cell_state, fed, attending, upper)
 
     def initial_state(self, memory, state=None):
         """The state before the first step.
 
         Args:
             memory: from `attention.memory()`.
-            state: the cell's first state, or a whole `AttentionRNNState`, which
-                is returned as it is; by default the cell's own.
+            state: the cell's first state (and then those of the upper cells),
+                or a whole `AttentionRNNState`, which is returned as it is; by
+                default the cells' own.
 
         Returns:
             An `AttentionRNNState`.
 
         Raises:
-            ValueError: where `state` has not as many tensors as the cell.
+            ValueError: where `state` has not as many tensors as the cells.
         """
-        # Keras' cells keep their masks until told; a new sequence draws its own.
-        _reset_dropout(self.cell)
+        # A new sequence draws its own dropout.
+        self._reset_dropout()
+        attention = self.attention.initial_state(memory)
         if isinstance(state, AttentionRNNState):
-            return state
-        batch = ops.shape(memory.values)[0]
-        zeros = _zero_state(self.cell, batch, self.compute_dtype)
-        if state is None:
-            state = zeros
-        else:
+            # A functional model that was loaded gives other containers around the same tensors.
+            given = tree.flatten(state.attention)
+            return state._replace(attention=tree.pack_sequence_as(attention, given))
+        batch = ops.shape(tree.flatten(memory)[0])[0]
+        states = [cells.zero_state(cell, batch, self.compute_dtype) for cell in self._cells]
+        if state is not None:
             dtype = self.compute_dtype
             flat = [ops.convert_to_tensor(s, dtype=dtype) for s in self._cell_tensors(state)]
-            state = tree.pack_sequence_as(zeros, flat)
+            states = tree.pack_sequence_as(states, flat)
         attentional = ()
         if self.input_feeding:
-            size = self.output_size(memory.values.shape[-1])
+            size = self._vector_size(self._value_size)
             attentional = ops.zeros((batch, size), dtype=self.compute_dtype)
-        return AttentionRNNState(state, attentional, self.attention.initial_state(memory))
+        return AttentionRNNState(states[0], attentional, attention, tuple(states[1:]))
 
-    def _feeds_back(self, state):
-        if self.attend == "before" or self.input_feeding or tree.flatten(state.attention):
+    def _feeds_back(self):
+        if self.attend == "before" or self.input_feeding:
             return True
         # An attention of one's own may know nothing but steps.
-        return not hasattr(self.attention, "attend")
+        return getattr(self.attention, "attend", None) is None
 
-    def _step_by_step(self, xs, memory, state, drop, training):
-        masked = len(xs) == 2
-        if drop is not None:
-            xs = [*xs, ops.transpose(drop, (1, 0, 2))]
-
-        def one(before, x):
-            mask = x[1] if masked else None
-            noise = x[-1] if drop is not None else None
-            vector, weights, after = self.step(x[0], memory, before, training, noise)
-            after = _keep_where_masked(mask, after, before)
-            return after, (_zero_where_masked(mask, vector), _zero_where_masked(mask, weights))
-
-        state, (vectors, weights) = scan(one, state, tuple(xs), (self.compute_dtype,) * 2)
-        return _batch_first(vectors), _batch_first(weights), state
-
-    def _all_at_once(self, xs, memory, state, drop, training, sequence_mask):
-        masked = len(xs) == 2
+    def _step_by_step(self, sequence, memory, state, mask, noise, sampling, drawn, training):
+        size = self._vector_size(self._value_size)
+        vector = ops.zeros((ops.shape(sequence)[0], size), dtype=self.compute_dtype)
+        vector = None if drawn is None else vector
 
         def one(before, x):
-            output, after = self._cell_step(x[0], before, training)
-            return _keep_where_masked(x[1] if masked else None, after, before), (output,)
+            before, last = before
+            inputs, mask, noise, drawn = x
+            if drawn is not None:
+                inputs = sampling.replace(inputs, last, drawn)
+            output, vector, weights, after = self._step(inputs, memory, before, training, noise)
+            after = keep_where_masked(mask, after, before)
+            returned = vector if self.output_attention else output
+            returned = [zero_where_masked(mask, y) for y in (returned, *_as_tuple(weights))]
+            return (after, None if last is None else vector), tuple(returned)
 
-        last, (outputs,) = scan(one, state.cell, tuple(xs), (self.compute_dtype,))
-        outputs = _batch_first(outputs)
-        contexts, weights = self.attention.attend(outputs, memory, drop)
-        vectors = self._attentional_vector(outputs, contexts, training)
-        vectors = _zero_where_masked(sequence_mask, vectors)
-        weights = _zero_where_masked(sequence_mask, ops.cast(weights, self.compute_dtype))
-        return vectors, weights, AttentionRNNState(last, (), state.attention)
+        xs = map_tensors(swap_batch_and_time, (sequence, mask, noise, drawn))
+        dtypes = (self.compute_dtype,) * (1 + self._weights_count())
+        (state, _), returned = scan(one, (state, vector), xs, dtypes)
+        outputs, *weights = map(swap_batch_and_time, returned)
+        return outputs, self._as_weights(weights), state
 
-    def _cell_step(self, inputs, state, training):
-        knows = getattr(self.cell, "_call_has_training_arg", False)
-        output, after = self.cell(inputs, state, **({"training": training} if knows else {}))
-        # Cells differ in how they wrap a single state; ours keeps the first form and dtype.
-        after = tree.pack_sequence_as(state, tree.flatten(after))
-        return output, tree.map_structure(lambda s, old: ops.cast(s, old.dtype), after, state)
+    def _all_at_once(self, sequence, memory, state, mask, noise, training):
+        outputs, last = self._run(self.cell, sequence, state.cell, mask, training)
+        drawn = {} if noise is None else {"noise": noise}
+        contexts, weights, attending = self.attention.attend(
+            outputs, memory, state.attention, query_mask=mask, **drawn
+        )
+        upper = []
+        for cell, its_state in zip(self.upper_cells, state.upper):
+            joined = ops.cast(_join([outputs, contexts]), self.compute_dtype)
+            outputs, after = self._run(cell, joined, its_state, mask, training)
+            upper.append(after)
+        if self.output_attention:
+            outputs = self._attentional_vector(outputs, contexts, training)
+        weights = [ops.cast(w, self.compute_dtype) for w in _as_tuple(weights)]
+        weights = self._as_weights([zero_where_masked(mask, w) for w in weights])
+        state = AttentionRNNState(last, (), attending, tuple(upper))
+        return zero_where_masked(mask, outputs), weights, state
 
-    def _attend(self, query, memory, state, dropout_mask):
-        noise = {} if dropout_mask is None else {"dropout_mask": dropout_mask}
-        context, weights, state = self.attention.step(query, memory, state, **noise)
-        return context, ops.cast(weights, self.compute_dtype), state
+    def _run(self, cell, sequence, state, mask, training):
+        """A cell over a whole sequence."""
+
+        def one(before, x):
+            inputs, mask = x
+            output, after = cells.step(cell, inputs, before, training)
+            return keep_where_masked(mask, after, before), (output,)
+
+        xs = map_tensors(swap_batch_and_time, (sequence, mask))
+        last, (outputs,) = scan(one, state, xs, (self.compute_dtype,))
+        return swap_batch_and_time(outputs), last
+
+    def _climb(self, output, context, states, training):
+        """The cells above the one that attends."""
+        after = []
+        for cell, state in zip(self.upper_cells, states):
+            joined = ops.cast(_join([output, context]), self.compute_dtype)
+            output, state = cells.step(cell, joined, state, training)
+            after.append(state)
+        return output, tuple(after)
+
+    def _prime_dropout(self, sequence, state):
+        batch, context_size = ops.shape(sequence)[0], self._context_size(self._value_size)
+        size = self._input_size
+        for cell, its_state in zip(self._cells, (state.cell, *state.upper)):
+            inputs = ops.zeros((batch, size), dtype=self.compute_dtype)
+            cells.prime_dropout(cell, inputs, its_state)
+            size = cells.output_size(cell) + context_size
+
+    def _reset_dropout(self):
+        for cell in self._cells:
+            cells.reset_dropout(cell)
+
+    def _attend(self, query, memory, state, noise):
+        drawn = {} if noise is None else {"noise": noise}
+        context, weights, state = self.attention.step(query, memory, state, **drawn)
+        return context, map_tensors(lambda w: ops.cast(w, self.compute_dtype), weights), state
+
+    def _weights_count(self):
+        several = isinstance(self.attention, SeveralAttentions)
+        return len(self.attention.attentions) if several else 1
+
+    def _as_weights(self, weights):
+        return tuple(weights) if isinstance(self.attention, SeveralAttentions) else weights[0]
 
     def _attentional_vector(self, output, context, training):
         # The cell and the attention may compute in other dtypes than this layer.
-        joined = ops.cast(_join([output, context]), self.compute_dtype)
-        if self.attention_layer is None:
-            return joined
+        output, context = (ops.cast(x, self.compute_dtype) for x in (output, context))
+        size = ops.shape(output)[:-1]
         # Always at rank 2: one vector a row, as in a step, is what the layer was built for.
-        rows = ops.reshape(joined, (-1, joined.shape[-1]))
-        knows = getattr(self.attention_layer, "_call_has_training_arg", False)
-        vectors = self.attention_layer(rows, **({"training": training} if knows else {}))
+        rows = [ops.reshape(x, (-1, x.shape[-1])) for x in (output, context)]
+        if self.attention_fn is not None:
+            vectors = _called(self.attention_fn, rows, training)
+        elif self.attention_layer is not None:
+            vectors = _called(self.attention_layer, [_join(rows)], training)
+        else:
+            vectors = _join(rows)
         vectors = ops.cast(vectors, self.compute_dtype)
-        if len(joined.shape) == 2:
-            return vectors
-        return ops.reshape(vectors, (*ops.shape(joined)[:-1], vectors.shape[-1]))
+        return ops.reshape(vectors, (*size, vectors.shape[-1]))
 
     def _check(self, sequence, value, initial_state, sequence_mask, value_mask):
         check_rank("sequence", sequence, (3,), "(batch, length, features)")
-        meaning = "(batch, length, features) or a feature map (batch, height, width, features)"
-        check_rank("value", value, (3, 4), meaning)
-        rows = (sequence.shape[0], *value.shape[1:])
-        check_shape("value", value, rows, "as many rows as sequence has")
+        several = isinstance(value, (list, tuple))
+        values = list(value) if several else [value]
+        masks = value_mask if several and value_mask is not None else [value_mask] * len(values)
+        for one in values:
+            meaning = "(batch, length, features) or a feature map (batch, height, width, features)"
+            check_rank("value", one, (3, 4), meaning)
+            rows = (sequence.shape[0], *one.shape[1:])
+            check_shape("value", one, rows, "as many rows as sequence has")
         if self.built:
             check_size("sequence", sequence, self._sequence_size)
-            check_size("value", value, self._value_size)
+            sizes = self._value_size if several else [self._value_size]
+            for one, size in zip(values, sizes):
+                check_size("value", one, size)
         if sequence_mask is not None:
             expected = sequence.shape[:2]
             check_shape("sequence_mask", sequence_mask, expected, "one boolean a step")
-        if value_mask is not None:
-            expected = (value.shape[0], *value.shape[1:-1])
-            check_shape("value_mask", value_mask, expected, "one boolean a position of value")
+        for one, mask in zip(values, masks):
+            if mask is not None:
+                expected = (one.shape[0], *one.shape[1:-1])
+                check_shape("value_mask", mask, expected, "one boolean a position of value")
         if initial_state is None:
             return
         cell_state = initial_state
         if isinstance(initial_state, AttentionRNNState):
-            cell_state = initial_state.cell
+            cell_state = (initial_state.cell, initial_state.upper)
             if self.input_feeding:
-                expected = (sequence.shape[0], self.output_size(value.shape[-1]))
+                sizes = [one.shape[-1] for one in values]
+                size = self._vector_size(sizes if several else sizes[0])
                 meaning = "the attentional vector of a layer with input feeding"
                 given = initial_state.attentional
                 given = ops.zeros(()) if tree.is_nested(given) else given
-                check_shape("initial_state.attentional", given, expected, meaning)
-        sizes = tree.flatten(self.cell.state_size)
-        for tensor, size in zip(self._cell_tensors(cell_state), sizes):
+                check_shape("initial_state.attentional", given, (sequence.shape[0], size), meaning)
+        for tensor, size in zip(self._cell_tensors(cell_state), self._state_sizes()):
             check_shape("initial_state", tensor, (sequence.shape[0], size), "one row a sequence")
 
+    def _state_sizes(self):
+        return tree.flatten([cell.state_size for cell in self._cells])
+
     def _cell_tensors(self, state):
-        count, given = len(tree.flatten(self.cell.state_size)), tree.flatten(state)
+        count, given = len(self._state_sizes()), tree.flatten(state)
         if len(given) != count:
+            names = " and ".join(type(cell).__name__ for cell in self._cells)
             raise ValueError(
-                f"initial_state: expected {count} tensors, as {type(self.cell).__name__} "
-                f"has, received {len(given)}."
+                f"initial_state: expected {count} tensors, as {names} has, received {len(given)}."
             )
         return given
 
@@ -413,8 +538,8 @@ class AttentionRNN(keras.layers.Layer):
         # A functional model that was loaded gives back a named tuple as a plain list.
         if not isinstance(state, (list, tuple)) or isinstance(state, AttentionRNNState):
             return state
+        nested = len(state) == len(AttentionRNNState._fields) and tree.is_nested(state[0])
         count = len(tree.flatten(self.cell.state_size))
-        nested = len(state) == 3 and tree.is_nested(state[0])
         if not nested or len(tree.flatten(state[0])) != count:
             return state
         return AttentionRNNState(*(part if len(tree.flatten(part)) else () for part in state))
@@ -428,6 +553,7 @@ class AttentionRNN(keras.layers.Layer):
         value_mask=None,
         return_attention_scores=False,
         return_state=False,
+        sampling=None,
         training=None,
     ):
         initial_state = self._recognized(initial_state)
@@ -437,19 +563,29 @@ class AttentionRNN(keras.layers.Layer):
             return keras.KerasTensor(shape, dtype=self.compute_dtype)
 
         batch, length = sequence.shape[:2]
-        size = self.output_size(value.shape[-1])
-        results = [spec(batch, length, size)]
+        several = isinstance(self.attention, SeveralAttentions)
+        values = value if isinstance(value, (list, tuple)) else [value] * self._weights_count()
+        sizes = [one.shape[-1] for one in values]
+        results = [spec(batch, length, self.output_size(sizes if several else sizes[0]))]
         if return_attention_scores:
-            results.append(spec(batch, length, *value.shape[1:-1]))
+            weights = [spec(batch, length, *one.shape[1:-1]) for one in values]
+            results.append(weights if several else weights[0])
         if return_state:
-            structure = _zero_state(self.cell, 1, self.compute_dtype)
-            cell = tree.map_structure(lambda s: spec(batch, *s.shape[1:]), structure)
-            fed = spec(batch, size) if self.input_feeding else ()
-            results.append(AttentionRNNState(cell, fed, ()))
+            states = [cells.zero_state(cell, 1, self.compute_dtype) for cell in self._cells]
+            states = map_tensors(lambda s: spec(batch, *s.shape[1:]), states)
+            fed = spec(batch, self._vector_size(self._value_size)) if self.input_feeding else ()
+
+            def attending(value, mask=None):
+                return self.attention.initial_state(self.attention.memory(value, mask=mask))
+
+            looked = spec_of(attending, value, value_mask)
+            results.append(AttentionRNNState(states[0], fed, looked, tuple(states[1:])))
         return results[0] if len(results) == 1 else tuple(results)
 
     def compute_output_shape(self, sequence_shape, value_shape):
-        return (*sequence_shape[:2], self.output_size(value_shape[-1]))
+        several = isinstance(value_shape[0], (list, tuple))
+        sizes = [shape[-1] for shape in value_shape] if several else value_shape[-1]
+        return (*sequence_shape[:2], self.output_size(sizes))
 
     def compute_mask(self, sequence, previous_mask=None):
         return previous_mask
@@ -465,16 +601,22 @@ class AttentionRNN(keras.layers.Layer):
             "attend": self.attend,
             "input_feeding": self.input_feeding,
             "attention_layer": serialized(self.attention_layer),
+            "attention_fn": serialized(self.attention_fn),
+            "upper_cells": [serialized(cell) for cell in self.upper_cells],
+            "output_attention": self.output_attention,
         }
 
     @classmethod
     def from_config(cls, config, custom_objects=None):
+        def made(part):
+            if not isinstance(part, dict):
+                return part
+            return keras.saving.deserialize_keras_object(part, custom_objects=custom_objects)
+
         config = dict(config)
-        for name in ("cell", "attention", "attention_layer"):
-            if isinstance(config[name], dict):
-                config[name] = keras.saving.deserialize_keras_object(
-                    config[name], custom_objects=custom_objects
-                )
+        for name in ("cell", "attention", "attention_layer", "attention_fn"):
+            config[name] = made(config.get(name))
+        config["upper_cells"] = [made(cell) for cell in config.get("upper_cells", ())]
         return super().from_config(config)
 
 
@@ -482,57 +624,17 @@ def _join(parts):
     return parts[0] if len(parts) == 1 else ops.concatenate(parts, axis=-1)
 
 
-def _batch_first(x):
-    return ops.transpose(x, (1, 0, 2))
+def _as_tuple(weights):
+    return weights if isinstance(weights, tuple) else (weights,)
 
 
-def _query_part(cell, state):
-    """The part of a state (or of its sizes) that Bahdanau's order asks with."""
-    if isinstance(cell, keras.layers.StackedRNNCells):
-        return _query_part(cell.cells[-1], state[-1])
-    return state
+def _called(layer, inputs, training):
+    knows = getattr(layer, "_call_has_training_arg", False)
+    return layer(*inputs, **({"training": training} if knows else {}))
 
 
-def _zero_state(cell, batch, dtype):
-    if hasattr(cell, "get_initial_state"):
-        state = cell.get_initial_state(batch_size=batch)
-    else:
-        state = tree.map_structure(lambda size: ops.zeros((batch, size)), cell.state_size)
-    state = tree.map_structure(lambda s: ops.cast(s, dtype), state)
-    return list(state) if tree.is_nested(state) else [state]
-
-
-def _keep_where_masked(mask, after, before):
-    if mask is None:
-        return after
-
-    def keep(new, old):
-        shape = (-1,) + (1,) * (len(new.shape) - 1)
-        return ops.where(ops.reshape(mask, shape), new, old)
-
-    return tree.map_structure(keep, after, before)
-
-
-def _zero_where_masked(mask, x):
-    return x if mask is None else ops.where(ops.expand_dims(mask, -1), x, ops.zeros_like(x))
-
-
-def _prime_dropout(cell, inputs, state):
-    """Draws the masks of cells with dropout outside the loop that uses them."""
-    if isinstance(cell, keras.layers.StackedRNNCells):
-        for part, its_state in zip(cell.cells, state):
-            _prime_dropout(part, inputs, its_state)
-            size = getattr(part, "output_size", None) or tree.flatten(part.state_size)[0]
-            inputs = ops.zeros((ops.shape(inputs)[0], size), dtype=inputs.dtype)
-    elif hasattr(cell, "get_dropout_mask"):
-        cell.get_dropout_mask(inputs)
-        cell.get_recurrent_dropout_mask(tree.flatten(state)[0])
-
-
-def _reset_dropout(cell):
-    if isinstance(cell, keras.layers.StackedRNNCells):
-        for part in cell.cells:
-            _reset_dropout(part)
-    elif hasattr(cell, "reset_dropout_mask"):
-        cell.reset_dropout_mask()
-        cell.reset_recurrent_dropout_mask()
+def _as_maps(weights, value):
+    if not isinstance(weights, tuple):
+        return unflatten_positions(weights, value)
+    values = value if isinstance(value, (list, tuple)) else [value] * len(weights)
+    return [unflatten_positions(*pair) for pair in zip(weights, values)]

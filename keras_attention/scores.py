@@ -2,6 +2,7 @@
 
 A score projects the keys (once a sequence), projects the query (once a step)
 and compares the two. Queries and keys reach `compare` in at least float32.
+Some scores look back on the weights of the steps before.
 """
 
 import math
@@ -9,14 +10,24 @@ import math
 import keras
 from keras import ops
 
-from keras_attention.checks import check_flag, check_positive, received, score_dtype
+from keras_attention.checks import (
+    check_choice,
+    check_flag,
+    check_positive,
+    received,
+    score_dtype,
+)
+from keras_attention.memory import initial_alignment
+from keras_attention.structures import map_tensors
 
 
 class Score(keras.layers.Layer):
     """Base of all scores: `score(query, key) = compare(project_query(query), project_keys(key))`.
 
     To write one's own, override `compare` and, where there is something to
-    learn, `build(query_shape, key_shape)` and the projections.
+    learn, `build(query_shape, key_shape)` and the projections. A score that
+    looks back on earlier weights defines `initial_state` and `next_state`, and
+    its `compare(query, keys, state)` takes one query at a time, `Tq = 1`.
 
     Shapes: `query` `(B, Tq, Dq)`, `key` `(B, Tk, Dk)`; the scores are
     `(B, Tq, Tk)` in at least float32.
@@ -53,15 +64,25 @@ class Score(keras.layers.Layer):
         """`(B, Tq, U)` and `(B, Tk, U)`, both projected, to `(B, Tq, Tk)`."""
         raise NotImplementedError(f"{type(self).__name__} must define compare(query, keys).")
 
-    def call(self, query, key):
+    def initial_state(self, memory):
+        """What the first step looks back on: `()`, or tensors with the batch first."""
+        return ()
+
+    def next_state(self, state, weights):
+        """What the next step looks back on, after a step that gave `weights` `(B, Tk)`."""
+        return state
+
+    def call(self, query, key, state=None):
         dtype = score_dtype(self.compute_dtype)
         query = ops.cast(self.project_query(query), dtype)
-        return self.compare(query, ops.cast(self.project_keys(key), dtype))
+        # Keras cast it to the compute dtype on the way in.
+        looks_back = () if state is None else (map_tensors(lambda s: ops.cast(s, dtype), state),)
+        return self.compare(query, ops.cast(self.project_keys(key), dtype), *looks_back)
 
     def compute_output_shape(self, query_shape, key_shape):
         return (*query_shape[:-1], key_shape[1])
 
-    def compute_output_spec(self, query, key):
+    def compute_output_spec(self, query, key, state=None):
         shape = self.compute_output_shape(query.shape, key.shape)
         return keras.KerasTensor(shape, dtype=score_dtype(self.compute_dtype))
 
@@ -391,13 +412,249 @@ def _unit(x):
     return ops.where(nothing, ops.zeros_like(x), unit)
 
 
+@keras.saving.register_keras_serializable(package="keras_attention")
+class Biaffine(Score):
+    """Biaffine score: `score = query^T W key + u . query + v . key + b`.
+
+    Luong's general score with what each side says alone.
+
+    Source: Dozat and Manning, "Deep Biaffine Attention for Neural Dependency
+    Parsing", 2017.
+
+    Args:
+        kernel_initializer: for W and v; zeros, so that attention starts out
+            even.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from keras_attention.scores import Biaffine
+    >>> tuple(Biaffine()(np.ones((2, 3, 4)), np.ones((2, 5, 6))).shape)
+    (2, 3, 5)
+    """
+
+    def __init__(self, kernel_initializer="zeros", **kwargs):
+        super().__init__(**kwargs)
+        self.kernel_initializer = keras.initializers.get(kernel_initializer)
+
+    def build(self, query_shape, key_shape):
+        # One projection for all: its first columns are W key + u, its last is v . key + b.
+        self.key_projection = keras.layers.Dense(
+            query_shape[-1] + 1,
+            kernel_initializer=self.kernel_initializer,
+            dtype=self.dtype_policy,
+            trainable=self.trainable,
+            name="key_projection",
+        )
+        self.key_projection.build(key_shape)
+        self.built = True
+
+    def project_keys(self, key):
+        return self.key_projection(key)
+
+    def compare(self, query, keys):
+        return _dot(query, keys[..., :-1]) + ops.expand_dims(keys[..., -1], 1)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
+        }
+
+
+class _LookingBack(Additive):
+    """An additive score whose keys gain, at every step, features of the weights before it."""
+
+    def __init__(self, units, initial_alignment, use_bias=True, **kwargs):
+        super().__init__(units, use_bias=use_bias, **kwargs)
+        check_choice("initial_alignment", initial_alignment, ("zeros", "uniform", "first"))
+        self.initial_alignment = initial_alignment
+
+    def initial_state(self, memory):
+        return initial_alignment(self.initial_alignment, memory)
+
+    def compare(self, query, keys, state):
+        return super().compare(query, keys + self.features(state))
+
+    def features(self, state):
+        """The state to what is added to the projected keys `(B, Tk, U)`."""
+        raise NotImplementedError
+
+    def get_config(self):
+        return {**super().get_config(), "initial_alignment": self.initial_alignment}
+
+
+@keras.saving.register_keras_serializable(package="keras_attention")
+class Location(_LookingBack):
+    """Location-sensitive score: `score_j = v . tanh(W query + U key_j + V f_j + b)`.
+
+    f is a convolution over the weights of the step before, so that the score
+    knows where attention was. It reads positions as a line; padding is
+    expected at the end. A gradient flows through the weights.
+
+    Source: Chorowski et al., "Attention-Based Models for Speech Recognition",
+    2015 (10 filters of width 201). The paper does not say what stands before
+    the first step; here weights are even over the real positions, as in ESPnet
+    and SpeechBrain.
+
+    Args:
+        units: the size U of the common space; by default the query's size.
+        filters: how many.
+        kernel_size: their width, in positions.
+        initial_alignment: `"uniform"` over the real positions, `"zeros"`, or
+            `"first"`, all of it on the first real position.
+        **kwargs: of `Additive`; `use_bias` is True here.
+
+    Raises:
+        ValueError: for sizes that are not positive and another alignment.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from keras_attention import Attention, scores
+    >>> attention = Attention(scores.Location(8, filters=2, kernel_size=3))
+    >>> tuple(attention(np.ones((2, 3, 4)), np.ones((2, 5, 6))).shape)
+    (2, 3, 6)
+    """
+
+    def __init__(
+        self, units=None, filters=32, kernel_size=31, initial_alignment="uniform", **kwargs
+    ):
+        super().__init__(units, initial_alignment, **kwargs)
+        check_positive("filters", filters)
+        check_positive("kernel_size", kernel_size)
+        self.filters = filters
+        self.kernel_size = kernel_size
+
+    def build(self, query_shape, key_shape):
+        super().build(query_shape, key_shape)
+        units = self.v.shape[0]
+        self.convolution = self.add_weight(
+            shape=(self.kernel_size, self._channels, self.filters), autocast=False, name="filters"
+        )
+        self.feature_projection = self.add_weight(
+            shape=(self.filters, units), autocast=False, name="feature_projection"
+        )
+
+    _channels = 1
+
+    def next_state(self, state, weights):
+        return weights
+
+    def features(self, state):
+        return self._convolved(ops.expand_dims(state, -1))
+
+    def _convolved(self, alignments):
+        filters = ops.cast(self.convolution, alignments.dtype)
+        found = ops.conv(alignments, filters, padding="same", data_format="channels_last")
+        return ops.matmul(found, ops.cast(self.feature_projection, alignments.dtype))
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "filters": self.filters,
+            "kernel_size": self.kernel_size,
+        }
+
+
+@keras.saving.register_keras_serializable(package="keras_attention")
+class CumulativeLocation(Location):
+    """Location-sensitive score that also sees the sum of all weights so far.
+
+    As `Location`, with f a convolution over two channels: the weights of the
+    step before, and the sum of those of all steps before.
+
+    Source: Shen et al., "Natural TTS Synthesis by Conditioning WaveNet on Mel
+    Spectrogram Predictions" (Tacotron 2), 2018: 32 filters of width 31, zeros
+    before the first step.
+
+    Args:
+        units, filters, kernel_size, **kwargs: as in `Location`.
+        initial_alignment: as in `Location`, for both channels.
+
+    Raises:
+        ValueError: as `Location`.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from keras_attention import Attention, scores
+    >>> attention = Attention(scores.CumulativeLocation(8, filters=2, kernel_size=3))
+    >>> tuple(attention(np.ones((2, 3, 4)), np.ones((2, 5, 6))).shape)
+    (2, 3, 6)
+    """
+
+    _channels = 2
+
+    def __init__(self, units=None, filters=32, kernel_size=31, initial_alignment="zeros", **kwargs):
+        super().__init__(units, filters, kernel_size, initial_alignment, **kwargs)
+
+    def initial_state(self, memory):
+        return (super().initial_state(memory),) * 2
+
+    def next_state(self, state, weights):
+        _, total = state
+        return weights, total + weights
+
+    def features(self, state):
+        return self._convolved(ops.stack(state, axis=-1))
+
+
+@keras.saving.register_keras_serializable(package="keras_attention")
+class Coverage(_LookingBack):
+    """Coverage score: `score_j = v . tanh(W query + U key_j + w c_j + b)`.
+
+    c_j is the coverage, the sum of the weights that position j got in all
+    steps before: what was attended to need not be attended to again. Train
+    with `keras_attention.losses.coverage_loss` beside the main loss.
+
+    Source: See, Liu and Manning, "Get To The Point: Summarization with
+    Pointer-Generator Networks", 2017, with no coverage before the first step.
+
+    Args:
+        units: the size U of the common space; by default the query's size.
+        initial_alignment: what the coverage starts from: `"zeros"`,
+            `"uniform"` over the real positions (ESPnet) or `"first"`.
+        **kwargs: of `Additive`; `use_bias` is True here.
+
+    Raises:
+        ValueError: for `units` that are not positive and another alignment.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from keras_attention import Attention, scores
+    >>> attention = Attention(scores.Coverage(8))
+    >>> tuple(attention(np.ones((2, 3, 4)), np.ones((2, 5, 6))).shape)
+    (2, 3, 6)
+    """
+
+    def __init__(self, units=None, initial_alignment="zeros", **kwargs):
+        super().__init__(units, initial_alignment, **kwargs)
+
+    def build(self, query_shape, key_shape):
+        super().build(query_shape, key_shape)
+        units = self.v.shape[0]
+        self.coverage = self.add_weight(shape=(1, units), autocast=False, name="coverage")
+
+    def next_state(self, state, weights):
+        return state + weights
+
+    def features(self, state):
+        return ops.expand_dims(state, -1) * ops.cast(self.coverage, state.dtype)
+
+
 NAMES = {
     "dot": Dot,
     "scaled_dot": ScaledDot,
     "general": General,
+    "biaffine": Biaffine,
     "concat": Additive,
     "additive": Additive,
     "cosine": Cosine,
+    "location": Location,
+    "cumulative_location": CumulativeLocation,
+    "coverage": Coverage,
 }
 
 
@@ -405,8 +662,10 @@ def get(score, **kwargs):
     """The score named `score`, or `score` itself where it is one already.
 
     Args:
-        score: a name (`"dot"`, `"scaled_dot"`, `"general"`, `"concat"`, also
-            called `"additive"`, `"cosine"`), a `Score`, or the config of one.
+        score: a name (`"dot"`, `"scaled_dot"`, `"general"`, `"biaffine"`,
+            `"concat"`, also called `"additive"`, `"cosine"`, `"location"`,
+            `"cumulative_location"`, `"coverage"`), a `Score`, or the config of
+            one.
         **kwargs: for the constructor, where a name is given.
 
     Raises:

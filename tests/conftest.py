@@ -21,3 +21,21 @@ def seeded():
 @pytest.fixture
 def rng():
     return np.random.default_rng(0)
+
+
+@pytest.fixture
+def float64(monkeypatch):
+    """Float64 that is float64: but on TensorFlow, Keras and JAX fall back to float32."""
+    if keras.backend.backend() == "tensorflow":
+        yield
+        return
+    from keras.src.backend.common import dtypes
+
+    monkeypatch.setitem(dtypes.BIT64_TO_BIT32_DTYPE, "float64", "float64")
+    if keras.backend.backend() == "torch":
+        yield
+        return
+    import jax
+
+    with jax.enable_x64(True):
+        yield

@@ -224,24 +224,24 @@ def test_any_score_works_with_a_normalizer_of_ones_own(query, value):
     np.testing.assert_allclose(context[:, 0], value[:, :2].mean(axis=1), rtol=1e-5)
 
 
-class Tempered(normalizers.Softmax):
+class Sharpened(normalizers.Softmax):
     """A normalizer as a user writes one, with something to learn."""
 
     def build(self, scores_shape, mask_shape=None):
-        self.temperature = self.add_weight(shape=(), initializer="ones", name="temperature")
+        self.sharpness = self.add_weight(shape=(), initializer="ones", name="sharpness")
         self.built = True
 
     def call(self, scores, mask=None):
-        return super().call(scores / self.temperature, mask)
+        return super().call(scores * self.sharpness, mask)
 
 
 def test_a_normalizer_that_learns_is_saved_and_loaded(query, value, tmp_path):
     inputs = keras.Input((None, 4)), keras.Input((None, 4))
-    attention = Attention("general", Tempered())
+    attention = Attention("general", Sharpened())
     model = keras.Model(inputs, attention(*inputs))
-    attention.normalizer.temperature.assign(3.0)
+    attention.normalizer.sharpness.assign(3.0)
     model.save(tmp_path / "model.keras")
-    custom = {"Tempered": Tempered}
+    custom = {"Sharpened": Sharpened}
     loaded = keras.models.load_model(tmp_path / "model.keras", custom_objects=custom)
     np.testing.assert_array_equal(loaded([query, value]), model([query, value]))
 

@@ -66,37 +66,241 @@ def relu(x):
     return max(x, 0.0)
 
 
+def biaffine(score, query, key):
+    kernel, bias = weight(score, "kernel"), weight(score, "bias")
+    size = len(query)
+    total = bias[size] + sum(key[j] * kernel[j, size] for j in range(len(key)))
+    for i in range(size):
+        total += query[i] * bias[i]
+        total += sum(query[i] * kernel[j, i] * key[j] for j in range(len(key)))
+    return total
+
+
+# Scores that look back: what the keys gain, `(Tk, U)`, from the weights of all steps before.
+
+
+def location(score, before):
+    return convolved(score, before[-1][:, None])
+
+
+def cumulative_location(score, before):
+    # Tacotron 2 starts with zeros, so that what was summed up is what came after.
+    return convolved(score, np.stack([before[-1], sum(before)], axis=-1))
+
+
+def coverage(score, before):
+    return sum(before)[:, None] * weight(score, "coverage")
+
+
+def convolved(score, alignments):
+    """A convolution of `(Tk, channels)`, as loops; outside there are zeros."""
+    filters, width = weight(score, "filters"), weight(score, "filters").shape[0]
+    length = len(alignments)
+    found = np.zeros((length, filters.shape[2]))
+    for j in range(length):
+        for k in range(width):
+            at = j + k - (width - 1) // 2
+            if 0 <= at < length:
+                found[j] += alignments[at] @ filters[k]
+    return found @ weight(score, "feature_projection")
+
+
+def looking_back(gains):
+    def compare(score, query, key, j, before):
+        hidden = query @ weight(score, "query_projection/kernel")
+        hidden = hidden + key @ weight(score, "key_projection/kernel")
+        hidden = hidden + weight(score, "key_projection/bias") + gains(score, before)[j]
+        v = weight(score, "v")[:, 0]
+        return sum(v[u] * np.tanh(hidden[u]) for u in range(len(v)))
+
+    compare.looks_back = True
+    return compare
+
+
+# What stands before the first step, over the real positions `kept` of `length`.
+
+
+def zeros(kept, length):
+    return np.zeros(length)
+
+
+def uniform(kept, length):
+    return np.array([1 / len(kept) if j in kept else 0.0 for j in range(length)])
+
+
+def first(kept, length):
+    return np.array([float(j == min(kept)) for j in range(length)])
+
+
+# Normalizers: scores by position, and the weights before, to weights by position.
+
+
+def softmax(normalizer, scores, before):
+    top = max(scores.values())
+    powers = {j: math.exp(score - top) for j, score in scores.items()}
+    total = sum(powers.values())
+    return {j: power / total for j, power in powers.items()}
+
+
+def softmax_at(temperature):
+    def weigh(normalizer, scores, before):
+        return softmax(normalizer, {j: s / temperature for j, s in scores.items()}, before)
+
+    return weigh
+
+
+def smoothing(normalizer, scores, before):
+    total = sum(sigmoid(score) for score in scores.values())
+    return {j: sigmoid(score) / total for j, score in scores.items()}
+
+
+def hardmax(normalizer, scores, before):
+    highest = max(scores, key=scores.get)
+    return {j: float(j == highest) for j in scores}
+
+
+def threshold(function):
+    """`function(s - tau)` with the tau, found by halving, for which the weights sum to 1."""
+
+    def weigh(normalizer, scores, before):
+        low, high = max(scores.values()) - 2.5, max(scores.values())
+        for _ in range(200):
+            tau = (low + high) / 2
+            if sum(function(score - tau) for score in scores.values()) > 1:
+                low = tau
+            else:
+                high = tau
+        return {j: function(score - tau) for j, score in scores.items()}
+
+    return weigh
+
+
+sparsemax = threshold(lambda x: max(x, 0.0))
+entmax15 = threshold(lambda x: max(x / 2, 0.0) ** 2)
+
+
+def monotonic(hard=False):
+    def weigh(normalizer, scores, before):
+        bias = float(weight(normalizer, "score_bias"))
+        weights, reaching = {}, 0.0
+        for j in sorted(scores):
+            p = float(scores[j] + bias > 0) if hard else sigmoid(scores[j] + bias)
+            reaching += before[-1][j]
+            weights[j] = p * reaching
+            reaching *= 1 - p
+        return weights
+
+    return weigh
+
+
+def stepwise(hard=False):
+    def weigh(normalizer, scores, before):
+        bias = float(weight(normalizer, "score_bias"))
+        weights, moving = {}, 0.0
+        for j in sorted(scores):
+            stays = float(scores[j] + bias > 0) if hard else sigmoid(scores[j] + bias)
+            stays = 1.0 if j == max(scores) else stays
+            weights[j] = before[-1][j] * stays + moving
+            moving = before[-1][j] * (1 - stays)
+        return weights
+
+    return weigh
+
+
+# Windows: how many queries came before, and the real positions, to factors by position.
+
+
+def everywhere(window, query, t, kept):
+    return dict.fromkeys(kept, 1.0)
+
+
+def local_m(window, query, t, kept):
+    centre = min(t, len(kept) - 1)
+    return {j: 1.0 for i, j in enumerate(kept) if abs(i - centre) <= window.width}
+
+
+def local_p(window, query, t, kept):
+    hidden = np.tanh(query @ weight(window, "kernel")) @ weight(window, "v")[:, 0]
+    centre, deviation = len(kept) * sigmoid(hidden), window.width / 2
+    return {
+        j: math.exp(-((i - centre) ** 2) / (2 * deviation**2))
+        for i, j in enumerate(kept)
+        if abs(i - centre) <= window.width
+    }
+
+
 # Attention.
 
 
-def attend(compare, score, query, value, mask):
-    """One query vector, `(Tk, Dv)` values and their mask to a context and its weights."""
+def attend(layer, how, query, value, mask, before):
+    """One query vector, `(Tk, Dv)` values and their mask to a context and its weights.
+
+    `how` is a dictionary with a score, a normalizer, a window and a start; `before` holds the
+    weights of all steps before, and gains those of this one.
+    """
     kept = [j for j in range(len(value)) if mask[j]]
-    scores = {j: compare(score, query, value[j]) for j in kept}
     weights, context = np.zeros(len(value)), np.zeros(value.shape[1])
-    if kept:
-        top = max(scores.values())
-        total = sum(math.exp(scores[j] - top) for j in kept)
-        for j in kept:
-            weights[j] = math.exp(scores[j] - top) / total
-            context += weights[j] * value[j]
+    if not kept:
+        return context, weights
+    if not before:
+        before.append(how["start"](kept, len(value)))
+    compare = how["score"]
+    factors = how["window"](layer.window, query, len(before) - 1, kept)
+    back = [(j, before) if hasattr(compare, "looks_back") else () for j in range(len(value))]
+    scores = {j: compare(layer.score, query, value[j], *back[j]) for j in factors}
+    for j, w in how["normalizer"](layer.normalizer, scores, before).items():
+        weights[j] = w * factors[j]
+        context += weights[j] * value[j]
+    before.append(weights)
     return context, weights
 
 
-def attention(compare):
-    """What an `Attention` with this score gives for whole inputs."""
+def means(score, normalizer=softmax, window=everywhere, start=zeros):
+    """How an attention computes, for `attend`."""
+    return {"score": score, "normalizer": normalizer, "window": window, "start": start}
+
+
+def attention(how):
+    """What an `Attention` gives for whole inputs."""
 
     def compute(layer, inputs):
         query, value = inputs["query"], inputs["value"]
         contexts = np.zeros((*query.shape[:2], value.shape[2]))
         weights = np.zeros((*query.shape[:2], value.shape[1]))
         for b in range(query.shape[0]):
+            before = []
             for i in range(query.shape[1]):
                 if inputs["query_mask"][b, i]:
                     contexts[b, i], weights[b, i] = attend(
-                        compare, layer.score, query[b, i], value[b], inputs["value_mask"][b]
+                        layer, how, query[b, i], value[b], inputs["value_mask"][b], before
                     )
         return contexts, weights
+
+    return compute
+
+
+def multi_head(how):
+    """What a `MultiHeadAttention` gives: head by head, then joined."""
+
+    def compute(layer, inputs):
+        def projected(name, x):
+            return x @ weight(layer, f"{name}/kernel") + weight(layer, f"{name}/bias")
+
+        query = projected("query_heads", inputs["query"])
+        key, value = (projected(f"{n}_heads", inputs["value"]) for n in ("key", "value"))
+        heads, averaged = [], 0.0
+        for h in range(layer.num_heads):
+            k = slice(h * layer.key_dim, (h + 1) * layer.key_dim)
+            v = slice(h * layer.value_dim, (h + 1) * layer.value_dim)
+            masks = {name: inputs[f"{name}_mask"] for name in ("query", "value")}
+            asked = {"query": query[..., k], "query_mask": masks["query"]}
+            # A head's values enter the sum, its keys the scores: asked twice, each for its own.
+            one = {**asked, "value": key[..., k], "value_mask": masks["value"]}
+            _, weights = attention(how)(layer, one)
+            heads.append(np.einsum("bij,bjd->bid", weights, value[..., v]))
+            averaged = averaged + weights / layer.num_heads
+        contexts = projected("output_projection", np.concatenate(heads, axis=-1))
+        return contexts * inputs["query_mask"][..., None], averaged
 
     return compute
 
@@ -155,23 +359,32 @@ def stacked(*cells):
 # The recurrence.
 
 
-def attention_rnn(step_cell, compare, asks_with):
-    """What an `AttentionRNN` gives; `asks_with` is the state vector that asks under "before"."""
+def attention_rnn(step_cell, how, asks_with, upper=()):
+    """What an `AttentionRNN` gives; `asks_with` is the state vector that asks under "before".
+
+    `upper` are (step, number of states) pairs of the cells above.
+    """
 
     def compute(layer, inputs):
         sequence, value = inputs["sequence"], inputs["value"]
         units = flat(layer.cell.state_size)
-        width = units[-1] + value.shape[2]
+        width = flat([cell.state_size for cell in (layer.cell, *layer.upper_cells)])[-1]
+        returned, width = width, width + value.shape[2]
         if layer.attention_layer is not None:
             width = weight(layer.attention_layer, "kernel").shape[1]
-        outputs = np.zeros((*sequence.shape[:2], width))
+        returned = width if layer.output_attention else returned
+        outputs = np.zeros((*sequence.shape[:2], returned))
         all_weights = np.zeros((*sequence.shape[:2], value.shape[1]))
         for b in range(sequence.shape[0]):
+            before = []
 
-            def ask(query, row=b):
+            def ask(query, row=b, before=before):
                 mask = inputs["value_mask"][row]
-                return attend(compare, layer.attention.score, query, value[row], mask)
+                return attend(layer.attention, how, query, value[row], mask, before)
 
+            above = [
+                [np.zeros(size) for size in flat(cell.state_size)] for cell in layer.upper_cells
+            ]
             states, fed = [np.zeros(size) for size in units], np.zeros(width)
             for t in range(sequence.shape[1]):
                 if not inputs["sequence_mask"][b, t]:
@@ -185,10 +398,14 @@ def attention_rnn(step_cell, compare, asks_with):
                 output, states = step_cell(layer.cell, np.concatenate(x), states)
                 if layer.attend == "after":
                     context, weights = ask(output)
+                for i, (climb, _) in enumerate(upper):
+                    joined = np.concatenate([output, context])
+                    output, above[i] = climb(layer.upper_cells[i], joined, above[i])
                 fed = np.concatenate([output, context])
                 if layer.attention_layer is not None:
                     fed = fed @ weight(layer.attention_layer, "kernel")
-                outputs[b, t], all_weights[b, t] = fed, weights
+                outputs[b, t] = fed if layer.output_attention else output
+                all_weights[b, t] = weights
         return outputs, all_weights
 
     return compute

@@ -4,19 +4,31 @@ A new variant is one line in `ATTENTIONS` or `RECURRENT`, and its formula in `re
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 
 import keras
 import numpy as np
 from keras import layers, ops
 
-from keras_attention import Attention, AttentionRNN, BahdanauAttention, LuongAttention, scores
+from keras_attention import (
+    Attention,
+    AttentionRNN,
+    BahdanauAttention,
+    LuongAttention,
+    MultiHeadAttention,
+    normalizers,
+    scores,
+    windows,
+)
 from tests.conformance import reference
 
 QUERY_SIZE = 4
 # With holes and an end: what is masked need not stand at the end.
 QUERY_MASK = np.array([[1, 1, 1], [1, 0, 1], [1, 1, 0]], bool)
 VALUE_MASK = np.array([[1, 1, 1, 1, 1], [1, 1, 1, 0, 0], [0, 1, 0, 1, 1]], bool)
+# For what knows which position is the next one, masked ones do stand at the end.
+ENDING_MASK = np.array([[1, 1, 1, 1, 1], [1, 1, 1, 0, 0], [1, 1, 1, 1, 0]], bool)
 
 
 @dataclass(frozen=True)
@@ -30,6 +42,9 @@ class Variant:
         first: the name of its first argument.
         value_size: the features of the value.
         compiled: whether XLA is tried on it, which takes seconds.
+        value_mask: the mask of the value.
+        sums_to_one: whether the weights of a real query do.
+        smooth: whether the gradient is that of the function itself; not so for estimators.
     """
 
     name: str
@@ -38,15 +53,18 @@ class Variant:
     first: str
     value_size: int
     compiled: bool = True
+    value_mask: np.ndarray = field(default_factory=lambda: VALUE_MASK)
+    sums_to_one: bool = True
+    smooth: bool = True
 
     def inputs(self, dtype="float32"):
         """The first argument, the value and both masks, by name."""
         rng = np.random.default_rng(1)
         return {
             self.first: rng.normal(size=(*QUERY_MASK.shape, QUERY_SIZE)).astype(dtype),
-            "value": rng.normal(size=(*VALUE_MASK.shape, self.value_size)).astype(dtype),
+            "value": rng.normal(size=(*self.value_mask.shape, self.value_size)).astype(dtype),
             f"{self.first}_mask": QUERY_MASK,
-            "value_mask": VALUE_MASK,
+            "value_mask": self.value_mask,
         }
 
     def built(self, dtype="float32"):
@@ -67,8 +85,35 @@ def call(layer, inputs, **kwargs):
 
 
 def attention(name, make, score, value_size=6, compiled=True):
-    computes = reference.attention(score)
+    computes = reference.attention(reference.means(score))
     return Variant(name, make, computes, "query", value_size, compiled)
+
+
+def weighed(name, normalizer, weigh, start=reference.zeros, **flags):
+    """A row for a normalizer, under the general score."""
+    how = reference.means(reference.general, weigh, start=start)
+
+    def make(dtype):
+        return Attention("general", normalizer(dtype=dtype), dtype=dtype)
+
+    return Variant(f"general-{name}", make, reference.attention(how), "query", 6, **flags)
+
+
+def seen(window, sees, **flags):
+    """A row for a window, under the general score."""
+    how = reference.means(reference.general, window=sees)
+
+    def make(dtype):
+        return Attention("general", window=window(dtype=dtype), dtype=dtype)
+
+    name = f"general-{window(dtype='float32').name}"
+    return Variant(name, make, reference.attention(how), "query", 6, **flags)
+
+
+def looking_back(name, score, gains, start, **flags):
+    how = reference.means(reference.looking_back(gains), start=start)
+    make = of(score)
+    return Variant(name, make, reference.attention(how), "query", 6, **flags)
 
 
 def named(score):
@@ -93,6 +138,9 @@ NORMALIZED = reference.additive(np.tanh, normalize=True)
 RELU = reference.additive(reference.relu)
 SIGMOID = reference.additive(reference.sigmoid)
 
+MONOTONIC = {"start": reference.first, "sums_to_one": False}
+STEPWISE = {"start": reference.first, "value_mask": ENDING_MASK}
+
 ATTENTIONS = [
     attention("dot", named("dot"), reference.dot, value_size=4),
     attention("dot-scale", of(scores.Dot, scale=True), reference.dot_with_scale, 4),
@@ -113,6 +161,89 @@ ATTENTIONS = [
     attention("luong-concat", luong(score="concat", units=5), TANH, compiled=False),
     attention("luong-scaled_dot", luong(score="scaled_dot"), reference.scaled_dot, 4, False),
     attention("luong-cosine", luong(score="cosine"), reference.cosine, 4, compiled=False),
+    attention("biaffine", named("biaffine"), reference.biaffine),
+    looking_back(
+        "location",
+        lambda dtype: scores.Location(5, filters=2, kernel_size=3, dtype=dtype),
+        reference.location,
+        reference.uniform,
+        value_mask=ENDING_MASK,
+    ),
+    looking_back(
+        "location-first",
+        lambda dtype: scores.Location(
+            filters=2, kernel_size=4, initial_alignment="first", dtype=dtype
+        ),
+        reference.location,
+        reference.first,
+        value_mask=ENDING_MASK,
+        compiled=False,
+    ),
+    looking_back(
+        "cumulative_location",
+        lambda dtype: scores.CumulativeLocation(5, filters=2, kernel_size=3, dtype=dtype),
+        reference.cumulative_location,
+        reference.zeros,
+        value_mask=ENDING_MASK,
+    ),
+    looking_back(
+        "coverage", lambda dtype: scores.Coverage(dtype=dtype), reference.coverage, reference.zeros
+    ),
+    weighed("temperature", partial(normalizers.Softmax, 0.5), reference.softmax_at(0.5)),
+    weighed("sigmoid", normalizers.Sigmoid, reference.smoothing),
+    weighed("hardmax", normalizers.Hardmax, reference.hardmax),
+    weighed("sparsemax", normalizers.Sparsemax, reference.sparsemax),
+    weighed("entmax15", normalizers.Entmax15, reference.entmax15),
+    weighed("hard_sample", normalizers.HardSample, reference.hardmax, smooth=False),
+    weighed(
+        "score_function",
+        partial(normalizers.HardSample, "score_function"),
+        reference.hardmax,
+        smooth=False,
+    ),
+    weighed("monotonic", normalizers.Monotonic, reference.monotonic(), **MONOTONIC),
+    weighed(
+        "monotonic-parallel",
+        partial(normalizers.Monotonic, "parallel"),
+        reference.monotonic(),
+        **MONOTONIC,
+    ),
+    weighed(
+        "monotonic-hard",
+        partial(normalizers.Monotonic, "hard"),
+        reference.monotonic(hard=True),
+        **MONOTONIC,
+    ),
+    weighed("stepwise", normalizers.StepwiseMonotonic, reference.stepwise(), **STEPWISE),
+    weighed(
+        "stepwise-hard",
+        partial(normalizers.StepwiseMonotonic, "hard"),
+        reference.stepwise(hard=True),
+        compiled=False,
+        **STEPWISE,
+    ),
+    seen(lambda dtype: windows.LocalMonotonic(1, dtype=dtype), reference.local_m),
+    seen(
+        lambda dtype: windows.LocalPredictive(2, 3, dtype=dtype),
+        reference.local_p,
+        sums_to_one=False,
+    ),
+    Variant(
+        "multi_head",
+        lambda dtype: MultiHeadAttention(2, 3, value_dim=2, output_dim=6, dtype=dtype),
+        reference.multi_head(reference.means(reference.scaled_dot)),
+        "query",
+        6,
+    ),
+    Variant(
+        "multi_head-coverage",
+        lambda dtype: MultiHeadAttention(
+            2, 3, output_dim=6, score=scores.Coverage(dtype=dtype), dtype=dtype
+        ),
+        reference.multi_head(reference.means(reference.looking_back(reference.coverage))),
+        "query",
+        6,
+    ),
 ]
 
 
@@ -162,15 +293,33 @@ CELLS = {
 }
 # The name of an attention: how to make it and its score, over values of QUERY_SIZE features.
 ASKED = {
-    "additive": (bahdanau(), TANH),
-    "general": (luong(), reference.general),
-    "cosine": (luong(score="cosine"), reference.cosine),
+    "additive": (bahdanau(), reference.means(TANH)),
+    "general": (luong(), reference.means(reference.general)),
+    "cosine": (luong(score="cosine"), reference.means(reference.cosine)),
+    "location": (
+        of(scores.Location, filters=2, kernel_size=3),
+        reference.means(reference.looking_back(reference.location), start=reference.uniform),
+    ),
+    "coverage": (
+        of(scores.Coverage),
+        reference.means(reference.looking_back(reference.coverage)),
+    ),
+    "monotonic": (
+        luong(normalizer="monotonic"),
+        reference.means(reference.general, reference.monotonic(), start=reference.first),
+    ),
+    "local_m": (
+        luong(window=windows.LocalMonotonic(1)),
+        reference.means(reference.general, window=reference.local_m),
+    ),
 }
 
 
-def recurrent(cell, asked, attend, input_feeding, attention_layer, compiled=False):
+def recurrent(
+    cell, asked, attend, input_feeding, attention_layer, compiled=False, upper=(), **kwargs
+):
     make_cell, step_cell, asks_with = CELLS[cell]
-    make_attention, score = ASKED[asked]
+    make_attention, how = ASKED[asked]
 
     def make(dtype):
         return AttentionRNN(
@@ -179,14 +328,19 @@ def recurrent(cell, asked, attend, input_feeding, attention_layer, compiled=Fals
             attend=attend,
             input_feeding=input_feeding,
             attention_layer=attention_layer,
+            upper_cells=[CELLS[name][0](dtype=dtype) for name in upper],
             dtype=dtype,
+            **kwargs,
         )
 
     fed = "fed" if input_feeding else "unfed"
     shape = "joined" if attention_layer is None else "layer"
-    name = f"rnn-{cell}-{asked}-{attend}-{fed}-{shape}"
-    computes = reference.attention_rnn(step_cell, score, asks_with)
-    return Variant(name, make, computes, "sequence", QUERY_SIZE, compiled)
+    more = "".join(f"-{name}" for name in (*upper, *kwargs))
+    name = f"rnn-{cell}-{asked}-{attend}-{fed}-{shape}{more}"
+    climbs = [(CELLS[name][1], None) for name in upper]
+    computes = reference.attention_rnn(step_cell, how, asks_with, climbs)
+    mask = ENDING_MASK if asked == "location" else VALUE_MASK
+    return Variant(name, make, computes, "sequence", QUERY_SIZE, compiled, mask)
 
 
 RECURRENT = [
@@ -207,6 +361,19 @@ RECURRENT = [
     recurrent("stacked", "general", "before", False, 5, compiled=True),
     recurrent("user", "additive", "after", False, 5),
     recurrent("user", "additive", "before", True, 5, compiled=True),
+    recurrent("gru", "location", "before", False, 5, compiled=True),
+    recurrent("gru", "location", "after", True, 5),
+    recurrent("lstm", "coverage", "after", True, 5, compiled=True),
+    recurrent("gru", "coverage", "after", False, 5),
+    recurrent("gru", "monotonic", "before", False, None),
+    recurrent("gru", "monotonic", "after", False, 5, compiled=True),
+    recurrent("gru", "local_m", "after", True, 5),
+    recurrent("gru", "local_m", "after", False, 5),
+    recurrent("lstm", "general", "after", True, 5, upper=["gru", "simple"], compiled=True),
+    recurrent("gru", "additive", "before", False, 5, upper=["lstm"]),
+    recurrent("gru", "additive", "after", False, None, upper=["lstm", "gru"]),
+    recurrent("gru", "general", "after", True, 5, output_attention=False),
+    recurrent("gru", "general", "after", False, None, output_attention=False),
 ]
 
 VARIANTS = ATTENTIONS + RECURRENT

@@ -1,0 +1,188 @@
+"""Which part of a memory a query may see: Luong's local attention."""
+
+import keras
+from keras import ops
+
+from keras_attention.checks import check_positive
+
+
+class Window(keras.layers.Layer):
+    """Base of all windows: `[p - D, p + D]` around a centre p of each query.
+
+    To write one's own, override `centres`. Positions are counted from 0 over
+    the real ones of each row, so that padding moves no window.
+
+    Args:
+        width: D, in positions.
+        **kwargs: of `keras.layers.Layer`.
+
+    Raises:
+        ValueError: where `width` is not a positive integer.
+    """
+
+    def __init__(self, width, **kwargs):
+        # Keys come in at least float32 and must not be cast down on the way in.
+        super().__init__(**{"autocast": False, **kwargs})
+        check_positive("width", width)
+        self.width = width
+        self.supports_masking = True
+
+    def build(self, query_shape):
+        self.built = True
+
+    def initial_state(self, memory):
+        """What the first step looks back on: `()`, or tensors with the batch first."""
+        return ()
+
+    def centres(self, query, lengths, state, query_mask):
+        """The centres `(B, Tq)` and the next state.
+
+        Args:
+            query: `(B, Tq, Dq)`.
+            lengths: how many real positions each row has, `(B, 1)`.
+            state: from `initial_state`, or the call before.
+            query_mask: `(B, Tq)`, or None.
+        """
+        raise NotImplementedError(f"{type(self).__name__} must define centres(...).")
+
+    def factors(self, distance):
+        """What the weights at a distance `(B, Tq, Tk)` from the centre are multiplied with."""
+        return None
+
+    def call(self, query, memory, state=(), query_mask=None):
+        """Which positions each query sees `(B, Tq, Tk)`, factors or None, and the next state."""
+        dtype = memory.keys.dtype
+        real = ops.ones(ops.shape(memory.keys)[:2], dtype=dtype)
+        if memory.mask is not None:
+            real = ops.cast(memory.mask, dtype)
+        lengths = ops.sum(real, axis=-1, keepdims=True)
+        positions = ops.expand_dims(ops.cumsum(real, axis=-1) - 1, 1)
+        centres, state = self.centres(ops.cast(query, dtype), lengths, state, query_mask)
+        distance = ops.abs(positions - ops.expand_dims(centres, -1))
+        return distance <= self.width, self.factors(distance), state
+
+    def get_config(self):
+        return {**super().get_config(), "width": self.width}
+
+
+@keras.saving.register_keras_serializable(package="keras_attention")
+class LocalMonotonic(Window):
+    """Luong's local-m: query t sees the positions from `t - D` to `t + D`.
+
+    Past the end of a row the window stays at its last position, so that an
+    output longer than its input still sees something.
+
+    Source: Luong, Pham and Manning, 2015.
+
+    Args:
+        width: D, in positions.
+
+    Raises:
+        ValueError: where `width` is not a positive integer.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from keras_attention import Attention
+    >>> from keras_attention.windows import LocalMonotonic
+    >>> attention = Attention("dot", window=LocalMonotonic(1))
+    >>> ones = np.ones((1, 4, 2))
+    >>> _, weights = attention(ones, ones, return_attention_scores=True)
+    >>> weights.numpy()[0, 0].tolist()
+    [0.5, 0.5, 0.0, 0.0]
+    """
+
+    def initial_state(self, memory):
+        return ops.zeros_like(memory.keys[:, 0, 0])
+
+    def centres(self, query, lengths, state, query_mask):
+        asked = ops.ones_like(query[..., 0])
+        if query_mask is not None:
+            asked = ops.cast(query_mask, asked.dtype)
+        steps = ops.expand_dims(state, -1) + ops.cumsum(asked, axis=-1)
+        return ops.minimum(steps - 1, lengths - 1), steps[:, -1]
+
+
+@keras.saving.register_keras_serializable(package="keras_attention")
+class LocalPredictive(Window):
+    """Luong's local-p: each query predicts where to look.
+
+        p = S sigmoid(v . tanh(W query))
+        w_j = normalizer(scores)_j exp(-(j - p)^2 / (2 sigma^2)),   sigma = D / 2
+
+    S is the row's true length. As published, the weights are not normalized
+    again after the Gaussian, and sum to less than 1.
+
+    Source: Luong, Pham and Manning, 2015.
+
+    Args:
+        width: D, in positions.
+        units: the size of W's output; by default the query's size.
+
+    Raises:
+        ValueError: where `width` or `units` is not a positive integer.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from keras_attention import Attention
+    >>> from keras_attention.windows import LocalPredictive
+    >>> attention = Attention("dot", window=LocalPredictive(2))
+    >>> tuple(attention(np.ones((1, 4, 2)), np.ones((1, 9, 2))).shape)
+    (1, 4, 2)
+    """
+
+    def __init__(self, width, units=None, **kwargs):
+        super().__init__(width, **kwargs)
+        if units is not None:
+            check_positive("units", units)
+        self.units = units
+
+    def build(self, query_shape):
+        units = query_shape[-1] if self.units is None else self.units
+        self.kernel = self.add_weight(shape=(query_shape[-1], units), autocast=False, name="kernel")
+        self.v = self.add_weight(shape=(units, 1), autocast=False, name="v")
+        self.built = True
+
+    def centres(self, query, lengths, state, query_mask):
+        hidden = ops.tanh(ops.matmul(query, ops.cast(self.kernel, query.dtype)))
+        share = ops.sigmoid(ops.squeeze(ops.matmul(hidden, ops.cast(self.v, query.dtype)), -1))
+        return lengths * share, state
+
+    def factors(self, distance):
+        return ops.exp(-ops.square(distance) / (2 * (self.width / 2) ** 2))
+
+    def get_config(self):
+        return {**super().get_config(), "units": self.units}
+
+
+NAMES = {"local_m": LocalMonotonic, "local_p": LocalPredictive}
+
+
+def get(window, **kwargs):
+    """The window named `window`, `window` itself where it is one already, or None for None.
+
+    Args:
+        window: a name (`"local_m"`, `"local_p"`), a `Window`, the config of
+            one, or None.
+        **kwargs: for the constructor, where a name is given.
+
+    Raises:
+        ValueError: where there is no such window.
+
+    Example:
+
+    >>> from keras_attention import windows
+    >>> windows.get("local_m", width=3).width
+    3
+    """
+    if isinstance(window, dict):
+        window = keras.saving.deserialize_keras_object(window)
+    if window is None or isinstance(window, Window):
+        return window
+    if isinstance(window, str) and window in NAMES:
+        return NAMES[window](**kwargs)
+    raise ValueError(
+        f"window: expected one of {', '.join(map(repr, NAMES))}, a "
+        f"keras_attention.windows.Window or None, received {window!r}."
+    )

@@ -1,0 +1,107 @@
+"""What the table asks of a backend beyond keras.ops: gradients and compilation."""
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from keras_attention.checks import score_dtype
+
+BACKEND = keras.backend.backend()
+
+
+def numbers(tensors):
+    """Float64 arrays, whatever the tensors are."""
+    # Cast first: NumPy does not know a bfloat16 scalar.
+    wide = [ops.cast(t, score_dtype(keras.backend.standardize_dtype(t.dtype))) for t in tensors]
+    return [np.asarray(ops.convert_to_numpy(tensor), "float64") for tensor in wide]
+
+
+def differentiate(function, tensors, variables):
+    """What `function` finds, and the gradients of its loss.
+
+    Args:
+        function: `function(*tensors) -> (loss, found)`, the loss a scalar.
+        tensors: the tensors or arrays that it is a function of.
+        variables: the Keras variables that it is a function of besides.
+
+    Returns:
+        `found`, and one gradient a tensor and a variable, zero where the loss
+        does not depend on it.
+    """
+    tensors = [ops.convert_to_tensor(tensor) for tensor in tensors]
+    return _DIFFERENTIATE[BACKEND](function, tensors, list(variables))
+
+
+def compiled(function):
+    """A function of a dictionary of tensors, compiled by XLA."""
+    if BACKEND == "torch":
+        pytest.skip("Keras on torch has no XLA: it runs eagerly")
+    if BACKEND == "tensorflow":
+        import tensorflow as tf
+
+        compiled_function = tf.function(function, jit_compile=True, autograph=False)
+        return lambda tensors: compiled_function({n: tf.constant(t) for n, t in tensors.items()})
+    import jax
+
+    def call(tensors):
+        # As a list: JAX sorts a dictionary, and its order has a meaning here.
+        names = list(tensors)
+        flat = jax.jit(lambda *arrays: function(dict(zip(names, arrays))))
+        return flat(*tensors.values())
+
+    return call
+
+
+def with_unknown_sizes(function, *specs):
+    """A function traced once for all sizes, where tracing knows that.
+
+    Args:
+        function: of one tensor a spec.
+        *specs: pairs of rank and dtype.
+    """
+    if BACKEND != "tensorflow":
+        # JAX compiles each shape anew and torch runs eagerly: nothing is ever unknown.
+        return function
+    import tensorflow as tf
+
+    signature = [tf.TensorSpec((None,) * rank, dtype) for rank, dtype in specs]
+    traced = tf.function(function, input_signature=signature, autograph=False)
+    return lambda *arrays: traced(
+        *(tf.constant(array, spec.dtype) for array, spec in zip(arrays, signature))
+    )
+
+
+def _by_tape(function, tensors, variables):
+    import tensorflow as tf
+
+    with tf.GradientTape() as tape:
+        tape.watch(tensors)
+        loss, found = function(*tensors)
+    sources = [*tensors, *(variable.value for variable in variables)]
+    return found, tape.gradient(loss, sources, unconnected_gradients="zero")
+
+
+def _by_transformation(function, tensors, variables):
+    import jax
+
+    def of_everything(sources):
+        values = sources[len(tensors) :]
+        with keras.StatelessScope(state_mapping=list(zip(variables, values))):
+            return function(*sources[: len(tensors)])
+
+    sources = [*tensors, *(variable.value for variable in variables)]
+    (_, found), gradients = jax.value_and_grad(of_everything, has_aux=True)(sources)
+    return found, gradients
+
+
+def _by_graph(function, tensors, variables):
+    import torch
+
+    tensors = [tensor.detach().requires_grad_() for tensor in tensors]
+    loss, found = function(*tensors)
+    sources = [*tensors, *(variable.value for variable in variables)]
+    return found, torch.autograd.grad(loss, sources, allow_unused=True, materialize_grads=True)
+
+
+_DIFFERENTIATE = {"tensorflow": _by_tape, "jax": _by_transformation, "torch": _by_graph}
