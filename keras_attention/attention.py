@@ -457,6 +457,7 @@ class BahdanauAttention(_Preset):
         normalize: whether `v` is weight-normalised.
         activation: tanh (as published), sigmoid, relu or any other Keras
             activation.
+        kernel_initializer: for W, U and v.
         normalizer, window, dropout, seed: as in `Attention`, whose call this
             has.
 
@@ -477,13 +478,20 @@ class BahdanauAttention(_Preset):
         units,
         normalize=False,
         activation="tanh",
+        kernel_initializer="glorot_uniform",
         normalizer="softmax",
         window=None,
         dropout=0.0,
         seed=None,
         **kwargs,
     ):
-        score = scores.Additive(units, activation, normalize, dtype=kwargs.get("dtype"))
+        score = scores.Additive(
+            units,
+            activation,
+            normalize,
+            kernel_initializer=kernel_initializer,
+            dtype=kwargs.get("dtype"),
+        )
         super().__init__(score, normalizer, window, dropout, seed, **kwargs)
 
     def get_config(self):
@@ -492,6 +500,7 @@ class BahdanauAttention(_Preset):
             "units": self.score.units,
             "normalize": self.score.normalize,
             "activation": keras.activations.serialize(self.score.activation),
+            "kernel_initializer": keras.initializers.serialize(self.score.kernel_initializer),
         }
 
 

@@ -98,11 +98,11 @@ class MultiHeadAttention(Attention):
             return dense
 
         keys, values = self.num_heads * self.key_dim, self.num_heads * self.value_dim
-        self._output_size = query_shape[-1] if self.output_dim is None else self.output_dim
+        output_size = query_shape[-1] if self.output_dim is None else self.output_dim
         self.query_heads = projection(keys, query_shape[-1], "query_heads")
         self.key_heads = projection(keys, key_shape[-1], "key_heads")
         self.value_heads = projection(values, value_shape[-1], "value_heads")
-        self.output_projection = projection(self._output_size, values, "output_projection")
+        self.output_projection = projection(output_size, values, "output_projection")
         self.built = True
 
     def memory(self, value, key=None, mask=None):
@@ -132,7 +132,12 @@ class MultiHeadAttention(Attention):
         return map_tensors(steps_first, super().noise(self._folded(memory), steps, training))
 
     def context_size(self, value_size):
-        return self._output_size
+        if self.output_dim is None and not self.built:
+            raise ValueError(
+                "MultiHeadAttention is not built, so it does not know the size of its context, "
+                "which is the query's. Give output_dim, or build it first."
+            )
+        return self._query_size if self.output_dim is None else self.output_dim
 
     def _attend(self, query, memory, state, query_mask, visible, noise):
         if state is None:

@@ -236,7 +236,7 @@ class HardSample(Normalizer):
     - `"score_function"` (REINFORCE): the weight of the drawn position, whose
       value is 1, carries the gradient of its log-probability, and the context
       passes none on to the weights. Train with
-      `keras_attention.losses.HardAttentionLoss`, which multiplies it with the
+      `keras_attention.losses.hard_attention_loss`, which multiplies it with the
       reward less a baseline. Source: Xu et al., "Show, Attend and Tell", 2015.
 
     Args:
@@ -333,9 +333,14 @@ class _Choosing(Normalizer):
         scores = scores + ops.cast(self.score_bias, scores.dtype)
         if noise is not None:
             scores = scores + noise
-        chosen = ops.cast(scores > 0, scores.dtype) if mode == "hard" else ops.sigmoid(scores)
+        if mode == "hard":
+            chosen = ops.cast(scores > 0, scores.dtype)
+            passed = 1 - chosen
+        else:
+            # Not 1 - chosen, which rounds where p is close to 1.
+            chosen, passed = ops.sigmoid(scores), ops.sigmoid(-scores)
         previous = ops.expand_dims(state, 1)
-        return _zero_where_masked(mask, self._advance(mode, chosen, previous, mask))
+        return _zero_where_masked(mask, self._advance(mode, chosen, passed, previous, mask))
 
     def get_config(self):
         return {
@@ -400,13 +405,13 @@ class Monotonic(_Choosing):
     def __init__(self, mode="exact", **kwargs):
         super().__init__(mode, **kwargs)
 
-    def _advance(self, mode, chosen, previous, mask):
+    def _advance(self, mode, chosen, passed, previous, mask):
         chosen = _zero_where_masked(mask, chosen)
+        passed = passed if mask is None else ops.where(mask, passed, ops.ones_like(passed))
         if mode == "hard":
             # From the last focus on, the first that is chosen.
             chosen = chosen * ops.cumsum(previous, axis=-1)
             return chosen * ops.cast(_before(ops.cumsum(chosen, axis=-1)) == 0, chosen.dtype)
-        passed = 1 - chosen
         if mode == "parallel":
             tiny = 1.2e-38 if keras.backend.standardize_dtype(chosen.dtype) == "float32" else 1e-300
             logs = ops.cumsum(ops.log(ops.clip(passed, tiny, 1.0)), axis=-1)
@@ -452,12 +457,12 @@ class StepwiseMonotonic(_Choosing):
     def __init__(self, mode="soft", **kwargs):
         super().__init__(mode, **kwargs)
 
-    def _advance(self, mode, chosen, previous, mask):
+    def _advance(self, mode, chosen, passed, previous, mask):
         real = ops.ones_like(chosen) if mask is None else ops.cast(mask, chosen.dtype)
         # Counted from the end, the last real position is the first one.
         last = ops.flip(ops.cumsum(ops.flip(real, axis=-1), axis=-1), axis=-1) <= 1
-        chosen = ops.where(last, 1.0, chosen)
-        return previous * chosen + _before(previous * (1 - chosen))
+        stayed = ops.where(last, previous, previous * chosen)
+        return stayed + _before(ops.where(last, 0.0, previous * passed))
 
 
 def _softmax(scores, mask):

@@ -232,6 +232,12 @@ class AttentionRNN(keras.layers.Layer):
         for shape in value_shape if several else [value_shape]:
             check_features(sequence=sequence_shape, value=shape)
         value_size = [shape[-1] for shape in value_shape] if several else value_shape[-1]
+        query_size = cells.output_size(self.cell)
+        if self.attend == "before":
+            query_size = tree.flatten(cells.query_part(self.cell, self.cell.state_size))[0]
+        if not self.attention.built:
+            self.attention.build((None, None, query_size), value_shape)
+            self.attention.built = True
         if isinstance(self.attention_fn, keras.layers.Layer) and not self.attention_fn.built:
             # Built by what it is called with, since it is not known what its build takes.
             context = ops.zeros((1, self._context_size(value_size)), dtype=self.compute_dtype)
@@ -248,12 +254,6 @@ class AttentionRNN(keras.layers.Layer):
         cells.build(self.cell, self._input_size)
         for below, cell in zip(self._cells, self.upper_cells):
             cells.build(cell, cells.output_size(below) + context_size)
-        query_size = cells.output_size(self.cell)
-        if self.attend == "before":
-            query_size = tree.flatten(cells.query_part(self.cell, self.cell.state_size))[0]
-        if not self.attention.built:
-            self.attention.build((None, None, query_size), value_shape)
-            self.attention.built = True
         self._sequence_size, self._value_size = sequence_shape[-1], value_size
         if not self.trainable:
             # Made frozen, or loaded so: Keras would pass on only a later change.

@@ -1,7 +1,11 @@
 """Scheduled sampling: while training, some inputs come from the model itself."""
 
+import math
+
 import keras
 from keras import ops
+
+from keras_attention.checks import check_positive_number
 
 
 class ScheduledSampling:
@@ -132,3 +136,43 @@ class ScheduledOutput(ScheduledSampling):
 
     def next_inputs(self, vector, drawn):
         return vector if self.next_inputs_fn is None else self.next_inputs_fn(vector)
+
+
+class InverseSigmoidDecay(keras.callbacks.Callback):
+    """Takes the true inputs away little by little: the callback of a scheduled sampling.
+
+    Before step i the probability of a replacement becomes
+
+        probability_i = 1 - k / (k + exp(i / k))
+
+    Source: Bengio et al., 2015.
+
+    Args:
+        probability: the variable to set, such as the `sampling_probability` of
+            an `EncoderDecoder`.
+        k: how slowly, above 1; half of the inputs are replaced from step
+            `k ln k` on.
+
+    Raises:
+        ValueError: for a k that is not above 0.
+
+    Example:
+
+    >>> import keras
+    >>> from keras_attention.scheduled import InverseSigmoidDecay
+    >>> decay = InverseSigmoidDecay(keras.Variable(0.0), k=100)
+    >>> [round(decay.at(step), 3) for step in (0, 460, 1000)]
+    [0.01, 0.499, 0.995]
+    """
+
+    def __init__(self, probability, k):
+        super().__init__()
+        check_positive_number("k", k)
+        self.probability, self.k = probability, k
+
+    def at(self, step):
+        """The probability before a step."""
+        return 1 / (1 + self.k * math.exp(-step / self.k))
+
+    def on_train_batch_begin(self, batch, logs=None):
+        self.probability.assign(self.at(int(self.model.optimizer.iterations)))

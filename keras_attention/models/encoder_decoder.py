@@ -14,6 +14,7 @@ from keras_attention.checks import (
 )
 from keras_attention.models.encoders import CELLS, RecurrentEncoder, TransformerEncoder
 from keras_attention.recurrent import AttentionRNN
+from keras_attention.scheduled import ScheduledEmbedding
 from keras_attention.text import PAD, Vocabulary
 
 
@@ -51,6 +52,11 @@ class EncoderDecoder(keras.Model):
         attend: `"after"` (Luong) or `"before"` (Bahdanau), see `AttentionRNN`.
         input_feeding: see `AttentionRNN`.
         dropout: on the embeddings, between layers and before the logits.
+        scheduled_sampling: the probability with which, while training, an
+            input of the decoder is drawn from the model's own distribution
+            instead of the target. Above 0 it is kept in the variable
+            `sampling_probability`, which a schedule may change, see
+            `keras_attention.scheduled`.
         **kwargs: of `keras.Model`.
 
     Call arguments:
@@ -90,6 +96,7 @@ class EncoderDecoder(keras.Model):
         attend="after",
         input_feeding=None,
         dropout=0.0,
+        scheduled_sampling=0.0,
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -102,6 +109,7 @@ class EncoderDecoder(keras.Model):
         check_choice("encoder", encoder, (*CELLS, "transformer"))
         check_choice("cell", cell, tuple(CELLS))
         check_rate("dropout", dropout)
+        check_rate("scheduled_sampling", scheduled_sampling)
         if attention is None:
             attention = LuongAttention(score="general", dtype=self.dtype_policy, name="attention")
         elif not isinstance(attention, Attention):
@@ -118,6 +126,7 @@ class EncoderDecoder(keras.Model):
             "attend": attend,
             "input_feeding": input_feeding,
             "dropout": dropout,
+            "scheduled_sampling": scheduled_sampling,
         }
 
         # The model's own policy, or a model that was saved in mixed precision would be
@@ -147,6 +156,16 @@ class EncoderDecoder(keras.Model):
         self.drop = layers.Dropout(dropout, **policy)
         # Logits stay in float32 under mixed precision: their softmax needs it.
         self.logits = layers.Dense(target_size, dtype="float32", name="logits")
+        self.sampling_probability = None
+        if scheduled_sampling:
+            self.sampling_probability = self.add_weight(
+                shape=(),
+                initializer=keras.initializers.Constant(scheduled_sampling),
+                trainable=False,
+                autocast=False,
+                name="sampling_probability",
+            )
+            self.sampling_seed = keras.random.SeedGenerator()
         self._build_parts()
         self.built = True
         if not self.trainable:
@@ -180,10 +199,19 @@ class EncoderDecoder(keras.Model):
             sequence_mask=ops.not_equal(target, PAD),
             value_mask=mask,
             return_attention_scores=True,
+            sampling=self._sampling(),
             training=training,
         )
         logits = self.logits(self.drop(vectors, training=training))
         return (logits, weights) if return_attention_scores else logits
+
+    def _sampling(self):
+        if self.sampling_probability is None:
+            return None
+        size = _size(self.target_vocabulary)
+        return ScheduledEmbedding(
+            self.sampling_probability, self.logits, self.target_embedding, size, self.sampling_seed
+        )
 
     def encode(self, source, training=None):
         """Ids `(B, S)` to the memory `(B, S, units)`, its mask and the cell's first state."""
