@@ -1,11 +1,13 @@
 # make demo   trains, draws, exports and verifies a spelling model   (about 7 minutes)
 # make test   runs the tests                                         (about 9 minutes)
+# make bench  measures us and the peers, each in an environment of its own
+# make compare-tfa  computes what tfa.seq2seq computes, side by side with it
 # make g2p    trains the spelling model for as good a figure as 45 minutes allow
 PYTHON ?= python3
 BIN := .venv/bin
 STARTED := $(shell date +%s)
 
-.PHONY: demo test g2p notebook lint format large-vocabulary clean
+.PHONY: demo test compare-tfa bench g2p notebook lint format large-vocabulary clean
 
 demo: .venv/installed
 	$(BIN)/python export/demo.py build/demo --started $(STARTED)
@@ -16,6 +18,18 @@ test: .venv/installed lint
 g2p: .venv/installed
 	$(BIN)/python export/train_g2p.py build/g2p --units 384 --encoder-layers 2 --dropout 0.2 \
 	    --label-smoothing 0.1 --batch-size 128 --epochs 30 --learning-rate 0.002 --minutes 44
+
+# Writes build/bench/results.json and build/bench/table.md; fails where a claim does not hold.
+bench: .venv/installed
+	$(BIN)/python benchmarks/run.py
+
+# In an environment of its own, with Python 3.9 to 3.11; fails where more than rounding differs.
+compare-tfa: .venv/installed
+	tfa=$$($(BIN)/python benchmarks/environments.py tfa) && \
+	    $$tfa -W ignore benchmarks/compare_tfa/record.py build/compare-tfa/tfa.npz && \
+	    $$tfa -W ignore benchmarks/compare_tfa/examples.py docs/migrating-from-tfa.md && \
+	    $(BIN)/python benchmarks/compare_tfa/compare.py build/compare-tfa/tfa.npz \
+	        --committed tests/fixtures/tfa.npz
 
 # Runs the notebook with the model of make g2p or make demo, and keeps its outputs.
 notebook: .venv/installed

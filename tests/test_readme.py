@@ -1,19 +1,83 @@
-"""The Python examples of the README run as they stand."""
+"""The Python examples of the README and of the guides run as they stand.
+
+What is fenced as `py` is for another library, and not run here.
+"""
 
 import re
 from pathlib import Path
 
 import pytest
+import tensorflow as tf
 
-README = (Path(__file__).parents[1] / "README.md").read_text("utf-8")
-EXAMPLES = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+from tests.test_tfa_parity import BY_NAME
+
+ROOT = Path(__file__).parents[1]
+DOCUMENTS = ("README.md", "docs/migrating-from-tfa.md")
+EXAMPLES = [
+    pytest.param(code, id=f"{document}-{number}")
+    for document in DOCUMENTS
+    for number, code in enumerate(
+        re.findall(r"```python\n(.*?)```", (ROOT / document).read_text("utf-8"), re.DOTALL), 1
+    )
+]
 
 
-def test_the_readme_has_examples():
-    assert len(EXAMPLES) >= 3
+def test_the_documents_have_examples():
+    assert len(EXAMPLES) >= 3 + 6
 
 
-@pytest.mark.parametrize("number", range(len(EXAMPLES)))
-def test_an_example_runs(number, tmp_path, monkeypatch):
+@pytest.mark.parametrize("code", EXAMPLES)
+def test_an_example_runs(code, request, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    exec(compile(EXAMPLES[number], f"README example {number + 1}", "exec"), {})
+    if 'load_checkpoint("trained")' in code:
+        write_tfa_checkpoint("trained")
+    exec(compile(code, request.node.callspec.id, "exec"), {})
+
+
+def write_tfa_checkpoint(path):
+    """A checkpoint as tfa wrote it, with the same names."""
+    name = "AttentionWrapper-lstm-BahdanauAttention-attention_layer_size=5-output_attention=True"
+    root = tf.train.Checkpoint()
+    for weight, array in BY_NAME[name].below("weights").items():
+        *parts, last = weight.removesuffix("/.ATTRIBUTES/VARIABLE_VALUE").split("/")
+        holder = root
+        for part in parts:
+            if not hasattr(holder, part):
+                setattr(holder, part, tf.train.Checkpoint())
+            holder = getattr(holder, part)
+        setattr(holder, last, tf.Variable(array))
+    root.write(path)
+
+
+def test_every_link_within_a_document_leads_somewhere():
+    for document in DOCUMENTS:
+        path = ROOT / document
+        text = path.read_text("utf-8")
+        headings = re.findall(r"^#+ (.*)$", re.sub(r"```.*?```", "", text, flags=re.DOTALL), re.M)
+        anchors = {re.sub(r"[^\w\- ]", "", h.lower()).replace(" ", "-") for h in headings}
+        for target in re.findall(r"\]\(([^)]+)\)", text):
+            if target.startswith("#"):
+                assert target[1:] in anchors, target
+            elif not target.startswith("http"):
+                assert (path.parent / target.partition("#")[0]).exists(), target
+
+
+def test_the_guide_names_everything_that_tfa_exports():
+    guide = (ROOT / "docs/migrating-from-tfa.md").read_text("utf-8")
+    exports = """
+        AttentionMechanism AttentionWrapper AttentionWrapperState BahdanauAttention
+        BahdanauMonotonicAttention LuongAttention LuongMonotonicAttention hardmax
+        monotonic_attention safe_cumprod BasicDecoder BasicDecoderOutput BeamSearchDecoder
+        BeamSearchDecoderOutput BeamSearchDecoderState FinalBeamSearchDecoderOutput gather_tree
+        gather_tree_from_array tile_batch BaseDecoder Decoder dynamic_decode SequenceLoss
+        sequence_loss CustomSampler GreedyEmbeddingSampler InferenceSampler
+        SampleEmbeddingSampler Sampler ScheduledEmbeddingTrainingSampler
+        ScheduledOutputTrainingSampler TrainingSampler
+    """
+    table = guide.partition("## Everything that tfa exports")[2].partition("\n## ")[0]
+    left = {
+        name
+        for row in table.splitlines()
+        for name in re.findall(r"`(\w+)`", row.split("|")[1] if row.startswith("|") else "")
+    }
+    assert left == set(exports.split())

@@ -1,0 +1,329 @@
+"""Do our layers compute what TensorFlow Addons computes, given its weights?
+
+    python benchmarks/compare_tfa/compare.py FILE.npz
+
+Reads what `record.py` wrote, runs our counterpart of every case on the same inputs and
+weights, and prints the largest difference of each. Fails where one is more than the
+rounding of float32. `make compare-tfa` does both; the tests run this on the archive in
+tests/fixtures.
+"""
+
+import argparse
+import json
+import os
+import sys
+from dataclasses import dataclass
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import keras
+import numpy as np
+from keras import ops, tree
+
+from keras_attention import AttentionRNN, BahdanauAttention, LuongAttention
+from keras_attention.generation import greedy
+from keras_attention.losses import SequenceLoss, sequence_loss
+from keras_attention.migration import load_tfa_weights
+from keras_attention.normalizers import Monotonic
+from keras_attention.scheduled import ScheduledEmbedding, ScheduledOutput
+
+# Of arrays with numbers up to 1, and in proportion with larger ones: some 32 roundings of float32.
+ROUNDING = 4e-6
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One array of a case, computed by both.
+
+    Attributes:
+        case: its name.
+        what: which array.
+        ours, theirs: the two.
+    """
+
+    case: str
+    what: str
+    ours: np.ndarray
+    theirs: np.ndarray
+
+    @property
+    def largest(self):
+        """The largest difference of two numbers, as a share of the largest number above 1."""
+        if self.ours.shape != self.theirs.shape:
+            return float("inf")
+        found = np.abs(self.ours - self.theirs) / np.max(np.abs(self.theirs), initial=1)
+        return float("inf") if np.isnan(found).any() else float(np.max(found, initial=0))
+
+
+class Case:
+    """One case of an archive: what it is, and its arrays."""
+
+    def __init__(self, name, facts, arrays):
+        self.name, self.facts, self.arrays = name, facts, arrays
+
+    def __getitem__(self, name):
+        return self.arrays[name]
+
+    def below(self, prefix):
+        """The arrays whose names begin with `prefix/`, without it."""
+        start = prefix + "/"
+        return {
+            name.removeprefix(start): array
+            for name, array in self.arrays.items()
+            if name.startswith(start)
+        }
+
+    def mask(self, number=""):
+        memory, lengths = self["inputs/memory" + number], self["inputs/lengths" + number]
+        return np.arange(memory.shape[1]) < lengths[:, None]
+
+    def differences(self):
+        """Runs our counterpart; a list with a `Difference` for each array that both compute."""
+        # An accelerator may multiply with fewer digits.
+        with keras.device("cpu"):
+            return [
+                Difference(
+                    self.name,
+                    what,
+                    ops.convert_to_numpy(ours),
+                    self["outputs/" + theirs] if isinstance(theirs, str) else theirs,
+                )
+                for what, ours, theirs in COMPARISONS[self.facts["kind"]](self)
+            ]
+
+
+def read(path):
+    """The facts and the cases of an archive."""
+    with np.load(path, allow_pickle=False) as archive:
+        facts = json.loads(archive["facts"].tobytes())
+        flat = {dtype: archive[dtype] for dtype in ("float32", "int32")}
+    begin, arrays = dict.fromkeys(flat, 0), {}
+    for name, (dtype, shape) in facts["arrays"].items():
+        end = begin[dtype] + int(np.prod(shape))
+        case, _, rest = name.partition("/")
+        arrays.setdefault(case, {})[rest] = flat[dtype][begin[dtype] : end].reshape(shape)
+        begin[dtype] = end
+    return facts, [Case(name, about, arrays[name]) for name, about in facts["cases"].items()]
+
+
+# What becomes what ------------------------------------------------------------------------------
+
+
+def attention_of(kind, arguments, units):
+    """Our counterpart of a tfa mechanism."""
+    arguments = dict(arguments)
+    normalizer = arguments.pop("probability_fn", "softmax")
+    if "Monotonic" in kind:
+        normalizer = Monotonic(arguments.pop("mode", "parallel"))
+    preset = LuongAttention if kind.startswith("Luong") else BahdanauAttention
+    return preset(units, normalizer=normalizer, **arguments)
+
+
+def context_alone(output, context):
+    """What tfa feeds on and puts out without an attention layer."""
+    return context
+
+
+def cell_of(kind, units):
+    cells = {"lstm": keras.layers.LSTMCell, "gru": keras.layers.GRUCell}
+    return [cells[part](units) for part in kind.split("+")]
+
+
+def decoder_of(case):
+    """Our counterpart of the case's AttentionWrapper, with its weights."""
+    facts = case.facts
+    units = case["outputs/cell_state0"].shape[-1]
+    several = len(facts["mechanisms"]) > 1
+    attentions = []
+    for number, mechanism in enumerate(facts["mechanisms"]):
+        kernel = f"_attention_mechanisms/{number}/memory_layer/kernel"
+        size = case[f"weights/{kernel}/.ATTRIBUTES/VARIABLE_VALUE"].shape[1]
+        attentions.append(attention_of(mechanism["class"], mechanism["arguments"], size))
+    size = facts["attention_layer_size"]
+    cells = cell_of(facts["cell"], units)
+    decoder = AttentionRNN(
+        cells if len(cells) > 1 else cells[0],
+        attentions if several else attentions[0],
+        attention_layer=sum(size) if several else size,
+        attention_fn=context_alone if size is None else None,
+        output_attention=facts["output_attention"],
+    )
+    memories = [case[f"inputs/memory{i}"] for i in range(len(attentions))] if several else None
+    values = memories or case["inputs/memory"]
+    masks = [case.mask(str(i)) for i in range(len(attentions))] if several else case.mask()
+    inputs = case.arrays.get("inputs/inputs", case.arrays.get("inputs/embedding"))
+    shapes = [value.shape for value in memories] if several else values.shape
+    decoder.build((None, None, inputs.shape[-1]), shapes)
+    load_tfa_weights(decoder, case.below("weights"))
+    return decoder, values, masks
+
+
+def cell_state(case):
+    states = case.below("inputs")
+    return [states[f"cell_state{i}"] for i in range(sum("cell_state" in name for name in states))]
+
+
+# One function a kind of case; each yields (what, ours, theirs) ----------------------------------
+
+
+def compare_mechanism(case):
+    facts, queries = case.facts, case["inputs/queries"]
+    units = case["weights/memory_layer/kernel/.ATTRIBUTES/VARIABLE_VALUE"].shape[1]
+    attention = attention_of(facts["class"], facts["arguments"], units)
+    value, mask = case["inputs/memory"], case.mask()
+    attention.build(queries.shape, value.shape)
+    load_tfa_weights(attention, case.below("weights"))
+
+    memory = attention.memory(value, mask=mask)
+    state, found = attention.initial_state(memory), []
+    if tree.flatten(state):
+        yield "initial state", state.normalizer, "initial_state"
+    for step in range(queries.shape[1]):
+        _, weights, state = attention.step(queries[:, step], memory, state)
+        found.append(weights)
+    yield "step by step", ops.stack(found, axis=1), "alignments"
+    if tree.flatten(state):
+        yield "last state", state.normalizer, "final_state"
+    _, weights = attention(queries, value, value_mask=mask, return_attention_scores=True)
+    yield "all at once", weights, "alignments"
+
+
+def compare_wrapper(case):
+    decoder, values, masks = decoder_of(case)
+    lengths = case.arrays.get("inputs/sequence_length")
+    inputs = case["inputs/inputs"]
+    steps = None if lengths is None else np.arange(inputs.shape[1]) < lengths[:, None]
+    logits, sampling = sampling_of(case)
+    outputs, weights, state = decoder(
+        inputs,
+        values,
+        initial_state=cell_state(case),
+        sequence_mask=steps,
+        value_mask=masks,
+        return_attention_scores=True,
+        return_state=True,
+        sampling=sampling,
+        training=sampling is not None,
+    )
+    yield "outputs", logits(outputs), "outputs"
+    yield from compare_state(case, state)
+    for i, one in enumerate(weights if isinstance(weights, (list, tuple)) else [weights]):
+        # tfa has time first, and goes on attending where a sequence is at its end.
+        theirs = np.swapaxes(case[f"outputs/alignment_history{i}"], 0, 1)
+        if steps is not None:
+            theirs = np.where(steps[..., None], theirs, 0)
+        yield f"alignments {i}", one, theirs
+
+
+def sampling_of(case):
+    """What the decoder's outputs go through, and what samples the inputs, if anything does."""
+    if case.facts.get("sampling") == "ScheduledOutputTrainingSampler":
+        return ops.convert_to_tensor, ScheduledOutput(1.0)
+    if case.facts.get("sampling") != "ScheduledEmbeddingTrainingSampler":
+        return ops.convert_to_tensor, None
+    kernel, embedding = case["inputs/output_kernel"], case["inputs/embedding"]
+
+    def logits(vectors):
+        return ops.matmul(vectors, kernel)
+
+    def embed(ids):
+        return ops.take(embedding, ids, axis=0)
+
+    return logits, ScheduledEmbedding(1.0, logits, embed, size=len(embedding))
+
+
+def compare_state(case, state):
+    for i, tensor in enumerate(tree.flatten(state.cell)):
+        yield f"cell state {i}", tensor, f"cell_state{i}"
+    yield "last attention", state.attentional, "attention"
+
+
+def compare_greedy(case):
+    decoder, value, mask = decoder_of(case)
+    embedding, kernel, bias = (
+        ops.convert_to_tensor(case["inputs/" + name])
+        for name in ("embedding", "output_kernel", "output_bias")
+    )
+
+    class Model:
+        def start(self, inputs):
+            memory = decoder.attention.memory(value, mask=mask)
+            return {"memory": memory, "decoder": decoder.initial_state(memory, cell_state(case))}
+
+        def step(self, tokens, state):
+            inputs = ops.take(embedding, tokens, axis=0)
+            vector, weights, after = decoder.step(inputs, state["memory"], state["decoder"])
+            logits = ops.matmul(vector, kernel) + bias
+            return logits, {"memory": state["memory"], "decoder": after}, weights
+
+    sequences, lengths = case["outputs/sequences"], case["outputs/lengths"]
+    decoded = greedy(Model(), None, max_length=sequences.shape[1])
+    yield "sequences", decoded.sequences, sequences
+    yield "lengths", decoded.lengths, lengths
+    written = np.arange(sequences.shape[1]) < lengths[:, None]
+    logits = case["outputs/logits"].astype("float64")
+    logp = logits - np.log(np.sum(np.exp(logits), axis=-1, keepdims=True))
+    logp = np.take_along_axis(logp, sequences[..., None], axis=-1)[..., 0]
+    yield "log-probability", decoded.scores, np.sum(logp * written, axis=1)
+    history = np.swapaxes(case["outputs/alignment_history0"], 0, 1)
+    yield "alignments", decoded.attention, np.where(written[..., None], history, 0)
+
+
+def compare_losses(case):
+    logits, targets, weights = (case["inputs/" + k] for k in ("logits", "targets", "weights"))
+    for number, chosen in enumerate(case.facts["legal"]):
+        named = " and ".join(name for name, on in chosen.items() if on) or "nothing reduced"
+        yield named, sequence_loss(logits, targets, weights, **chosen), str(number)
+    yield "SequenceLoss", SequenceLoss()(targets, logits, weights), "SequenceLoss"
+
+
+COMPARISONS = {
+    "mechanism": compare_mechanism,
+    "wrapper": compare_wrapper,
+    "training": compare_wrapper,
+    "greedy": compare_greedy,
+    "losses": compare_losses,
+}
+
+
+def largest_between(cases, others):
+    """The largest difference of two archives; infinite where they hold other cases or arrays."""
+    if [(case.name, case.facts, list(case.arrays)) for case in cases] != [
+        (case.name, case.facts, list(case.arrays)) for case in others
+    ]:
+        return float("inf")
+    return max(
+        Difference(case.name, name, case[name], other[name]).largest
+        for case, other in zip(cases, others)
+        for name in case.arrays
+    )
+
+
+def main(arguments=None):
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("archive")
+    parser.add_argument("--committed", help="an archive that should hold the same")
+    options = parser.parse_args(arguments)
+    facts, cases = read(options.archive)
+    named = " and ".join(f"{package} {version}" for package, version in facts["versions"].items())
+    print(f"Largest differences from {named}, the same weights and inputs:")
+    failed = 0
+    for case in cases:
+        found = case.differences()
+        worst = max(found, key=lambda difference: difference.largest)
+        wrong = worst.largest > ROUNDING
+        mark = f"   <-- {worst.what}: more than rounding" if wrong else ""
+        print(f"  {worst.largest:7.1e}  {case.name} ({len(found)} arrays){mark}")
+        failed += wrong
+    print(f"{len(cases) - failed} of {len(cases)} cases within {ROUNDING:.0e}.")
+    if options.committed:
+        between = largest_between(cases, read(options.committed)[1])
+        print(f"{options.committed} differs from this run by {between:.1e}.")
+        if between > ROUNDING:
+            print(f"To renew it: cp {options.archive} {options.committed}")
+            failed += 1
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,28 @@
+"""Runs what the guide for those who come from tfa shows as the code before.
+
+    python benchmarks/compare_tfa/examples.py docs/migrating-from-tfa.md
+
+As `record.py`, this runs in tfa's environment. The code after is run by the tests.
+"""
+
+import os
+import re
+import sys
+import tempfile
+from pathlib import Path
+
+
+def main(guide):
+    examples = re.findall(r"```py\n(.*?)```", Path(guide).read_text("utf-8"), re.DOTALL)
+    here = Path.cwd()
+    with tempfile.TemporaryDirectory() as folder:
+        os.chdir(folder)
+        for number, code in enumerate(examples, 1):
+            exec(compile(code, f"{guide}, example {number} of tfa", "exec"), {})
+        os.chdir(here)
+    print(f"{guide}: its {len(examples)} examples of tfa run")
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    main(sys.argv[1])

@@ -1,0 +1,105 @@
+"""Environments beside the project's own: other backends, and those whom we compare ourselves with.
+
+    python benchmarks/environments.py tfa    # makes it where it is not there yet, prints its python
+
+Each is made once, under build/env, from pinned requirements.
+
+Needs nothing but the standard library. Where an environment cannot be made,
+`UnavailableError` says why.
+"""
+
+import configparser
+import fcntl
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def _of_project(*names):
+    """What setup.cfg asks for of these packages, so that no range is written twice."""
+    settings = configparser.ConfigParser()
+    settings.read(ROOT / "setup.cfg", "utf-8")
+    lists = [settings["options"]["install_requires"], settings["options.extras_require"]["test"]]
+    asked = [line.strip() for text in lists for line in text.splitlines() if line.strip()]
+    return tuple(line for line in asked if line.split()[0] in names)
+
+
+# Name: the versions of Python it runs on (None: any), and what is installed, pinned.
+# Keras on JAX and on torch also runs our own tests there.
+ENVIRONMENTS = {
+    "jax": (None, (*_of_project("keras", "numpy", "pytest"), "jax==0.10.2")),
+    "torch": (None, (*_of_project("keras", "numpy", "pytest"), "torch==2.13.0")),
+    "tfa": (
+        ((3, 11), (3, 10), (3, 9)),
+        ("tensorflow-cpu==2.15.1", "tensorflow-addons==0.23.0", "numpy<2"),
+    ),
+}
+
+
+class UnavailableError(Exception):
+    """An environment cannot be made on this machine; the message says why."""
+
+
+def python_of(name):
+    """The interpreter of the environment `name`, made now where it is not there yet.
+
+    Args:
+        name: a key of `ENVIRONMENTS`, or "project" for the interpreter that
+            runs this.
+
+    Returns:
+        The path of the interpreter.
+
+    Raises:
+        UnavailableError: where no fitting Python is found, or installing fails.
+    """
+    if name == "project":
+        return Path(sys.executable)
+    versions, requirements = ENVIRONMENTS[name]
+    folder = ROOT / "build" / "env" / name
+    python, installed = folder / "bin" / "python", folder / "installed"
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    # Two commands may want the same environment at once.
+    with open(folder.parent / f"{name}.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if installed.exists() and installed.read_text("utf-8") == "\n".join(requirements):
+            return python
+        print(f"Making the environment {folder}: {', '.join(requirements)}", file=sys.stderr)
+        _run([_base(name, versions), "-m", "venv", "--clear", str(folder)], name)
+        pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+        _run([*pip, *requirements], name)
+        installed.write_text("\n".join(requirements), "utf-8")
+    return python
+
+
+def _base(name, versions):
+    if versions is None or sys.version_info[:2] in versions:
+        return sys.executable
+    for major, minor in versions:
+        found = shutil.which(f"python{major}.{minor}")
+        # A version manager's stub may be found and still run nothing.
+        if found and subprocess.run([found, "--version"], capture_output=True).returncode == 0:
+            return found
+    wanted = ", ".join(f"{major}.{minor}" for major, minor in versions)
+    raise UnavailableError(f"{name} needs Python {wanted}, and none of them is on this machine.")
+
+
+def _run(command, name):
+    # No package of the caller's environment may be seen in the new one.
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("PYTHON")}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    if done.returncode:
+        tail = "\n".join((done.stdout + done.stderr).strip().splitlines()[-5:])
+        raise UnavailableError(f"{name}: {' '.join(command)} failed.\n{tail}")
+
+
+if __name__ == "__main__":
+    for wanted in sys.argv[1:]:
+        try:
+            print(python_of(wanted))
+        except UnavailableError as reason:
+            sys.exit(str(reason))
