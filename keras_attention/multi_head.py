@@ -116,8 +116,8 @@ class MultiHeadAttention(Attention):
             value, key = zero_where_masked(mask, value), zero_where_masked(mask, key)
             folded = ops.repeat(mask, self.num_heads, axis=0)
         heads = super().memory(
-            self._fold(self._by_rows(self.value_heads, value)),
-            self._fold(self._by_rows(self.key_heads, key)),
+            self._heads(self.value_heads, value),
+            self._heads(self.key_heads, key),
             folded,
         )
         return Memory(self._apart(heads.keys), self._apart(heads.values), mask)
@@ -148,17 +148,17 @@ class MultiHeadAttention(Attention):
             query = zero_where_masked(query_mask, query)
             asked = ops.repeat(query_mask, self.num_heads, axis=0)
         contexts, weights, state = super()._attend(
-            self._fold(self._by_rows(self.query_heads, query)),
+            self._heads(self.query_heads, query),
             self._folded(memory),
             map_tensors(self._together, AttentionState(*state)),
             asked,
             visible,
             map_tensors(lambda drawn: self._together(ops.swapaxes(drawn, 1, 2)), noise),
         )
-        contexts = ops.transpose(self._apart(contexts), (0, 2, 1, 3))
-        size = self.num_heads * self.value_dim
-        contexts = ops.reshape(contexts, (*ops.shape(query)[:2], size))
-        contexts = self._by_rows(self.output_projection, contexts)
+        joined = ops.transpose(self._apart(contexts), (0, 2, 1, 3))
+        rows = ops.reshape(joined, (-1, self.num_heads * self.value_dim))
+        rows = self.output_projection(rows)
+        contexts = ops.reshape(rows, (*ops.shape(query)[:2], rows.shape[-1]))
         seen = query_mask
         if memory.mask is not None:
             anything = ops.any(memory.mask, axis=-1, keepdims=True)
@@ -169,11 +169,12 @@ class MultiHeadAttention(Attention):
         weights = ops.mean(weights, axis=1) if self.average_heads else weights
         return zero_where_masked(seen, contexts), weights, map_tensors(self._apart, state)
 
-    def _fold(self, x):
-        """`(B, T, heads * D)` to `(B * heads, T, D)`."""
-        batch, length = ops.shape(x)[:2]
-        x = ops.reshape(x, (batch, length, self.num_heads, x.shape[-1] // self.num_heads))
-        return self._together(ops.transpose(x, (0, 2, 1, 3)))
+    def _heads(self, projection, x):
+        """`(B, T, D)`, projected, to `(B * heads, T, D')`."""
+        # By rows: inside a loop XLA cannot differentiate a Dense at rank 3.
+        rows = projection(ops.reshape(x, (-1, x.shape[-1])))
+        size = (*ops.shape(x)[:2], self.num_heads, rows.shape[-1] // self.num_heads)
+        return self._together(ops.transpose(ops.reshape(rows, size), (0, 2, 1, 3)))
 
     def _together(self, x):
         """`(B, heads, ...)` to `(B * heads, ...)`."""
@@ -186,11 +187,6 @@ class MultiHeadAttention(Attention):
     def _folded(self, memory):
         mask = None if memory.mask is None else ops.repeat(memory.mask, self.num_heads, axis=0)
         return Memory(self._together(memory.keys), self._together(memory.values), mask)
-
-    def _by_rows(self, layer, x):
-        # Inside a loop XLA cannot differentiate a Dense at rank 3.
-        y = layer(ops.reshape(x, (-1, x.shape[-1])))
-        return ops.reshape(y, (*ops.shape(x)[:-1], y.shape[-1]))
 
     def compute_output_spec(self, query, value, *args, return_attention_scores=False, **kwargs):
         found = super().compute_output_spec(

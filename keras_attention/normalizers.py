@@ -485,8 +485,10 @@ def _log_softmax(scores, mask):
 def _one_hot_of_highest(scores, mask):
     if mask is not None:
         scores = ops.where(mask, scores, -1e30)
-    hard = ops.one_hot(ops.argmax(scores, axis=-1), ops.shape(scores)[-1], dtype=scores.dtype)
-    return _zero_where_masked(mask, hard)
+    highest = ops.cast(scores == ops.max(scores, axis=-1, keepdims=True), scores.dtype)
+    # The first of equals, without argmax: that of Keras does not convert to ONNX.
+    first = highest * ops.cast(ops.cumsum(highest, axis=-1) == 1, scores.dtype)
+    return _zero_where_masked(mask, first)
 
 
 def _zero_where_masked(mask, weights):

@@ -17,7 +17,9 @@ from keras_attention import (
     BahdanauAttention,
     LuongAttention,
     normalizers,
+    scheduled,
     scores,
+    windows,
 )
 from keras_attention.datasets import teacher_forcing_batches
 from keras_attention.generation import greedy, score
@@ -80,6 +82,83 @@ WRONG = {
         "received 'softmix'",
     ),
     "normalizers.get": (lambda: normalizers.get(None), "normalizer: expected", "received None"),
+    "temperature": (
+        lambda: normalizers.Softmax(0),
+        "temperature: expected a number above 0",
+        "received 0",
+    ),
+    "estimator": (
+        lambda: normalizers.HardSample("reinforce"),
+        "estimator: expected one of 'straight_through', 'score_function'",
+        "received 'reinforce'",
+    ),
+    "mode": (
+        lambda: normalizers.Monotonic("soft"),
+        "mode: expected one of 'exact', 'recursive', 'parallel', 'hard'",
+        "received 'soft'",
+    ),
+    "test_mode": (
+        lambda: normalizers.StepwiseMonotonic(test_mode="exact"),
+        "test_mode: expected one of None, 'soft', 'hard'",
+        "received 'exact'",
+    ),
+    "sigmoid_noise": (
+        lambda: normalizers.Monotonic(sigmoid_noise=-1),
+        "sigmoid_noise: expected a number of at least 0",
+        "received -1",
+    ),
+    "score_bias_init": (
+        lambda: normalizers.Monotonic(score_bias_init="a"),
+        "score_bias_init: expected a number, received 'a'",
+    ),
+    "initial_alignment": (
+        lambda: scores.Location(initial_alignment="last"),
+        "initial_alignment: expected one of 'zeros', 'uniform', 'first'",
+        "received 'last'",
+    ),
+    "kernel_size": (
+        lambda: scores.Location(kernel_size=0),
+        "kernel_size: expected a positive integer, received 0",
+    ),
+    "filters": (
+        lambda: scores.CumulativeLocation(filters=0),
+        "filters: expected a positive integer, received 0",
+    ),
+    "a score without what it looks back on": (
+        lambda: scores.Coverage()(zeros(1, 1, 4), zeros(1, 5, 4)),
+        "state: expected what Coverage looks back on",
+        "received None",
+    ),
+    "window": (
+        lambda: Attention("dot", window="local"),
+        "window: expected one of 'local_m', 'local_p'",
+        "received 'local'",
+    ),
+    "window width": (
+        lambda: windows.LocalMonotonic(0),
+        "width: expected a positive integer, received 0",
+    ),
+    "window units": (
+        lambda: windows.LocalPredictive(3, units=1.5),
+        "units: expected a positive integer, received 1.5",
+    ),
+    "upper_cells": (
+        lambda: AttentionRNN(layers.GRUCell(4), Attention("dot"), upper_cells=[layers.LSTM(4)]),
+        "upper_cells: expected a Keras RNN cell",
+        "received <LSTM",
+    ),
+    "output_attention": (
+        lambda: AttentionRNN(layers.GRUCell(4), Attention("dot"), output_attention=None),
+        "output_attention: expected True or False, received None",
+    ),
+    "scheduled_sampling": (
+        lambda: EncoderDecoder(9, 9, scheduled_sampling=1.0),
+        "scheduled_sampling: expected a number from 0 to below 1, received 1.0",
+    ),
+    "k": (
+        lambda: scheduled.InverseSigmoidDecay(keras.Variable(0.0), k=0),
+        "k: expected a number above 0, received 0",
+    ),
     "dropout of one": (lambda: Attention("dot", dropout=1), "dropout: expected", "received 1"),
     "dropout below": (lambda: LuongAttention(dropout=-0.1), "dropout: expected", "received -0.1"),
     "dropout text": (

@@ -1,0 +1,52 @@
+"""Attention that looks back, and that sorts, is exported with its state inside the loop."""
+
+import keras
+import onnx
+import pytest
+
+from keras_attention import Attention, MultiHeadAttention, normalizers, scores, windows
+from keras_attention.export import save_onnx, save_saved_model
+from keras_attention.models import EncoderDecoder
+from tests.export.conftest import MAX_LENGTH
+
+
+def model_with(attention):
+    keras.utils.set_random_seed(7)
+    model = EncoderDecoder(11, 9, units=8, embedding_dim=6, attention=attention)
+    for variable in model.trainable_variables:
+        variable.assign(2.0 * variable)
+    return model
+
+
+@pytest.mark.parametrize(
+    ("attention", "state"),
+    [
+        (
+            lambda: Attention(
+                scores.CumulativeLocation(8, filters=2, kernel_size=3),
+                "entmax15",
+                windows.LocalPredictive(2),
+            ),
+            ["attention_score_0", "attention_score_1"],
+        ),
+        (
+            lambda: MultiHeadAttention(
+                2, 4, score="coverage", normalizer="sparsemax", window=windows.LocalMonotonic(2)
+            ),
+            ["attention_score", "attention_window"],
+        ),
+    ],
+)
+def test_onnx(attention, state, tmp_path):
+    report = save_onnx(model_with(attention()), tmp_path / "model", max_length=MAX_LENGTH)
+    assert report["ids_equal"]
+    step = onnx.load(tmp_path / "model" / "step.onnx")
+    names = {tensor.name for tensor in step.graph.input}
+    assert {f"decoder_{name}" for name in state} <= names
+
+
+def test_saved_model(tmp_path):
+    attention = Attention(scores.Biaffine(), normalizers.Monotonic("exact", test_mode="hard"))
+    model = model_with(attention)
+    report = save_saved_model(model, tmp_path / "model", max_length=MAX_LENGTH)
+    assert report["ids_equal"]
