@@ -496,7 +496,10 @@ def _zero_where_masked(mask, weights):
 
 
 def _below_top(scores, mask):
-    """Scores less their maximum. Those lower by 1 or more, and masked ones, get -2: no weight."""
+    """Scores less their maximum. Those lower by 1 or more, and masked ones, get no weight: -2.
+
+    Whatever they are, so that their squares stay small.
+    """
     if mask is not None:
         scores = ops.where(mask, scores, -1e30)
     scores = scores - ops.stop_gradient(ops.max(scores, axis=-1, keepdims=True))
