@@ -1,6 +1,17 @@
 """Attention layers for Keras 3: additive, multiplicative, and recurrent over either."""
 
-from keras_attention import losses, metrics, models, normalizers, scheduled, scores, windows
+from keras_attention import (
+    copying,
+    losses,
+    metrics,
+    migration,
+    models,
+    normalizers,
+    pooling,
+    scheduled,
+    scores,
+    windows,
+)
 from keras_attention.attention import Attention, AttentionState, BahdanauAttention, LuongAttention
 from keras_attention.memory import Memory
 from keras_attention.multi_head import MultiHeadAttention
@@ -17,10 +28,13 @@ __all__ = [
     "LuongAttention",
     "Memory",
     "MultiHeadAttention",
+    "copying",
     "losses",
     "metrics",
+    "migration",
     "models",
     "normalizers",
+    "pooling",
     "scheduled",
     "scores",
     "windows",

@@ -164,6 +164,28 @@ def vjp(function, args, upstream):
     return torch.func.vjp(function, *args)[1](upstream)
 
 
+def product_with(matrix):
+    """`x -> x @ matrix`, for the many `x` `(B, n)` of a loop; made before the loop.
+
+    The gradient is a product with the transposed matrix. On TensorFlow that is
+    laid out once, here, instead of once a step.
+    """
+    if keras.backend.backend() != "tensorflow":
+        return lambda x: ops.matmul(x, matrix)
+    import tensorflow as tf
+
+    transposed = tf.transpose(matrix)
+
+    @tf.custom_gradient
+    def product(x, matrix, transposed):
+        def gradient(upstream):
+            return tf.matmul(upstream, transposed), tf.matmul(x, upstream, transpose_a=True), None
+
+        return tf.matmul(x, matrix), gradient
+
+    return lambda x: product(x, matrix, transposed)
+
+
 def compiled(function):
     """`function` of one matrix of int32 ids as a graph, where the backend has graphs."""
     if keras.backend.backend() != "tensorflow":
@@ -209,3 +231,25 @@ def share_of_replica(loss):
     import tensorflow as tf
 
     return loss / tf.distribute.get_strategy().num_replicas_in_sync
+
+
+def scatter_add(indices, values, shape):
+    """Zeros of `shape` to which `values` are added at `indices`, equal ones summed.
+
+    `keras.ops.scatter` says the same, but on TensorFlow becomes an operation of
+    ONNX that keeps one of several values, and on torch is a loop in Python.
+
+    Args:
+        indices: `(N, K)` integers, into the first K axes.
+        values: `(N, *shape[K:])`.
+        shape: of the result.
+    """
+    zeros = ops.zeros(shape, dtype=values.dtype)
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        return tf.tensor_scatter_nd_add(zeros, indices, values)
+    places = tuple(ops.unstack(indices, axis=1))
+    if keras.backend.backend() == "jax":
+        return zeros.at[places].add(values)
+    return zeros.index_put(tuple(place.long() for place in places), values, accumulate=True)

@@ -1,0 +1,36 @@
+"""Losses over sequences of ids, and over attention weights. All of them ignore padding."""
+
+from keras_attention.losses.added import AddAttentionLoss, AttentionLoss
+from keras_attention.losses.hard import AddHardAttentionLoss, MovingBaseline, hard_attention_loss
+from keras_attention.losses.sequences import (
+    SequenceCrossentropy,
+    SequenceLoss,
+    sequence_loss,
+    token_crossentropy,
+)
+from keras_attention.losses.weights import (
+    alignment_loss,
+    coverage_loss,
+    doubly_stochastic_loss,
+    entropy_loss,
+    guided_attention_loss,
+    redundancy_loss,
+)
+
+__all__ = [
+    "AddAttentionLoss",
+    "AddHardAttentionLoss",
+    "AttentionLoss",
+    "MovingBaseline",
+    "SequenceCrossentropy",
+    "SequenceLoss",
+    "alignment_loss",
+    "coverage_loss",
+    "doubly_stochastic_loss",
+    "entropy_loss",
+    "guided_attention_loss",
+    "hard_attention_loss",
+    "redundancy_loss",
+    "sequence_loss",
+    "token_crossentropy",
+]
