@@ -44,6 +44,14 @@ def test_several_attentions_are_asked_with_one_query(attend, input_feeding):
     assert_close(state, last)
 
 
+def test_contexts_are_joined_in_the_order_of_the_attentions():
+    layer = AttentionRNN(layers.LSTMCell(4), [BahdanauAttention(5), LuongAttention()])
+    outputs, (first, second) = layer(SEQUENCE, [TEXT, IMAGE], return_attention_scores=True)
+    assert_close(outputs[..., 4:10], ops.matmul(first, TEXT))
+    pixels = ops.matmul(ops.reshape(second, (2, 4, 6)), IMAGE.reshape(2, 6, 7))
+    assert_close(outputs[..., 10:], pixels)
+
+
 def test_several_attentions_may_share_one_value():
     layer = several()
     shared = layer(SEQUENCE, TEXT, value_mask=MASK)
