@@ -1,19 +1,32 @@
 # make demo   trains, draws, exports and verifies a spelling model   (about 7 minutes)
 # make test   runs the tests                                         (about 9 minutes)
 # make bench  measures us and the peers, each in an environment of its own
+# make test-backends  runs the tests on JAX and on torch, in environments of their own
 # make compare-tfa  computes what tfa.seq2seq computes, side by side with it
 # make g2p    trains the spelling model for as good a figure as 45 minutes allow
 PYTHON ?= python3
 BIN := .venv/bin
 STARTED := $(shell date +%s)
 
-.PHONY: demo test compare-tfa bench g2p notebook lint format large-vocabulary clean
+.PHONY: demo test test-backends precision gpu compare-tfa bench g2p notebook lint format large-vocabulary clean
 
 demo: .venv/installed
 	$(BIN)/python export/demo.py build/demo --started $(STARTED)
 
 test: .venv/installed lint
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q -n 2 --dist loadscope
+
+# What is not TensorFlow's own, without TensorFlow; fails where a test fails.
+test-backends:
+	$(PYTHON) tests/on_backends.py
+
+# Trains in half precision, compiled and eagerly; writes benchmarks/results/precision.json.
+precision: .venv/installed
+	$(BIN)/python benchmarks/precision.py
+
+# The conformance table and additive attention on the GPU of this machine, with JAX.
+gpu:
+	$(PYTHON) benchmarks/gpu.py
 
 g2p: .venv/installed
 	$(BIN)/python export/train_g2p.py build/g2p --units 384 --encoder-layers 2 --dropout 0.2 \

@@ -4,7 +4,7 @@ import keras
 from keras import ops, tree
 
 
-def scan(step, carry, xs, dtypes):
+def scan(step, carry, xs, dtypes, at_once=10):
     """Runs `step` along the first axis of `xs` and stacks what it returns.
 
     `keras.ops.scan` asks on TensorFlow that outputs look like the carry, and
@@ -17,6 +17,8 @@ def scan(step, carry, xs, dtypes):
             and in `xs`, stays None.
         xs: a structure of tensors, time first, none of them of length zero.
         dtypes: a tuple with the dtype of each tensor of `y`.
+        at_once: how many steps TensorFlow may run side by side, as far as none
+            waits for the carry of another; all of them hold their memory.
 
     Returns:
         The last carry, and a tuple of stacked `y`, time first.
@@ -25,7 +27,7 @@ def scan(step, carry, xs, dtypes):
         import tensorflow as tf
 
         if not tf.executing_eagerly():
-            return _graph_scan(tf, step, carry, xs, dtypes)
+            return _graph_scan(tf, step, carry, xs, dtypes, at_once)
     if keras.backend.backend() == "jax":
         import jax
 
@@ -45,7 +47,7 @@ def _eager_scan(step, carry, xs, dtypes):
     return carry, tuple(ops.stack(output) for output in outputs)
 
 
-def _graph_scan(tf, step, carry, xs, dtypes):
+def _graph_scan(tf, step, carry, xs, dtypes, at_once):
     sequences = _tensors(xs)
     length = sequences[0].shape[0]
     if length is None:
@@ -77,6 +79,7 @@ def _graph_scan(tf, step, carry, xs, dtypes):
         body,
         (tf.constant(0), start, outputs),
         maximum_iterations=length,
+        parallel_iterations=at_once,
     )
     return _pack_tensors(carry, last), tuple(array.stack() for array in outputs)
 

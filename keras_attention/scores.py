@@ -10,6 +10,7 @@ import math
 import keras
 from keras import ops
 
+from keras_attention.blockwise import additive_scores
 from keras_attention.checks import (
     check_choice,
     check_flag,
@@ -334,10 +335,7 @@ class Additive(Score):
         v = ops.cast(self.v, query.dtype)
         if self.g is not None:
             v = ops.cast(self.g, query.dtype) * v * ops.rsqrt(ops.sum(ops.square(v)))
-        hidden = self.activation(ops.expand_dims(query, 2) + ops.expand_dims(keys, 1))
-        # At rank 2, since XLA cannot differentiate the Tensordot of rank 4 inside a loop.
-        compared = ops.matmul(ops.reshape(hidden, (-1, hidden.shape[-1])), v)
-        return ops.reshape(compared, ops.shape(hidden)[:-1])
+        return additive_scores(query, keys, v, self.activation)
 
     def get_config(self):
         return {
@@ -473,7 +471,12 @@ class _LookingBack(Additive):
     def initial_state(self, memory):
         return initial_alignment(self.initial_alignment, memory)
 
-    def compare(self, query, keys, state):
+    def compare(self, query, keys, state=None):
+        if state is None:
+            raise ValueError(
+                f"state: expected what {type(self).__name__} looks back on, from "
+                "initial_state(memory) or next_state(state, weights), received None."
+            )
         return super().compare(query, keys + self.features(state))
 
     def features(self, state):
