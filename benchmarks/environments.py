@@ -32,7 +32,7 @@ def _of_project(*names):
 # Keras on JAX and on torch also runs our own tests there.
 ENVIRONMENTS = {
     "jax": (None, (*_of_project("keras", "numpy", "pytest"), "jax==0.10.2")),
-    "torch": (None, (*_of_project("keras", "numpy", "pytest"), "torch==2.13.0")),
+    "torch": (None, (*_of_project("keras", "numpy", "pytest"), "torch==2.13.0", "entmax==1.3")),
     "tfa": (
         ((3, 11), (3, 10), (3, 9)),
         ("tensorflow-cpu==2.15.1", "tensorflow-addons==0.23.0", "numpy<2"),

@@ -111,8 +111,8 @@ def _loop(step, carry, xs, outputs):
     if xs[0].shape[0] == 1:
         carry, y = step(carry, tuple(x[0] for x in xs))
         return carry, tuple(ops.expand_dims(tensor, 0) for tensor in y)
-    # One by one: several blocks side by side would only take each other's place in the cache.
-    return scan(step, carry, xs, (xs[0].dtype,) * outputs, at_once=1)
+    # One a core of a small machine. More would take each other's place in the cache.
+    return scan(step, carry, xs, (xs[0].dtype,) * outputs, at_once=2)
 
 
 class _Blocks:

@@ -1,5 +1,6 @@
 """What every test needs: a quiet TensorFlow, and the same numbers each time."""
 
+import itertools
 import os
 
 # Before the first import of TensorFlow, which prints a page otherwise.
@@ -21,6 +22,33 @@ def seeded():
 @pytest.fixture
 def rng():
     return np.random.default_rng(0)
+
+
+@pytest.fixture(autouse=True)
+def arrays_of_tensors(monkeypatch):
+    """Torch makes no array of a tensor that has a gradient; the others do."""
+    if keras.backend.backend() == "torch":
+        import torch
+
+        of_torch = torch.Tensor.__array__
+
+        def to_array(tensor, dtype=None, copy=None):
+            return of_torch(tensor.detach(), dtype)
+
+        monkeypatch.setattr(torch.Tensor, "__array__", to_array)
+
+
+TESTS = itertools.count(1)
+
+
+@pytest.fixture(autouse=True)
+def programs_do_not_pile_up():
+    """JAX keeps all that it compiled, until Linux grants no more memory maps and it crashes."""
+    yield
+    if keras.backend.backend() == "jax" and next(TESTS) % 50 == 0:
+        import jax
+
+        jax.clear_caches()
 
 
 @pytest.fixture

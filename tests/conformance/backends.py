@@ -5,16 +5,20 @@ import numpy as np
 import pytest
 from keras import ops
 
-from keras_attention.checks import score_dtype
-
 BACKEND = keras.backend.backend()
 
 
 def numbers(tensors):
     """Float64 arrays, whatever the tensors are."""
-    # Cast first: NumPy does not know a bfloat16 scalar.
-    wide = [ops.cast(t, score_dtype(keras.backend.standardize_dtype(t.dtype))) for t in tensors]
-    return [np.asarray(ops.convert_to_numpy(tensor), "float64") for tensor in wide]
+    return [_number(tensor) for tensor in tensors]
+
+
+def _number(tensor):
+    # Only these are cast: TensorFlow makes no array of a single bfloat16, and an array of
+    # float64 would go through JAX as float32.
+    if hasattr(tensor, "dtype") and keras.backend.standardize_dtype(tensor.dtype) == "bfloat16":
+        tensor = ops.cast(tensor, "float32")
+    return np.asarray(ops.convert_to_numpy(tensor), "float64")
 
 
 def differentiate(function, tensors, variables):
@@ -70,6 +74,15 @@ def with_unknown_sizes(function, *specs):
     return lambda *arrays: traced(
         *(tf.constant(array, spec.dtype) for array, spec in zip(arrays, signature))
     )
+
+
+def stateful_graph(function):
+    """A function as a graph that may change variables."""
+    if BACKEND != "tensorflow":
+        pytest.skip("a graph that changes variables by itself is TensorFlow's own")
+    import tensorflow as tf
+
+    return tf.function(function)
 
 
 def _by_tape(function, tensors, variables):

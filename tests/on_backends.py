@@ -1,0 +1,66 @@
+"""Runs the tests that are not TensorFlow's own on JAX and on torch, without TensorFlow.
+
+    python tests/on_backends.py [jax] [torch] [arguments for pytest]
+
+Environments are made under build/env by benchmarks/environments.py.
+"""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+
+EVERYWHERE = ["tests/conformance", "tests/test_backend.py", "tests/test_tfa_parity.py"]
+FILES = {
+    "jax": [
+        *EVERYWHERE,
+        "tests/distribution",
+        "tests/test_attention.py",
+        "tests/test_encoder_decoder.py",
+        "tests/test_recurrent.py",
+        "tests/test_recurrent_parts.py",
+        "tests/test_scores.py",
+        "tests/test_windows.py",
+    ],
+    # Those of the layers that do not compare tensors as arrays.
+    "torch": [
+        *EVERYWHERE,
+        "tests/test_multi_head.py",
+        "tests/test_normalizers.py::test_sparse_weights_equal_the_entmax_package",
+        "tests/test_recurrent_parts.py",
+        "tests/test_windows.py",
+    ],
+}
+# On JAX nearly all the time is spent compiling what runs once.
+QUICKLY = {
+    "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",
+    "JAX_COMPILATION_CACHE_DIR": str(ROOT / "build" / "env" / "jax-compiled"),
+    "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+    "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
+}
+
+
+def run(backend, arguments):
+    """Whether the tests pass on this backend."""
+    made = [sys.executable, str(ROOT / "benchmarks" / "environments.py"), backend]
+    made = subprocess.run(made, stdout=subprocess.PIPE, text=True)
+    if made.returncode:
+        return False
+    print(f"== {backend}", flush=True)
+    variables = {"KERAS_BACKEND": backend, "PYTHONPATH": str(ROOT), **QUICKLY}
+    command = [made.stdout.strip(), "-m", "pytest", "-q", *FILES[backend], *arguments]
+    return subprocess.run(command, cwd=ROOT, env={**os.environ, **variables}).returncode == 0
+
+
+def main(arguments):
+    backends = [name for name in arguments if name in FILES] or list(FILES)
+    rest = [argument for argument in arguments if argument not in FILES]
+    failed = [backend for backend in backends if not run(backend, rest)]
+    print(f"failed on {', '.join(failed)}" if failed else f"passed on {', '.join(backends)}")
+    return bool(failed)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
