@@ -1,5 +1,5 @@
 # make demo   trains, draws, exports and verifies a spelling model   (about 7 minutes)
-# make test   runs the tests                                         (about 9 minutes)
+# make test   runs the tests                                         (about 12 minutes)
 # make bench  measures us and the peers, each in an environment of its own
 # make test-backends  runs the tests on JAX and on torch, in environments of their own
 # make compare-tfa  computes what tfa.seq2seq computes, side by side with it
