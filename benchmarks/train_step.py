@@ -4,13 +4,12 @@ Batch 64, source 20, target 20, vocabulary 4,000, embedding 128, LSTM of 256, ad
 256 units, attentional layer of 256 with input feeding. The memory is given, and its gradient is
 taken as an encoder would need it. All start from the same weights and find the same losses.
 Ours runs as `fit` compiles it by default, with XLA, and without; tfa's decoder cannot be compiled
-by XLA. "Cell in one piece" leaves the sequence's part of the cell in the loop.
+by XLA.
 """
 
 from harness import Case, Comparison
 
 OURS, PLAIN, TFA, TORCH = "keras_attention, XLA", "keras_attention", "tfa", "torch"
-WHOLE = "cell in one piece"
 # So small that it makes no difference where in Adam's formula a framework adds it.
 EPSILON = 1e-12
 
@@ -20,11 +19,7 @@ def comparisons(smoke):
     size = {"sizes": (2, 3, 4, 15, 5, 6) if smoke else sizes}
     cases = [
         Case(OURS, "project", ours, {**size, "xla": True}),
-        Case(f"{OURS}, {WHOLE}", "project", ours, {**size, "xla": True, "hoisting": False}),
         Case(PLAIN, "project", ours, {**size, "xla": False}),
-        Case(
-            f"{PLAIN}, {WHOLE}", "project", ours, {**size, "xla": False, "hoisting": False}, PLAIN
-        ),
         Case(TFA, "tfa", tfa, size),
         Case(TORCH, "torch", torch_loop, size),
     ]
@@ -79,15 +74,13 @@ def inputs(sizes):
     )
 
 
-def ours(sizes, xla, hoisting=True):
+def ours(sizes, xla):
     import keras
     from keras import layers
 
-    from keras_attention import AttentionRNN, BahdanauAttention, recurrent
+    from keras_attention import AttentionRNN, BahdanauAttention
     from keras_attention.losses import SequenceCrossentropy
 
-    if not hoisting:
-        recurrent.hoisted = lambda *_: None
     _, source, target, vocabulary, embedding, units = sizes
     ids, memory = keras.Input((target,), dtype="int32"), keras.Input((source, units))
     embed, logits = layers.Embedding(vocabulary, embedding), layers.Dense(vocabulary)

@@ -167,28 +167,6 @@ def vjp(function, args, upstream):
     return torch.func.vjp(function, *args)[1](upstream)
 
 
-def product_with(matrix):
-    """`x -> x @ matrix`, for the many `x` `(B, n)` of a loop; made before the loop.
-
-    The gradient is a product with the transposed matrix. On TensorFlow that is
-    laid out once, here, instead of once a step.
-    """
-    if keras.backend.backend() != "tensorflow":
-        return lambda x: ops.matmul(x, matrix)
-    import tensorflow as tf
-
-    transposed = tf.transpose(matrix)
-
-    @tf.custom_gradient
-    def product(x, matrix, transposed):
-        def gradient(upstream):
-            return tf.matmul(upstream, transposed), tf.matmul(x, upstream, transpose_a=True), None
-
-        return tf.matmul(x, matrix), gradient
-
-    return lambda x: product(x, matrix, transposed)
-
-
 def compiled(function):
     """`function` of one matrix of int32 ids as a graph, where the backend has graphs."""
     if keras.backend.backend() != "tensorflow":

@@ -16,7 +16,6 @@ from keras_attention.checks import (
     check_shape,
     check_size,
 )
-from keras_attention.hoisted import hoisted
 from keras_attention.memory import unflatten_positions
 from keras_attention.several import SeveralAttentions
 from keras_attention.structures import (
@@ -328,21 +327,17 @@ class AttentionRNN(keras.layers.Layer):
         output, vector, weights, state = self._step(inputs, memory, state, training, noise)
         return vector if self.output_attention else output, weights, state
 
-    def _step(self, inputs, memory, state, training, noise, cell=None):
-        """As `step`; `cell` is the hoisted one whose `inputs` these are, if not None."""
+    def _step(self, inputs, memory, state, training, noise):
         context = weights = None
-        fed, attending = [], state.attention
+        parts = [ops.convert_to_tensor(inputs, dtype=self.compute_dtype)]
+        attending = state.attention
         if self.attend == "before":
             query = tree.flatten(cells.query_part(self.cell, state.cell))[0]
             context, weights, attending = self._attend(query, memory, attending, noise)
-            fed.append(context)
+            parts.append(context)
         if self.input_feeding:
-            fed.append(state.attentional)
-        if cell is None:
-            parts = [ops.convert_to_tensor(inputs, dtype=self.compute_dtype), *fed]
-            output, cell_state = cells.step(self.cell, _join(parts), state.cell, training)
-        else:
-            output, cell_state = cell.step(inputs, fed, state.cell)
+            parts.append(state.attentional)
+        output, cell_state = cells.step(self.cell, _join(parts), state.cell, training)
         if self.attend == "after":
             context, weights, attending = self._attend(output, memory, attending, noise)
         output, upper = self._climb(output, context, state.upper, training)
@@ -394,24 +389,19 @@ class AttentionRNN(keras.layers.Layer):
         size = self._vector_size(self._value_size)
         vector = ops.zeros((ops.shape(sequence)[0], size), dtype=self.compute_dtype)
         vector = None if drawn is None else vector
-        # An input that is drawn in the loop is not known before it.
-        cell = hoisted(self.cell, sequence, training) if drawn is None else None
 
         def one(before, x):
             before, last = before
             inputs, mask, noise, drawn = x
             if drawn is not None:
                 inputs = sampling.replace(inputs, last, drawn)
-            output, vector, weights, after = self._step(
-                inputs, memory, before, training, noise, cell
-            )
+            output, vector, weights, after = self._step(inputs, memory, before, training, noise)
             after = keep_where_masked(mask, after, before)
             returned = vector if self.output_attention else output
             returned = [zero_where_masked(mask, y) for y in (returned, *_as_tuple(weights))]
             return (after, None if last is None else vector), tuple(returned)
 
-        inputs = sequence if cell is None else cell.inputs
-        xs = map_tensors(swap_batch_and_time, (inputs, mask, noise, drawn))
+        xs = map_tensors(swap_batch_and_time, (sequence, mask, noise, drawn))
         dtypes = (self.compute_dtype,) * (1 + self._weights_count())
         (state, _), returned = scan(one, (state, vector), xs, dtypes)
         outputs, *weights = map(swap_batch_and_time, returned)
@@ -437,17 +427,13 @@ class AttentionRNN(keras.layers.Layer):
 
     def _run(self, cell, sequence, state, mask, training):
         """A cell over a whole sequence."""
-        its = hoisted(cell, sequence, training)
 
         def one(before, x):
             inputs, mask = x
-            if its is None:
-                output, after = cells.step(cell, inputs, before, training)
-            else:
-                output, after = its.step(inputs, [], before)
+            output, after = cells.step(cell, inputs, before, training)
             return keep_where_masked(mask, after, before), (output,)
 
-        xs = map_tensors(swap_batch_and_time, (sequence if its is None else its.inputs, mask))
+        xs = map_tensors(swap_batch_and_time, (sequence, mask))
         last, (outputs,) = scan(one, state, xs, (self.compute_dtype,))
         return swap_batch_and_time(outputs), last
 
