@@ -1,5 +1,8 @@
 """The only file that knows which Keras backend runs: the loop under every recurrence."""
 
+import contextlib
+import contextvars
+
 import keras
 from keras import ops, tree
 
@@ -131,6 +134,101 @@ class _Assignments(keras.StatelessScope):
         if value is None and self.original_scope is not None:
             value = self.original_scope.get_current_value(variable)
         return value
+
+
+def scan_while(unfinished, step, carry, length, shape, dtype="float32"):
+    """As `scan`, over no sequence, until `unfinished` says so, `length` steps at the most.
+
+    Args:
+        unfinished: `unfinished(t, carry)` says whether step t is to be run.
+        step: `step(t, carry) -> (carry, y)`, y a tensor.
+        carry: a structure of tensors; `step` returns one like it. None in it
+            stays None. On TensorFlow a size may change from step to step, if
+            the carry's own shape leaves it open.
+        length: a positive integer.
+        shape: of every y, for the backends that ask.
+        dtype: of y.
+
+    Returns:
+        How many steps were run; the last carry; and y, time first: at least as
+        many as were run, what follows being arbitrary.
+    """
+    start = [ops.convert_to_tensor(tensor) for tensor in _tensors(carry)]
+    t = ops.convert_to_tensor(0, dtype="int32")
+
+    def both(t, flat):
+        new, y = step(t, _pack_tensors(carry, flat))
+        kept = [ops.cast(after, before.dtype) for before, after in zip(flat, _tensors(new))]
+        return kept, ops.cast(y, dtype)
+
+    def goes_on(t, flat, _):
+        return ops.logical_and(t < length, unfinished(t, _pack_tensors(carry, flat)))
+
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        def body(t, flat, written):
+            flat, y = both(t, flat)
+            return t + 1, flat, written.write(t, y)
+
+        if _without_arrays.get():
+
+            def place(t, flat, written):
+                flat, y = both(t, flat)
+                now = tf.equal(tf.range(length), t)
+                now = tf.reshape(now, (length,) + (1,) * len(shape))
+                return t + 1, flat, tf.where(now, tf.expand_dims(y, 0), written)
+
+            written = tf.zeros((length, *shape), dtype)
+            t, last, written = tf.while_loop(goes_on, place, (t, start, written))
+            return t, _pack_tensors(carry, last), written
+
+        # Without a graph, what was never written could not be stacked if its shape were open.
+        known = tuple(map(int, shape)) if tf.executing_eagerly() else (None,) * len(shape)
+        written = tf.TensorArray(dtype, length, element_shape=known)
+        t, last, written = tf.while_loop(goes_on, body, (t, start, written))
+        return t, _pack_tensors(carry, last), written.stack()
+
+    def body(t, flat, written):
+        flat, y = both(t, flat)
+        at = (t,) + (0,) * len(shape)
+        return t + 1, flat, ops.slice_update(written, at, ops.expand_dims(y, 0))
+
+    written = ops.zeros((length, *shape), dtype=dtype)
+    t, last, written = ops.while_loop(goes_on, body, (t, start, written))
+    return t, _pack_tensors(carry, last), written
+
+
+_without_arrays = contextvars.ContextVar("without_arrays", default=False)
+
+
+@contextlib.contextmanager
+def without_arrays():
+    """Inside, `scan_while` writes on TensorFlow into a tensor: LiteRT has no arrays of tensors."""
+    token = _without_arrays.set(True)
+    try:
+        yield
+    finally:
+        _without_arrays.reset(token)
+
+
+def gather_rows(x, rows):
+    """`x[rows]`: rows of the first axis by non-negative integers of any shape."""
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        # One operation, where that of Keras is six, for negative integers.
+        return tf.gather(x, rows)
+    return ops.take(x, rows, axis=0)
+
+
+def gather_within_rows(x, columns):
+    """`x` `(B, M, ...)` and integers `(B, N)` to `(B, N, ...)`: each row's own choice."""
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        return tf.gather(x, columns, batch_dims=1)
+    return ops.take_along_axis(x, columns.reshape(columns.shape + (1,) * (x.ndim - 2)), axis=1)
 
 
 def _tensors(structure):

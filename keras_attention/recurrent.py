@@ -308,38 +308,40 @@ class AttentionRNN(keras.layers.Layer):
             results.append(state)
         return results[0] if len(results) == 1 else tuple(results)
 
-    def step(self, inputs, memory, state, training=None, noise=None):
+    def step(self, inputs, memory, state, training=None, noise=None, beams=1):
         """One step: the same in training, decoding and every export.
 
         Args:
             inputs: `(B, D)`.
-            memory: from `attention.memory()`.
+            memory: from `attention.memory()`; with `beams`, of `B / beams`
+                rows.
             state: from `initial_state()`, or the step before.
             training: whether the cell's dropout acts; the cells of Keras draw
                 their masks at the first step after `initial_state()`.
             noise: one step of what `attention.noise()` drew.
+            beams: how many rows, side by side, share a row of the memory.
 
         Returns:
             The attentional vector `(B, units)`, or the cell's output, the
             weights `(B, S)` (with several attentions a tuple) and the next
             state.
         """
-        output, vector, weights, state = self._step(inputs, memory, state, training, noise)
+        output, vector, weights, state = self._step(inputs, memory, state, training, noise, beams)
         return vector if self.output_attention else output, weights, state
 
-    def _step(self, inputs, memory, state, training, noise):
+    def _step(self, inputs, memory, state, training, noise, beams=1):
         context = weights = None
         parts = [ops.convert_to_tensor(inputs, dtype=self.compute_dtype)]
         attending = state.attention
         if self.attend == "before":
             query = tree.flatten(cells.query_part(self.cell, state.cell))[0]
-            context, weights, attending = self._attend(query, memory, attending, noise)
+            context, weights, attending = self._attend(query, memory, attending, noise, beams)
             parts.append(context)
         if self.input_feeding:
             parts.append(state.attentional)
         output, cell_state = cells.step(self.cell, _join(parts), state.cell, training)
         if self.attend == "after":
-            context, weights, attending = self._attend(output, memory, attending, noise)
+            context, weights, attending = self._attend(output, memory, attending, noise, beams)
         output, upper = self._climb(output, context, state.upper, training)
         vector = self._attentional_vector(output, context, training)
         fed = vector if self.input_feeding else ()
@@ -458,9 +460,18 @@ class AttentionRNN(keras.layers.Layer):
         for cell in self._cells:
             cells.reset_dropout(cell)
 
-    def _attend(self, query, memory, state, noise):
+    def _attend(self, query, memory, state, noise, beams):
         drawn = {} if noise is None else {"noise": noise}
-        context, weights, state = self.attention.step(query, memory, state, **drawn)
+        if beams == 1:
+            context, weights, state = self.attention.step(query, memory, state, **drawn)
+        elif tree.flatten(state) or getattr(self.attention, "attend", None) is None:
+            # Each beam looks back on weights of its own, one query at a time.
+            memory = map_tensors(lambda x: ops.repeat(x, beams, axis=0), memory)
+            context, weights, state = self.attention.step(query, memory, state, **drawn)
+        else:
+            query = ops.reshape(query, (-1, beams, query.shape[-1]))
+            context, weights, state = self.attention.attend(query, memory, state, **drawn)
+            context, weights = map_tensors(_beams_as_rows, (context, weights))
         return context, map_tensors(lambda w: ops.cast(w, self.compute_dtype), weights), state
 
     def _weights_count(self):
@@ -618,6 +629,10 @@ class AttentionRNN(keras.layers.Layer):
             config[name] = made(config.get(name))
         config["upper_cells"] = [made(cell) for cell in config.get("upper_cells", ())]
         return super().from_config(config)
+
+
+def _beams_as_rows(x):
+    return ops.reshape(x, (-1, *ops.shape(x)[2:]))
 
 
 def _join(parts):

@@ -6,7 +6,7 @@ import numpy as np
 
 from keras_attention.backend import compiled
 from keras_attention.checks import check_positive
-from keras_attention.generation.greedy import greedy
+from keras_attention.generation.greedy import Decoded, greedy
 from keras_attention.text import Vocabulary
 
 
@@ -15,7 +15,8 @@ class DecodedText(NamedTuple):
 
     Attributes:
         text: what it wrote.
-        score: its log-probability, in nats, the end included.
+        score: its log-probability, in nats, the end included; of a search
+            after its penalties.
         source_tokens: the tokens read.
         target_tokens: the tokens written.
         attention: `(target tokens, source tokens)`, a NumPy array: how much of
@@ -35,18 +36,22 @@ class DecodedText(NamedTuple):
     attention: Any
 
 
-def decode_texts(model, texts, max_length=64, batch_size=256):
-    """Decodes texts greedily with a model that knows its vocabularies.
+def decode_texts(model, texts, max_length=64, batch_size=256, search=None):
+    """Decodes texts with a model that knows its vocabularies.
 
     Args:
         model: with `start`, `step`, `source_vocabulary` and
             `target_vocabulary`, for instance an `EncoderDecoder`.
         texts: strings; empty ones are allowed.
-        max_length: how many tokens at most, the end included.
+        max_length: how many tokens at most, the end included, of greedy
+            decoding; a search has its own.
         batch_size: how many texts at once. Texts of similar length go together.
+        search: what decodes, `search(model, ids) -> Hypotheses`, such as
+            `BeamSearch(width=4)`; greedily by default.
 
     Returns:
-        A list of `DecodedText`, one a text, in their order.
+        A list of `DecodedText`, one a text, in their order; of a search the
+        best hypotheses.
 
     Raises:
         ValueError: where the model has no vocabularies, `texts` is a single
@@ -72,7 +77,9 @@ def decode_texts(model, texts, max_length=64, batch_size=256):
     order = sorted(range(len(ids)), key=lambda i: len(ids[i]))
 
     def decode(batch):
-        return greedy(model, batch, max_length)
+        if search is None:
+            return greedy(model, batch, max_length)
+        return Decoded(*(part[:, 0] for part in search(model, batch)))
 
     # A graph takes seconds to trace, so it is worth it for many batches only.
     run = compiled(decode) if len(texts) > batch_size else decode
@@ -85,7 +92,7 @@ def decode_texts(model, texts, max_length=64, batch_size=256):
             tokens = target.to_tokens(sequence)
             read = source.split(texts[i])
             decoded[i] = DecodedText(
-                target.separator.join(tokens),
+                target.join(tokens),
                 float(score),
                 read,
                 tokens,

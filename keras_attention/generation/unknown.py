@@ -1,0 +1,140 @@
+"""Words that the model has no token for are taken over from the source, where attention points."""
+
+import numpy as np
+
+from keras_attention.checks import check_shape
+from keras_attention.text import SPECIALS, UNKNOWN
+
+UNKNOWN_TOKEN = SPECIALS[UNKNOWN]
+
+
+def replace_unknown(source_tokens, target_tokens, attention, replacements=None):
+    """Replaces each `<unk>` that was written by the source token it attended to most.
+
+        token_t = replacements.get(source_s, source_s),  s = argmax_s attention_ts
+
+    Names and numbers are the same in many languages; for other words
+    `replacements` is a dictionary. An `<unk>` that attended to nothing stays.
+
+    Sources: Jean et al., "On Using Very Large Target Vocabulary for Neural
+    Machine Translation", 2015; the dictionary: Luong et al., "Addressing the
+    Rare Word Problem in Neural Machine Translation", 2015.
+
+    Args:
+        source_tokens: S strings; empty ones are padding.
+        target_tokens: T strings.
+        attention: `(T, S)`; of more columns (padding) the first S count.
+        replacements: a dictionary from source tokens to what is written for
+            them, or None.
+
+    Returns:
+        A list of T strings.
+
+    Raises:
+        ValueError: where `attention` is no matrix of that size, or a
+            replacement is not a string with something in it.
+
+    Example:
+
+    >>> from keras_attention.generation import replace_unknown
+    >>> attention = [[0.9, 0.1, 0.0], [0.2, 0.7, 0.1], [0.0, 0.2, 0.8]]
+    >>> replace_unknown(["ask", "Habakkuk", "today"], ["demande", "<unk>", "<unk>"], attention,
+    ...                 {"today": "aujourd'hui"})
+    ['demande', 'Habakkuk', "aujourd'hui"]
+    """
+    replacements = _checked(replacements)
+    attention = np.asarray(attention, "float32")
+    if attention.ndim == 2:
+        attention = attention[:, : len(source_tokens)]
+    expected = len(target_tokens), len(source_tokens)
+    # Without target tokens a plain list has no columns.
+    if target_tokens:
+        check_shape("attention", attention, expected, "a row a target token, a column a source one")
+    real = np.array([token != "" for token in source_tokens], bool)
+    found = []
+    for token, weights in zip(target_tokens, attention):
+        weights = np.where(real, weights, 0)
+        if token == UNKNOWN_TOKEN and weights.any():
+            token = source_tokens[int(np.argmax(weights))]
+            token = replacements.get(token, token)
+        found.append(token)
+    return found
+
+
+class GraphReplacer:
+    """`replace_unknown` for string tensors, as part of a TensorFlow graph.
+
+    Only operations of TensorFlow itself, so that what is exported loads
+    wherever TensorFlow does.
+
+    Args:
+        replacements: a dictionary from source tokens to what is written for
+            them, or None.
+
+    Attributes:
+        resources: what a SavedModel must track: the table, if there is one.
+
+    Call arguments:
+        source_tokens: `(B, S)` strings, padded with empty ones.
+        target_tokens: `(B, T)` or, of several hypotheses, `(B, N, T)`.
+        attention: `(B, T, S)` or `(B, N, T, S)`.
+
+    Returns:
+        Strings of the shape of `target_tokens`.
+
+    Raises:
+        ValueError: where the shapes do not fit, or a replacement is not a
+            string with something in it.
+
+    Example:
+
+    >>> import tensorflow as tf
+    >>> from keras_attention.generation import GraphReplacer
+    >>> replacer = GraphReplacer({"today": "aujourd'hui"})
+    >>> source, target = tf.constant([["Habakkuk", "today"]]), tf.constant([["<unk>", "<unk>"]])
+    >>> replacer(source, target, tf.constant([[[0.6, 0.4], [0.3, 0.7]]])).numpy().tolist()
+    [[b'Habakkuk', b"aujourd'hui"]]
+    """
+
+    def __init__(self, replacements=None):
+        import tensorflow as tf
+
+        self._tf = tf
+        self.resources = []
+        replacements = _checked(replacements)
+        if replacements:
+            words, instead = tf.constant(list(replacements)), tf.constant([*replacements.values()])
+            entries = tf.lookup.KeyValueTensorInitializer(words, instead)
+            self.resources.append(tf.lookup.StaticHashTable(entries, default_value=""))
+
+    def __call__(self, source_tokens, target_tokens, attention):
+        tf = self._tf
+        source_tokens, target_tokens, attention = map(
+            tf.convert_to_tensor, (source_tokens, target_tokens, attention)
+        )
+        batch, length = source_tokens.shape
+        expected = (batch, *target_tokens.shape[1:], length)
+        check_shape("attention", attention, expected, "the target's shape and the source's length")
+        real = source_tokens != ""
+        for _ in target_tokens.shape[1:]:
+            real = tf.expand_dims(real, 1)
+        weights = tf.where(real, attention, tf.zeros_like(attention))
+        pointed = tf.logical_and(
+            tf.equal(target_tokens, UNKNOWN_TOKEN), tf.reduce_max(weights, axis=-1) > 0
+        )
+        copied = tf.gather(source_tokens, tf.argmax(weights, axis=-1), batch_dims=1)
+        for table in self.resources:
+            instead = table.lookup(copied)
+            copied = tf.where(tf.equal(instead, ""), copied, instead)
+        return tf.where(pointed, copied, target_tokens)
+
+
+def _checked(replacements):
+    replacements = dict(replacements or {})
+    for token, instead in replacements.items():
+        if not all(isinstance(word, str) and word for word in (token, instead)):
+            raise ValueError(
+                "replacements: expected strings with something in them, received "
+                f"{token!r}: {instead!r}."
+            )
+    return replacements
