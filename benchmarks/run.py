@@ -19,7 +19,7 @@ from pathlib import Path
 from environments import ROOT, UnavailableError, python_of
 from harness import THREADS, machine, measure, table
 
-BENCHMARKS = ("additive", "train_step", "growth", "all_at_once")
+BENCHMARKS = ("additive", "train_step", "growth", "all_at_once", "beam")
 
 
 def main(arguments=None):

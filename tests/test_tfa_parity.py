@@ -7,6 +7,7 @@ import pytest
 
 from benchmarks.compare_tfa import compare
 from keras_attention.losses import SequenceLoss, sequence_loss
+from keras_attention.text import END
 
 FIXTURE = Path(__file__).parent / "fixtures" / "tfa.npz"
 FACTS, CASES = compare.read(FIXTURE)
@@ -42,6 +43,15 @@ def test_every_case_of_tfa_is_there():
     scheduled = {f"Scheduled{what}TrainingSampler" for what in ("Embedding", "Output")}
     assert samplers == {None, *scheduled}
     assert sum(case.facts["kind"] == "greedy" for case in CASES) == 2
+    beams = [case for case in CASES if case.facts["kind"] == "beam"]
+    assert [case.facts["cell"] for case in beams] == ["lstm", "gru"]
+    for case in beams:
+        runs = case.facts["runs"]
+        assert len({run["beam_width"] for run in runs}) >= 4
+        penalties = {
+            (run["length_penalty_weight"] > 0, run["coverage_penalty_weight"] > 0) for run in runs
+        }
+        assert len(penalties) == 4
     assert FACTS["versions"] == {"tensorflow": "2.15.1", "tensorflow_addons": "0.23.0"}
 
 
@@ -49,7 +59,9 @@ def test_what_was_recorded_says_something():
     for case in CASES:
         outputs = case.below("outputs")
         assert outputs
-        assert all(np.isfinite(array).all() for array in outputs.values())
+        # What more beams than tokens hold at first; see the test of beams below.
+        kept = {k: v for k, v in outputs.items() if not k.endswith("/step_scores")}
+        assert all(np.isfinite(array).all() for array in kept.values())
         if case.facts["kind"] == "mechanism":
             alignments = outputs["alignments"]
             assert np.ptp(alignments, axis=1).max() > 0.05, "attention never moves"
@@ -57,11 +69,29 @@ def test_what_was_recorded_says_something():
             biases = [a for name, a in case.below("weights").items() if "score_bias" in name]
             assert len(biases) == ("Monotonic" in case.name)
             assert all(bias != 0 for bias in biases)
-    assert FIXTURE.stat().st_size < 64 * 1024
+    assert FIXTURE.stat().st_size < 70 * 1024
+
+
+def test_the_recorded_beams_end_and_do_not_end_and_change_places():
+    found = {"ended": 0, "cut": 0, "changed after the end": 0, "not there at first": 0}
+    for case in CASES:
+        for number, run in enumerate(case.facts.get("runs", ())):
+            outputs = case.below(f"outputs/{number}")
+            found["ended"] += np.sum(outputs["finished"] == 1)
+            found["cut"] += np.sum(outputs["finished"] == 0)
+            ids = np.swapaxes(outputs["predicted_ids"], 1, 2)
+            to_the_end = np.sum(np.cumsum(ids == END, axis=2) == 0, axis=2) + outputs["finished"]
+            found["changed after the end"] += np.sum(to_the_end != outputs["lengths"])
+            scores = outputs["step_scores"]
+            assert not np.isnan(scores).any()
+            absent = np.isneginf(scores)
+            assert not absent[:, :, : min(run["beam_width"], 11)].any()
+            found["not there at first"] += np.sum(absent)
+    assert all(found.values()), found
 
 
 def test_a_weight_that_is_a_little_off_would_show():
-    for kind in ("mechanism", "wrapper"):
+    for kind in ("mechanism", "wrapper", "beam"):
         case = next(case for case in CASES if case.facts["kind"] == kind)
         name = next(n for n in case.arrays if "memory_layer/kernel" in n)
         arrays = {**case.arrays, name: case[name] + np.float32(1e-3)}

@@ -21,11 +21,12 @@ import numpy as np
 from keras import ops, tree
 
 from keras_attention import AttentionRNN, BahdanauAttention, LuongAttention
-from keras_attention.generation import greedy
+from keras_attention.generation import greedy, tfa_beam_search, trace_back
 from keras_attention.losses import SequenceLoss, sequence_loss
 from keras_attention.migration import load_tfa_weights
 from keras_attention.normalizers import Monotonic
 from keras_attention.scheduled import ScheduledEmbedding, ScheduledOutput
+from keras_attention.text import END, START
 
 # Of arrays with numbers up to 1, and in proportion with larger ones: some 32 roundings of float32.
 ROUNDING = 4e-6
@@ -51,7 +52,11 @@ class Difference:
         """The largest difference of two numbers, as a share of the largest number above 1."""
         if self.ours.shape != self.theirs.shape:
             return float("inf")
-        found = np.abs(self.ours - self.theirs) / np.max(np.abs(self.theirs), initial=1)
+        # Minus infinity is the score of a beam that is not there, and equals itself.
+        same = self.ours == self.theirs
+        ours, theirs = np.where(same, 0, self.ours), np.where(same, 0, self.theirs)
+        finite = np.abs(self.theirs[np.isfinite(self.theirs)])
+        found = np.abs(ours - theirs) / np.max(finite, initial=1)
         return float("inf") if np.isnan(found).any() else float(np.max(found, initial=0))
 
 
@@ -132,7 +137,7 @@ def cell_of(kind, units):
 def decoder_of(case):
     """Our counterpart of the case's AttentionWrapper, with its weights."""
     facts = case.facts
-    units = case["outputs/cell_state0"].shape[-1]
+    units = case["inputs/cell_state0"].shape[-1]
     several = len(facts["mechanisms"]) > 1
     attentions = []
     for number, mechanism in enumerate(facts["mechanisms"]):
@@ -238,7 +243,8 @@ def compare_state(case, state):
     yield "last attention", state.attentional, "attention"
 
 
-def compare_greedy(case):
+def model_of(case):
+    """The case's decoder, embedding and output layer under the step protocol."""
     decoder, value, mask = decoder_of(case)
     embedding, kernel, bias = (
         ops.convert_to_tensor(case["inputs/" + name])
@@ -256,8 +262,12 @@ def compare_greedy(case):
             logits = ops.matmul(vector, kernel) + bias
             return logits, {"memory": state["memory"], "decoder": after}, weights
 
+    return Model()
+
+
+def compare_greedy(case):
     sequences, lengths = case["outputs/sequences"], case["outputs/lengths"]
-    decoded = greedy(Model(), None, max_length=sequences.shape[1])
+    decoded = greedy(model_of(case), None, max_length=sequences.shape[1])
     yield "sequences", decoded.sequences, sequences
     yield "lengths", decoded.lengths, lengths
     written = np.arange(sequences.shape[1]) < lengths[:, None]
@@ -267,6 +277,68 @@ def compare_greedy(case):
     yield "log-probability", decoded.scores, np.sum(logp * written, axis=1)
     history = np.swapaxes(case["outputs/alignment_history0"], 0, 1)
     yield "alignments", decoded.attention, np.where(written[..., None], history, 0)
+
+
+def compare_beam(case):
+    model = model_of(case)
+    for number, settings in enumerate(case.facts["runs"]):
+        theirs = case.below(f"outputs/{number}")
+        found = tfa_beam_search(model, None, **settings)
+        named = ", ".join(f"{name}={value}" for name, value in settings.items())
+        ids = np.swapaxes(theirs["predicted_ids"], 1, 2)
+        ended = np.cumsum(ids == END, axis=2) - (ids == END) > 0
+        yield f"sequences, {named}", found.sequences, np.where(ended, 0, ids)
+        # Which of those that are not there comes first is up to a backend's top_k.
+        there = theirs["step_scores"] > -np.inf
+        yield (
+            f"step ids, {named}",
+            ops.where(there, found.steps.predicted_ids, 0),
+            theirs["step_ids"] * there,
+        )
+        yield (
+            f"parents, {named}",
+            ops.where(there, found.steps.parent_ids, 0),
+            theirs["parent_ids"] * there,
+        )
+        yield f"lengths, {named}", found.lengths, theirs["lengths"]
+        yield f"finished, {named}", found.finished, theirs["finished"]
+        scores = theirs["step_scores"]
+        yield f"scores, {named}", found.steps.scores, scores
+        yield f"last scores, {named}", found.scores, scores[:, -1]
+        yield f"log-probabilities, {named}", found.log_probs, theirs["log_probs"]
+        if "history" in theirs:
+            ours, history = alignment_history(model, found, theirs["history"])
+            yield f"alignment history, {named}", ours, history
+
+
+def alignment_history(model, found, theirs):
+    """What tfa makes of the weights of all steps, where it counts, and what it recorded.
+
+    tfa looks up the beams as they are after a step among weights that have the
+    order of before it, so that they are those of another hypothesis.
+    """
+    batch, width, steps = found.sequences.shape
+    ids, parents = (np.asarray(x) for x in (found.steps.predicted_ids, found.steps.parent_ids))
+    rows = np.repeat(np.arange(batch), width)
+    state = tree.map_structure(
+        lambda x: None if x is None else ops.take(x, rows, axis=0), model.start(None)
+    )
+    tokens, weights = np.full(batch * width, START, "int32"), []
+    for t in range(steps):
+        _, state, attended = model.step(tokens, state)
+        weights.append(ops.convert_to_numpy(attended))
+        chosen = rows * width + parents[:, t].ravel()
+        state = tree.map_structure(
+            lambda x, chosen=chosen: None if x is None else ops.take(x, chosen, axis=0), state
+        )
+        tokens = ids[:, t].ravel()
+    shape = (steps, batch, width, -1)
+    beams = np.asarray(trace_back(found.steps.parent_ids, ops.max(found.lengths, axis=1)))
+    ours = np.swapaxes(np.reshape(np.stack(weights), shape), 0, 1)
+    ours = np.take_along_axis(ours, beams[..., None], axis=2)
+    inside = np.arange(steps)[:, None] < np.asarray(found.lengths)[:, None]
+    theirs = np.swapaxes(np.reshape(theirs, shape), 0, 1)
+    return ours * inside[..., None], theirs * inside[..., None]
 
 
 def compare_losses(case):
@@ -282,6 +354,7 @@ COMPARISONS = {
     "wrapper": compare_wrapper,
     "training": compare_wrapper,
     "greedy": compare_greedy,
+    "beam": compare_beam,
     "losses": compare_losses,
 }
 

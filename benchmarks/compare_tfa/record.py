@@ -12,6 +12,7 @@ after the other, and as JSON the facts: what each case is (its kind and the argu
 tfa object was made with), and the names, types and shapes of all arrays in order.
 """
 
+import functools
 import itertools
 import json
 import os
@@ -35,6 +36,10 @@ LONG = 64
 STEP_LENGTHS = np.array([3, 5, 1], "int32")
 UNITS = {"Luong": CELL, "Bahdanau": 5}  # Luong's must be the size of the query
 VOCABULARY, START, END = 11, 1, 2
+# Steps of beam search, and how much more probable the end is made for it.
+BEAM_STEPS, BEAM_END = 8, {"lstm": 1.0, "gru": 3.0}
+LUONG = ("LuongAttention", {"scale": True})
+BAHDANAU = ("BahdanauAttention", {"normalize": True})
 # One with which the hard mechanisms move and greedy decoding ends at different lengths.
 SEED = 1
 
@@ -281,6 +286,67 @@ def run_greedy(cell):
     return case
 
 
+def beam_runs():
+    """Width, weight of the length penalty, weight of the coverage penalty."""
+    yield 1, 0.0, 0.0
+    yield 4, 0.0, 0.0
+    yield 3, 1.0, 0.0
+    yield 3, 0.0, 1.0
+    yield 4, 0.6, 0.2
+    # More beams than there are tokens to start with.
+    yield VOCABULARY + 2, 0.8, 0.5
+
+
+def run_beam(cell, kind):
+    """Several searches with one set of weights: some hypotheses end, others are cut."""
+    facts = {**described(cell, [kind], 5, True), "runs": []}
+    case = Case(f"BeamSearchDecoder-{cell}-{kind[0]}", "beam", **facts)
+    wrapper, first = wrapped(case, cell, [kind], 5, True)
+    kernel, bias = case.draw("output_kernel", 5, VOCABULARY), case.draw("output_bias", VOCABULARY)
+    bias[END] += BEAM_END[cell]
+    dense = tf.keras.layers.Dense(VOCABULARY)
+    dense.build((None, 5))
+    dense.set_weights([kernel, bias])
+    embedding = tf.constant(case.draw("embedding", VOCABULARY, INPUTS))
+    (attention,) = wrapper._attention_mechanisms
+    for number, (width, length_penalty, coverage_penalty) in enumerate(beam_runs()):
+        tiled = functools.partial(seq2seq.tile_batch, multiplier=width)
+        attention.setup_memory(
+            tiled(tf.constant(case.arrays["inputs/memory"])),
+            memory_sequence_length=tiled(tf.constant(case.arrays["inputs/lengths"])),
+        )
+        state = wrapper.get_initial_state(batch_size=BATCH * width, dtype=tf.float32)
+        arguments = {
+            "beam_width": width,
+            "length_penalty_weight": length_penalty,
+            "coverage_penalty_weight": coverage_penalty,
+        }
+        decoder = seq2seq.BeamSearchDecoder(
+            wrapper, output_layer=dense, maximum_iterations=BEAM_STEPS, **arguments
+        )
+        outputs, state, lengths = decoder(
+            embedding,
+            start_tokens=tf.fill([BATCH], START),
+            end_token=END,
+            initial_state=state.clone(cell_state=tf.nest.map_structure(tiled, first.cell_state)),
+        )
+        steps = outputs.beam_search_decoder_output
+        case.facts["runs"].append({**arguments, "max_length": BEAM_STEPS})
+        for name, tensor in {
+            "predicted_ids": outputs.predicted_ids,
+            "step_ids": steps.predicted_ids,
+            "parent_ids": steps.parent_ids,
+            "step_scores": steps.scores,
+            "lengths": lengths,
+            "log_probs": state.log_probs,
+            "finished": state.finished,
+        }.items():
+            case.put(f"outputs/{number}/{name}", tensor)
+        if length_penalty and coverage_penalty and width < VOCABULARY:
+            case.put(f"outputs/{number}/history", state.cell_state.alignment_history)
+    return case
+
+
 # Losses ----------------------------------------------------------------------------------------
 
 REDUCTIONS = (
@@ -325,6 +391,7 @@ def main(path):
     ]
     cases += [run_greedy(cell) for cell in ("lstm", "gru")]
     cases += [run_losses()]
+    cases += [run_beam("lstm", LUONG), run_beam("gru", BAHDANAU)]
     facts = {
         "versions": {"tensorflow": tf.__version__, "tensorflow_addons": tfa.__version__},
         "cases": {case.name: case.facts for case in cases},
