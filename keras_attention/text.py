@@ -100,7 +100,11 @@ class Vocabulary:
 
     def decode(self, ids):
         """The text of a row of ids, up to its end, without start and padding."""
-        return self.separator.join(self.to_tokens(ids))
+        return self.join(self.to_tokens(ids))
+
+    def join(self, tokens):
+        """Tokens as a text."""
+        return self.separator.join(tokens)
 
     def get_config(self):
         """A plain dictionary that JSON can hold."""
@@ -121,8 +125,31 @@ class Vocabulary:
 
     @classmethod
     def load(cls, path):
-        """Reads what `save` wrote."""
-        return cls.from_config(json.loads(Path(path).read_text("utf-8")))
+        """Reads what `save` wrote, of whichever kind it is."""
+        return vocabulary_from_config(json.loads(Path(path).read_text("utf-8")))
+
+
+def vocabulary_from_config(config):
+    """The vocabulary of a `get_config()`, a `Vocabulary` or a `Subwords`.
+
+    Args:
+        config: a dictionary; one with a `"kind"` is not a plain `Vocabulary`.
+
+    Raises:
+        ValueError: for an unknown kind.
+
+    Example:
+
+    >>> from keras_attention.text import Vocabulary, vocabulary_from_config
+    >>> vocabulary_from_config(Vocabulary("abc").get_config()).tokens[4:]
+    ('a', 'b', 'c')
+    """
+    if "kind" not in config:
+        return Vocabulary.from_config(config)
+    check_choice("kind", config["kind"], ("subwords",))
+    from keras_attention.subwords import Subwords
+
+    return Subwords.from_config(config)
 
 
 def _split(text, separator, lowercase):
@@ -163,6 +190,7 @@ class GraphVocabulary:
         ids = tf.range(len(SPECIALS), len(vocabulary), dtype=tf.int32)
         entries = tf.lookup.KeyValueTensorInitializer(tokens, ids)
         self.table = tf.lookup.StaticHashTable(entries, default_value=UNKNOWN)
+        self.resources = [self.table]
         self._tokens = tf.constant(vocabulary.tokens)
 
     def split(self, texts):
@@ -199,3 +227,26 @@ class GraphVocabulary:
         """`(B, T)` tokens padded with empty strings to `(B,)` texts."""
         ragged = self._tf.ragged.boolean_mask(tokens, self._tf.not_equal(tokens, ""))
         return self._tf.strings.reduce_join(ragged, axis=-1, separator=self._separator)
+
+
+def graph_vocabulary(vocabulary):
+    """The twin of a vocabulary inside a TensorFlow graph.
+
+    It has the methods `tokens`, `ids`, `encode`, `to_tokens` and `join` of
+    `GraphVocabulary`, and in `resources` what a SavedModel must track.
+
+    Args:
+        vocabulary: a `Vocabulary` or a `Subwords`, which needs the extra `text`.
+
+    Returns:
+        A `GraphVocabulary` or a `keras_attention.subwords.GraphSubwords`.
+
+    Example:
+
+    >>> from keras_attention.text import Vocabulary, graph_vocabulary
+    >>> graph_vocabulary(Vocabulary("abc")).encode(["cab"]).numpy().tolist()
+    [[6, 4, 5]]
+    """
+    from keras_attention.subwords import GraphSubwords, Subwords
+
+    return (GraphSubwords if isinstance(vocabulary, Subwords) else GraphVocabulary)(vocabulary)

@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import time
 from pathlib import Path
 
@@ -75,3 +76,54 @@ class AnnealToBudget(keras.callbacks.Callback):
         self.spent = self._before + time.monotonic() - self._start
         if self.record is not None:
             self.record.unlink(missing_ok=True)
+
+
+class KeepBest(keras.callbacks.Callback):
+    """Keeps the weights of the best epoch in a file, and stops when none is better for long.
+
+    Unlike `keras.callbacks.EarlyStopping` it knows the best epoch again after
+    an interruption, since both the weights and their value are in files.
+
+    Args:
+        folder: where the weights and their value are kept.
+        monitor: what is best when lowest, such as `"val_loss"`.
+        patience: after how many epochs without a better value training stops.
+
+    Example:
+
+    >>> from keras_attention.training import KeepBest
+    >>> KeepBest("backup/best", patience=3).best is None
+    True
+    """
+
+    def __init__(self, folder, monitor="val_loss", patience=3):
+        super().__init__()
+        self.folder, self.monitor, self.patience = Path(folder), monitor, patience
+        self.best = self.epoch = None
+
+    @property
+    def _note(self):
+        return self.folder / "best.json"
+
+    def on_train_begin(self, logs=None):
+        if self._note.exists():
+            note = json.loads(self._note.read_text("utf-8"))
+            self.best, self.epoch = note["value"], note["epoch"]
+
+    def on_epoch_end(self, epoch, logs=None):
+        value = float(logs[self.monitor])
+        if self.best is None or value < self.best:
+            self.best, self.epoch = value, epoch
+            self.folder.mkdir(parents=True, exist_ok=True)
+            unfinished = self.folder / "unfinished.weights.h5"
+            self.model.save_weights(unfinished)
+            os.replace(unfinished, self.folder / "best.weights.h5")
+            self._note.write_text(json.dumps({"value": value, "epoch": epoch}), "utf-8")
+        elif epoch - self.epoch >= self.patience:
+            self.model.stop_training = True
+
+    def restore(self):
+        """Gives the model the weights of the best epoch."""
+        weights = self.folder / "best.weights.h5"
+        if weights.exists():
+            self.model.load_weights(weights)

@@ -7,7 +7,14 @@ from keras_attention.text import END, START
 
 
 def teacher_forcing_batches(
-    sources, targets, batch_size=128, boundaries=(6, 8, 10, 13, 18), shuffle=True, seed=0
+    sources,
+    targets,
+    batch_size=128,
+    boundaries=(6, 8, 10, 13, 18),
+    shuffle=True,
+    seed=0,
+    short_first=0,
+    epoch=None,
 ):
     """Pairs of id sequences as a `tf.data.Dataset` for training with teacher forcing.
 
@@ -24,6 +31,12 @@ def teacher_forcing_batches(
             begins.
         shuffle: whether the order changes every epoch.
         seed: of the order.
+        short_first: in how many epochs, from the first on, the short batches
+            come before the long ones: alignments are learnt sooner on short
+            pairs, and more steps fit into the same time.
+        epoch: a function that says how many epochs are done whenever one
+            begins, so that a resumed training goes on with the order it would
+            have had; by default they are counted.
 
     Returns:
         A `tf.data.Dataset` with a known number of batches.
@@ -56,13 +69,14 @@ def teacher_forcing_batches(
     counts = np.bincount(np.digitize(lengths, boundaries), minlength=len(boundaries) + 1)
     buckets = np.split(order, np.cumsum(counts)[:-1])
 
-    def one_epoch(epoch):
-        rng = np.random.default_rng((seed, epoch))
+    def one_epoch(done):
+        rng = np.random.default_rng((seed, done))
         batches = []
         for bucket in buckets:
             bucket = rng.permutation(bucket) if shuffle else bucket
             batches += [bucket[i : i + batch_size] for i in range(0, len(bucket), batch_size)]
-        for i in rng.permutation(len(batches)) if shuffle else range(len(batches)):
+        mixed = shuffle and done >= short_first
+        for i in rng.permutation(len(batches)) if mixed else range(len(batches)):
             rows = batches[i]
             target = pad([[START, *targets[row]] for row in rows])
             labels = pad([[*targets[row], END] for row in rows])
@@ -71,7 +85,7 @@ def teacher_forcing_batches(
     spec = tf.TensorSpec((None, None), tf.int32)
     epochs = iter(range(2**31))
     dataset = tf.data.Dataset.from_generator(
-        lambda: one_epoch(next(epochs)),
+        lambda: one_epoch(next(epochs) if epoch is None else epoch()),
         output_signature=({"source": spec, "target": spec}, spec),
     )
     size = sum(-(-len(bucket) // batch_size) for bucket in buckets)

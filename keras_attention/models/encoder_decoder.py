@@ -7,6 +7,7 @@ from keras_attention.attention import Attention, LuongAttention
 from keras_attention.backend import averaged_over_replicas
 from keras_attention.checks import (
     check_choice,
+    check_flag,
     check_ids,
     check_positive,
     check_rate,
@@ -15,7 +16,7 @@ from keras_attention.checks import (
 from keras_attention.models.encoders import CELLS, RecurrentEncoder, TransformerEncoder
 from keras_attention.recurrent import AttentionRNN
 from keras_attention.scheduled import ScheduledEmbedding
-from keras_attention.text import PAD, Vocabulary
+from keras_attention.text import PAD, Vocabulary, vocabulary_from_config
 
 
 @keras.saving.register_keras_serializable(package="keras_attention")
@@ -38,9 +39,9 @@ class EncoderDecoder(keras.Model):
     Sources: Bahdanau, Cho and Bengio, 2015; Luong, Pham and Manning, 2015.
 
     Args:
-        source_vocabulary, target_vocabulary: a `Vocabulary`, which is saved
-            with the model and lets it be exported with text in and out, or
-            just its size.
+        source_vocabulary, target_vocabulary: a `Vocabulary` (or `Subwords`),
+            which is saved with the model and lets it be exported with text in
+            and out, or just its size.
         embedding_dim: the size of the embeddings.
         units: the size of the memory, of the decoder's cells and of the
             attentional layer; even.
@@ -52,6 +53,11 @@ class EncoderDecoder(keras.Model):
         attend: `"after"` (Luong) or `"before"` (Bahdanau), see `AttentionRNN`.
         input_feeding: see `AttentionRNN`.
         dropout: on the embeddings, between layers and before the logits.
+        tied_logits: whether the logits compare with the target's embeddings,
+            `logits_t = E a_t + b`, instead of weights of their own: fewer
+            weights, and words seldom seen are learnt sooner (Press and Wolf,
+            "Using the Output Embedding to Improve Language Models", 2017).
+            Needs `embedding_dim` equal to `units`.
         scheduled_sampling: the probability with which, while training, an
             input of the decoder is drawn from the model's own distribution
             instead of the target. Above 0 it is kept in the variable
@@ -97,6 +103,7 @@ class EncoderDecoder(keras.Model):
         input_feeding=None,
         dropout=0.0,
         scheduled_sampling=0.0,
+        tied_logits=False,
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -110,6 +117,12 @@ class EncoderDecoder(keras.Model):
         check_choice("cell", cell, tuple(CELLS))
         check_rate("dropout", dropout)
         check_rate("scheduled_sampling", scheduled_sampling)
+        check_flag("tied_logits", tied_logits)
+        if tied_logits and embedding_dim != units:
+            raise ValueError(
+                f"tied_logits: expected embedding_dim to equal units ({units}), since the logits "
+                f"compare the two, received {embedding_dim}."
+            )
         if attention is None:
             attention = LuongAttention(score="general", dtype=self.dtype_policy, name="attention")
         elif not isinstance(attention, Attention):
@@ -127,6 +140,7 @@ class EncoderDecoder(keras.Model):
             "input_feeding": input_feeding,
             "dropout": dropout,
             "scheduled_sampling": scheduled_sampling,
+            "tied_logits": tied_logits,
         }
 
         # The model's own policy, or a model that was saved in mixed precision would be
@@ -155,7 +169,10 @@ class EncoderDecoder(keras.Model):
         self.bridge = [layers.Dense(size, activation="tanh", **policy) for size in state_sizes]
         self.drop = layers.Dropout(dropout, **policy)
         # Logits stay in float32 under mixed precision: their softmax needs it.
-        self.logits = layers.Dense(target_size, dtype="float32", name="logits")
+        if tied_logits:
+            self.logits = TiedLogits(self.target_embedding, dtype="float32", name="logits")
+        else:
+            self.logits = layers.Dense(target_size, dtype="float32", name="logits")
         self.sampling_probability = None
         if scheduled_sampling:
             self.sampling_probability = self.add_weight(
@@ -232,10 +249,15 @@ class EncoderDecoder(keras.Model):
         memory = self.decoder.attention.memory(value, mask=mask)
         return {"memory": memory, "decoder": self.decoder.initial_state(memory, first_state)}
 
-    def step(self, tokens, state):
-        """One token `(B,)` further: logits `(B, V)`, the next state, and the weights `(B, S)`."""
+    def step(self, tokens, state, beams=1):
+        """One token `(B,)` further: logits `(B, V)`, the next state, and the weights `(B, S)`.
+
+        With `beams`, so many rows side by side share one row of the memory.
+        """
         embedded = self.target_embedding(tokens)
-        vector, weights, decoder = self.decoder.step(embedded, state["memory"], state["decoder"])
+        vector, weights, decoder = self.decoder.step(
+            embedded, state["memory"], state["decoder"], beams=beams
+        )
         return self.logits(vector), {"memory": state["memory"], "decoder": decoder}, weights
 
     def _source_and_target(self, inputs):
@@ -284,9 +306,57 @@ class EncoderDecoder(keras.Model):
         return cls(**config)
 
 
+@keras.saving.register_keras_serializable(package="keras_attention")
+class TiedLogits(layers.Layer):
+    """How well a vector fits every token: `E x + b`, with the embeddings E of the tokens.
+
+    Source: Press and Wolf, "Using the Output Embedding to Improve Language
+    Models", 2017.
+
+    Args:
+        embedding: a built `keras.layers.Embedding`, which stays its owner's.
+        **kwargs: of `keras.layers.Layer`.
+
+    Call arguments:
+        vectors: `(..., D)`.
+
+    Returns:
+        Logits `(..., V)`.
+
+    Example:
+
+    >>> import keras, numpy as np
+    >>> from keras_attention.models.encoder_decoder import TiedLogits
+    >>> embedding = keras.layers.Embedding(6, 4)
+    >>> embedding.build((None, None))
+    >>> tuple(TiedLogits(embedding)(np.ones((2, 3, 4))).shape)
+    (2, 3, 6)
+    """
+
+    def __init__(self, embedding, **kwargs):
+        super().__init__(**kwargs)
+        # Behind a function, where Keras does not find it: saved once, with its owner.
+        self._embedding = lambda: embedding
+        self._size = embedding.input_dim
+
+    def build(self, vectors_shape):
+        self.bias = self.add_weight(shape=(self._size,), initializer="zeros", name="bias")
+        self.built = True
+
+    def call(self, vectors):
+        weights = ops.cast(self._embedding().embeddings, self.compute_dtype)
+        size = ops.shape(vectors)
+        rows = ops.reshape(vectors, (-1, size[-1]))
+        logits = ops.matmul(rows, ops.transpose(weights)) + self.bias
+        return ops.reshape(logits, (*size[:-1], self._size))
+
+    def compute_output_shape(self, vectors_shape):
+        return (*vectors_shape[:-1], self._size)
+
+
 def _vocabulary(name, vocabulary):
     if isinstance(vocabulary, dict):
-        return Vocabulary.from_config(vocabulary)
+        return vocabulary_from_config(vocabulary)
     if isinstance(vocabulary, Vocabulary):
         return vocabulary
     if isinstance(vocabulary, bool) or not isinstance(vocabulary, int) or vocabulary < 5:

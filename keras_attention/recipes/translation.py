@@ -1,0 +1,292 @@
+"""Translation: train a model on sentence pairs with subwords, and measure it with sacrebleu."""
+
+import json
+import os
+import shutil
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import keras
+from keras import ops
+
+from keras_attention.attention import Attention, BahdanauAttention, LuongAttention
+from keras_attention.checks import check_choice
+from keras_attention.datasets import teacher_forcing_batches
+from keras_attention.extras import require
+from keras_attention.generation import decode_texts
+from keras_attention.losses import SequenceCrossentropy
+from keras_attention.metrics import TokenAccuracy
+from keras_attention.models import EncoderDecoder
+from keras_attention.scores import Score
+from keras_attention.subwords import Subwords
+from keras_attention.training import AnnealToBudget, KeepBest
+
+_BOUNDARIES = (12, 16, 20, 24, 28, 32, 36, 40, 46, 54, 64, 80, 100, 130)
+
+
+class Settings(NamedTuple):
+    """How a translation model is built and trained; the defaults are those of `make translate`.
+
+    Attributes:
+        attention: `"general"` or `"additive"`; `"none"` for the same model with
+            a fixed context, the mean of the memory.
+        pieces: the size of each vocabulary.
+        cell: `"lstm"` or `"gru"`, for encoder and decoder.
+        units, embedding_dim, encoder_layers, decoder_layers, dropout,
+            tied_logits: as in `EncoderDecoder`.
+        input_feeding: without it the decoder runs first and all steps attend at
+            once, which trains faster.
+        label_smoothing: of the loss.
+        longest: pairs with more pieces on a side are not trained on.
+        batch_size, epochs, learning_rate: of the training.
+        short_first: in how many epochs short pairs come before long ones.
+        minutes: how long the training may take, always fully annealed.
+        patience: epochs without a better loss on dev after which it stops.
+        seed: of the weights and of the order of the data.
+
+    Example:
+
+    >>> from keras_attention.recipes.translation import Settings
+    >>> Settings(units=128)._replace(attention="none").attention
+    'none'
+    """
+
+    attention: str = "general"
+    pieces: int = 4000
+    cell: str = "gru"
+    units: int = 256
+    embedding_dim: int = 256
+    encoder_layers: int = 1
+    decoder_layers: int = 1
+    dropout: float = 0.2
+    tied_logits: bool = True
+    input_feeding: bool = False
+    label_smoothing: float = 0.1
+    longest: int = 80
+    batch_size: int = 32
+    short_first: int = 1
+    epochs: int = 20
+    learning_rate: float = 2e-3
+    minutes: float = 50.0
+    patience: int = 3
+    seed: int = 0
+
+
+class Trained(NamedTuple):
+    """A trained model, the seconds that its training took, interruptions left out, and its steps.
+
+    Example:
+
+    >>> from keras_attention.recipes.translation import Trained
+    >>> Trained(model=None, seconds=1.5, steps=3).seconds
+    1.5
+    """
+
+    model: EncoderDecoder
+    seconds: float
+    steps: int
+
+
+@keras.saving.register_keras_serializable(package="keras_attention")
+class FixedContext(Score):
+    """The score 0 everywhere, so that the context is the mean of the memory.
+
+        score(query, key) = 0
+
+    With it a model has all of its weights but no attention, which is what the
+    gain of attention is measured against.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from keras_attention.recipes.translation import FixedContext
+    >>> tuple(FixedContext()(np.ones((1, 2, 4)), np.ones((1, 3, 4))).shape)
+    (1, 2, 3)
+    """
+
+    def compare(self, query, keys):
+        return 0.0 * query[:, :, :1] * ops.transpose(keys[:, :, :1], (0, 2, 1))
+
+
+def train(folder, splits, settings=Settings()):  # noqa: B008 (immutable)
+    """Trains a translation model and saves it as `model.keras` in `folder`.
+
+    After every epoch the state of the training is kept in `folder/backup`, and
+    the best weights on the dev split. Called again after an interruption with
+    the same settings, it goes on from there; called again after the end, it
+    gives the finished model back.
+
+    Args:
+        folder: where to keep the backup and the model.
+        splits: lists `"train"` and `"dev"` of `Pair`, see `load_bible`.
+        settings: `Settings`.
+
+    Returns:
+        `Trained`, with the weights that were best on dev.
+    """
+    folder = Path(folder)
+    finished = _finished(folder, settings)
+    if finished is not None:
+        print(f"The training in {folder} is finished.")
+        return finished
+    keras.utils.set_random_seed(settings.seed)
+    model = build(splits["train"], settings)
+    batches = _batches(model, splits["train"], settings, shuffle=True)
+    validation = _batches(model, splits["dev"], settings, shuffle=False)
+    # The rate is set step by step by AnnealToBudget.
+    model.compile(
+        keras.optimizers.Adam(settings.learning_rate, global_clipnorm=1.0),
+        SequenceCrossentropy(settings.label_smoothing),
+        metrics=[TokenAccuracy()],
+        jit_compile=False,
+    )
+    backup = folder / "backup"
+    _discard_other_backup(backup, settings)
+    budget = AnnealToBudget(
+        settings.learning_rate,
+        steps=settings.epochs * int(batches.cardinality()),
+        seconds=60 * settings.minutes,
+        record=backup / "seconds.json",
+    )
+    best = KeepBest(backup / "best", patience=settings.patience)
+    model.fit(
+        batches,
+        validation_data=validation,
+        epochs=settings.epochs,
+        shuffle=False,
+        verbose=1 if sys.stdout.isatty() else 2,
+        callbacks=[budget, best, keras.callbacks.BackupAndRestore(str(backup / "state"))],
+    )
+    steps = int(model.optimizer.iterations)
+    best.restore()
+    unfinished = folder / "unfinished.keras"
+    model.save(unfinished)
+    os.replace(unfinished, folder / "model.keras")
+    note = {"settings": settings._asdict(), "seconds": budget.spent, "steps": steps}
+    (folder / "training.json").write_text(json.dumps(note, indent=2) + "\n", "utf-8")
+    shutil.rmtree(backup, ignore_errors=True)
+    return Trained(model, budget.spent, steps)
+
+
+def build(pairs, settings):
+    """An untrained model with subword vocabularies learnt from `pairs`."""
+    source = Subwords.from_texts((pair.source for pair in pairs), settings.pieces)
+    target = Subwords.from_texts((pair.target for pair in pairs), settings.pieces)
+    names = ("units", "embedding_dim", "encoder_layers", "decoder_layers", "dropout", "cell")
+    names += ("tied_logits", "input_feeding")
+    options = {name: getattr(settings, name) for name in names}
+    attention = _attention(settings)
+    return EncoderDecoder(source, target, encoder=settings.cell, attention=attention, **options)
+
+
+def _attention(settings):
+    check_choice("attention", settings.attention, ("general", "additive", "none"))
+    if settings.attention == "additive":
+        return BahdanauAttention(settings.units, name="attention")
+    if settings.attention == "none":
+        return Attention(FixedContext(), name="attention")
+    return LuongAttention(score="general", scale=True, name="attention")
+
+
+class Quality(NamedTuple):
+    """Corpus scores of sacrebleu, from 0 to 100, with its signatures.
+
+    Example:
+
+    >>> from keras_attention.recipes.translation import Quality
+    >>> Quality(20.5, "nrefs:1", 44.0, "nrefs:1", []).bleu
+    20.5
+    """
+
+    bleu: float
+    bleu_signature: str
+    chrf: float
+    chrf_signature: str
+    translations: list
+
+
+def evaluate(model, pairs, search=None, batch_size=64, max_length=128):
+    """BLEU and chrF of a model's translations, by sacrebleu on plain text.
+
+    Sources: Papineni et al., 2002; Popovic, 2015; Post, "A Call for Clarity in
+    Reporting BLEU Scores", 2018.
+
+    Args:
+        model: a trained model.
+        pairs: a list of `Pair`.
+        search: how to decode, see `decode_texts`; greedily by default.
+        batch_size: texts at once.
+        max_length: how many pieces at most; of greedy decoding.
+
+    Returns:
+        `Quality`.
+
+    Raises:
+        ImportError: without the extra `translation`.
+    """
+    sacrebleu = require("sacrebleu", "translation")
+    sources = [pair.source for pair in pairs]
+    options = {"max_length": max_length} if search is None else {"search": search}
+    decoded = decode_texts(model, sources, batch_size=batch_size, **options)
+    texts = [found.text for found in decoded]
+    references = [[pair.target for pair in pairs]]
+    bleu, chrf = sacrebleu.BLEU(), sacrebleu.CHRF()
+    return Quality(
+        bleu.corpus_score(texts, references).score,
+        str(bleu.get_signature()),
+        chrf.corpus_score(texts, references).score,
+        str(chrf.get_signature()),
+        texts,
+    )
+
+
+def _batches(model, pairs, settings, shuffle):
+    if not pairs:
+        raise ValueError("splits: expected pairs to train on and some for dev, received none.")
+    encoded = [
+        (model.source_vocabulary.encode(pair.source), model.target_vocabulary.encode(pair.target))
+        for pair in pairs
+    ]
+    kept = [pair for pair in encoded if pair[0] and pair[1]]
+    if shuffle:
+        kept = [pair for pair in kept if max(map(len, pair)) <= settings.longest]
+    sources, targets = zip(*kept)
+
+    def epoch():
+        return int(model.optimizer.iterations) // int(batches.cardinality())
+
+    batches = teacher_forcing_batches(
+        sources,
+        targets,
+        settings.batch_size,
+        _BOUNDARIES,
+        shuffle=shuffle,
+        seed=settings.seed,
+        short_first=settings.short_first,
+        epoch=epoch if shuffle else None,
+    )
+    return batches
+
+
+def _finished(folder, settings):
+    note = folder / "training.json"
+    if not note.exists() or not (folder / "model.keras").exists():
+        return None
+    note = json.loads(note.read_text("utf-8"))
+    if note["settings"] != settings._asdict():
+        return None
+    model = keras.saving.load_model(folder / "model.keras")
+    return Trained(model, note["seconds"], note["steps"])
+
+
+def _discard_other_backup(backup, settings):
+    """A backup made with other settings cannot be gone on with."""
+    note = backup / "settings.json"
+    if backup.exists():
+        if note.exists() and json.loads(note.read_text("utf-8")) == settings._asdict():
+            print(f"Going on with the interrupted training in {backup}.")
+            return
+        shutil.rmtree(backup)
+    backup.mkdir(parents=True)
+    note.write_text(json.dumps(settings._asdict()), "utf-8")

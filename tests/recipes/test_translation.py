@@ -1,0 +1,122 @@
+"""The recipe learns, resumes, and measures; the command trains both models and reports."""
+
+import json
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from keras_attention.datasets import Pair
+from keras_attention.generation import BeamSearch, decode_texts
+from keras_attention.recipes import translation
+
+pytest.importorskip("sacrebleu")
+
+# Word by word, and therefore soon learnt.
+WORDS = {"red": "rouge", "big": "grand", "old": "vieux", "cat": "chat", "dog": "chien"}
+RNG = np.random.default_rng(0)
+SOURCES = [" ".join(RNG.choice(list(WORDS), RNG.integers(2, 5))) for _ in range(220)]
+PAIRS = [Pair(source, " ".join(map(WORDS.get, source.split()))) for source in SOURCES]
+SPLITS = {"train": PAIRS[:180], "dev": PAIRS[180:200], "test": PAIRS[200:]}
+SETTINGS = translation.Settings(
+    pieces=60,
+    units=32,
+    embedding_dim=32,
+    dropout=0.0,
+    label_smoothing=0.0,
+    batch_size=16,
+    epochs=16,
+    learning_rate=0.02,
+    minutes=5,
+)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("translation")
+    return folder, translation.train(folder, SPLITS, SETTINGS)
+
+
+def test_training_learns_and_leaves_a_model_that_is_loaded_as_it_was(trained, capsys):
+    folder, (model, seconds, steps) = trained
+    quality = translation.evaluate(model, SPLITS["test"])
+    assert quality.bleu > 60
+    assert quality.bleu_signature.startswith("nrefs:1|case:mixed|eff:no|tok:13a|smooth:exp|version")
+    assert sorted(path.name for path in folder.iterdir()) == ["model.keras", "training.json"]
+    again = translation.train(folder, SPLITS, SETTINGS)
+    assert "is finished" in capsys.readouterr().out
+    assert again[1:] == (seconds, steps)
+    assert translation.evaluate(again.model, SPLITS["test"]) == quality
+
+
+def test_decoding_with_a_search_gives_its_best_hypotheses(trained):
+    model = trained[1].model
+    texts = [pair.source for pair in SPLITS["test"][:5]] + ["", "xyz ☃"]
+    greedy = decode_texts(model, texts)
+    for batch_size in (2, 16):
+        beam = decode_texts(model, texts, batch_size=batch_size, search=BeamSearch(width=3))
+        assert [found.source_tokens for found in beam] == [g.source_tokens for g in greedy]
+        assert all(b.score >= g.score - 1e-4 for b, g in zip(beam, greedy))
+        assert beam[0].attention.shape == (len(beam[0].target_tokens), len(beam[0].source_tokens))
+    assert greedy[0].text == model.target_vocabulary.join(greedy[0].target_tokens)
+
+
+@pytest.mark.parametrize("attention", ["none", "additive"])
+def test_other_attentions(attention):
+    model = translation.build(PAIRS[:20], SETTINGS._replace(attention=attention, tied_logits=False))
+    ids = {"source": np.array([[4, 5, 6, 0]]), "target": np.array([[1, 4]])}
+    weights = np.asarray(model(ids, return_attention_scores=True)[1])
+    assert np.allclose(weights.sum(-1), 1) and not weights[..., 3].any()
+    assert np.allclose(weights[..., :3], 1 / 3) == (attention == "none")
+    again = keras.Model.from_config if False else type(model).from_config
+    assert again(model.get_config()).source_vocabulary == model.source_vocabulary
+
+
+def test_an_interrupted_training_goes_on_where_it_was(tmp_path, monkeypatch, capsys):
+    settings = SETTINGS._replace(epochs=3, short_first=1)
+    whole = translation.train(tmp_path / "whole", SPLITS, settings)
+    epochs = []
+
+    class Interrupt(keras.callbacks.BackupAndRestore):
+        def on_epoch_begin(self, epoch, logs=None):
+            epochs.append(epoch)
+            if epochs == [0, 1]:
+                raise KeyboardInterrupt
+
+    monkeypatch.setattr(keras.callbacks, "BackupAndRestore", Interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        translation.train(tmp_path, SPLITS, settings)
+    resumed = translation.train(tmp_path, SPLITS, settings)
+    assert epochs == [0, 1, 1, 2]
+    assert "Going on" in capsys.readouterr().out
+    # The same order of the data and the same steps: the same weights.
+    assert resumed.steps == whole.steps
+    for one, other in zip(resumed.model.get_weights(), whole.model.get_weights()):
+        np.testing.assert_allclose(one, other, atol=1e-4)
+
+
+def test_settings_that_make_no_sense_are_refused(tmp_path):
+    with pytest.raises(ValueError, match="attention: expected"):
+        translation.build(PAIRS, SETTINGS._replace(attention="flash"))
+    with pytest.raises(ValueError, match="splits: expected pairs"):
+        translation.train(tmp_path, SPLITS | {"dev": []}, SETTINGS)
+
+
+def test_the_command_trains_both_models_and_reports(trained, tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(Path(__file__).parents[2] / "export")
+    import train_translation
+
+    file = tmp_path / "pairs.tsv"
+    file.write_text("".join(f"{s}\t{t}\n" for s, t in PAIRS), "utf-8")
+    options = ["--pairs", file, "--no-export", "--pieces", 60, "--units", 16]
+    options += ["--embedding-dim", 16, "--epochs", 1]
+    monkeypatch.setattr(sys, "argv", ["train_translation.py"])
+    train_translation.main([str(x) for x in (tmp_path / "out", *options)])
+    report = json.loads((tmp_path / "out" / "report.json").read_text("utf-8"))
+    assert {"bleu_greedy", "bleu_beam", "bleu_no_attention", "chrf_beam"} <= set(report)
+    assert report["steps"] == report["no_attention_steps"] > 0
+    assert report["test_sentences"] > 0
+    names = {path.name for path in (tmp_path / "out").iterdir()}
+    assert {"model.keras", "translations.tsv", "without_attention"} <= names
