@@ -30,6 +30,20 @@ def export_parser(description):
         help="how many tokens decoding gives at most (default 64)",
     )
     parser.add_argument(
+        "--beam-width",
+        type=positive,
+        default=4,
+        metavar="K",
+        help="how many hypotheses the beam search keeps, and returns (default 4)",
+    )
+    parser.add_argument(
+        "--length-penalty",
+        type=float,
+        default=0.0,
+        metavar="A",
+        help="above 0 the beam prefers longer sequences; 0.6 is usual (default 0)",
+    )
+    parser.add_argument(
         "--overwrite",
         action="store_true",
         help="replace an artifact that is there, once the new one is verified",
@@ -57,10 +71,18 @@ def export(args, saver, **options):
         model = load(args.model)
         print(f"Exporting to {args.target}, and verifying in a fresh process", flush=True)
         save = getattr(package, saver)
+        from keras_attention import generation
+
         options |= {name: getattr(args, name) for name in ("max_length", "overwrite", "tolerance")}
+        options["search"] = generation.BeamSearch(
+            width=args.beam_width,
+            max_length=args.max_length,
+            length_penalty=args.length_penalty,
+        )
         report = save(model, args.target, **options)
         names = report.get("signatures") or report.get("graphs")
-        print(f"Verified {', '.join(names)}")
+        version = f", version {report['version']}" if "version" in report else ""
+        print(f"Verified {', '.join(names)}{version}")
         print(
             "Ids and texts are equal to the model's, the largest difference of floats is "
             f"{report['max_abs_difference']:.1e}"

@@ -17,9 +17,9 @@ def main(arguments=None):
     parser.add_argument(
         "--version",
         type=_command.positive,
-        default=1,
         metavar="N",
-        help="the directory below TARGET (default 1); TensorFlow Serving takes the highest",
+        help="the directory below TARGET (default: the next free number, or with --overwrite the "
+        "highest); TensorFlow Serving takes the highest",
     )
     args = parser.parse_args(arguments)
     _command.export(args, "save_saved_model", kind=args.kind, version=args.version)

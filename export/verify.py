@@ -12,7 +12,9 @@ import _command
 def main(arguments=None):
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
-        "path", metavar="PATH", help="a SavedModel, a directory of versions, or an ONNX directory"
+        "path",
+        metavar="PATH",
+        help="a SavedModel, a directory of versions, or an ONNX or LiteRT one",
     )
     _command.add_tolerance(parser)
     args = parser.parse_args(arguments)

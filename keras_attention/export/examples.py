@@ -8,8 +8,11 @@ import tensorflow as tf
 from keras_attention.checks import check_ids
 from keras_attention.export.errors import ExportError
 from keras_attention.export.replay import plain
+from keras_attention.export.signatures import SERVED
 from keras_attention.text import END, START, UNKNOWN, Vocabulary
 
+# The signatures that decode: tokens in, sequences out.
+DECODING = ("greedy", "beam", SERVED)
 # One row and several, one column and many, with and without padding.
 SHAPES = ((1,), (5,), (7, 3, 1), (12, 4, 9, 2))
 
@@ -107,26 +110,27 @@ def draw_texts(model, examples=None, seed=0):
     for lengths in SHAPES:
         ids = _draw(rng, lengths, len(vocabulary), first=UNKNOWN + 1)
         batches.append([vocabulary.decode(row) for row in ids])
-    unknown = vocabulary.separator.join([batches[0][0], "\N{SNOWMAN}"])
-    batches[-1] += ["", unknown]
+    batches[-1] += ["", f"{batches[0][0]} \N{SNOWMAN}"]
     batches[-2][-1] = batches[-2][0].upper()
     return [np.array(texts, dtype=np.str_) for texts in batches]
 
 
-def record_ids(signatures, batches, seed=0):
+def record_ids(signatures, batches, names=None, seed=0):
     """What the signatures over ids answer now, from the live model.
 
     Args:
         signatures: of `ids_signatures`.
         batches: source ids, a list of `(B, S)`.
+        names: of the signatures that are asked, by default all of them.
         seed: of the targets that are drawn to score.
 
     Returns:
-        A dictionary: for every signature a list of `Case`.
+        A dictionary: for every such signature a list of `Case`.
 
     Raises:
         ExportError: where the model answers with not-a-number.
     """
+    names = list(signatures if names is None else names)
     rng = np.random.default_rng(seed)
     cases = {name: [] for name in signatures}
 
@@ -137,6 +141,7 @@ def record_ids(signatures, batches, seed=0):
     for tokens in batches:
         batch, source = tokens.shape
         sizes = {"batch": batch, "source": source}
+        # The step needs a state from the encoder, and the targets the number of logits.
         state = ask("encode", {"tokens": tokens}, **sizes)
         # Two steps, because the first state is often zero where a later one is not.
         given = {"token": np.full((batch,), START, "int32"), **state}
@@ -147,17 +152,20 @@ def record_ids(signatures, batches, seed=0):
             **{name: answer.get(f"next_{name}", array) for name, array in state.items()},
         }
         ask("step", given, **sizes)
-        found = ask("greedy", {"tokens": tokens}, **sizes)
-        sizes["target"] = found["sequences"].shape[1]
-        cases["greedy"][-1] = cases["greedy"][-1]._replace(sizes=dict(sizes))
-        # Wider than the source, so that the two cannot be confused.
-        lengths = [source + 2 - i % 2 for i in range(batch)]
-        targets = _draw(rng, lengths, logits.shape[-1])
-        for row, length in zip(targets, lengths):
-            row[length - 1] = END
-        sizes["target"] = targets.shape[1]
-        ask("score", {"tokens": tokens, "targets": targets}, **sizes)
-    return cases
+        for name in DECODING:
+            if name in names:
+                found = ask(name, {"tokens": tokens}, **sizes)
+                width = found["sequences"].shape[-1]
+                cases[name][-1] = cases[name][-1]._replace(sizes={**sizes, "target": width})
+        if "score" in names:
+            # Wider than the source, so that the two cannot be confused.
+            lengths = [source + 2 - i % 2 for i in range(batch)]
+            targets = _draw(rng, lengths, logits.shape[-1])
+            for row, length in zip(targets, lengths):
+                row[length - 1] = END
+            sizes["target"] = targets.shape[1]
+            ask("score", {"tokens": tokens, "targets": targets}, **sizes)
+    return {name: cases[name] for name in names}
 
 
 def record_text(signatures, batches):

@@ -1,7 +1,4 @@
-"""ONNX: encoder, step and the whole greedy decoding, for which TensorFlow is not needed."""
-
-import json
-from pathlib import Path
+"""ONNX: encoder, step and the whole decoding, for which TensorFlow is not needed."""
 
 import tensorflow as tf
 
@@ -12,32 +9,45 @@ from keras_attention.export.quiet import quiet
 from keras_attention.export.replay import examples_file
 from keras_attention.export.signatures import check_decodes, ids_signatures
 from keras_attention.export.verification import TOLERANCE, verify_artifact
+from keras_attention.export.vocabularies import write_vocabularies
 from keras_attention.export.writing import atomic_directory
 from keras_attention.extras import require
-from keras_attention.text import END, PAD, START, UNKNOWN, Vocabulary
 
 OPSET = 18
-GRAPHS = {"encoder": "encode", "step": "step", "greedy": "greedy"}
+GRAPHS = {"encoder": "encode", "step": "step", "greedy": "greedy", "beam": "beam"}
 
 
-def save_onnx(model, path, max_length=64, overwrite=False, examples=None, tolerance=TOLERANCE):
+def save_onnx(
+    model,
+    path,
+    max_length=64,
+    overwrite=False,
+    examples=None,
+    tolerance=TOLERANCE,
+    search=None,
+):
     """Writes a model with its decoding loop as ONNX, opset 18, and verifies it.
 
     The directory holds
 
-        encoder.onnx      tokens (B, S)          -> the tensors of the state
-        step.onnx         token (B,), the state  -> logits (B, V), attention (B, S),
-                                                    next_NAME for what changed of the state
-        greedy.onnx       tokens (B, S)          -> sequences (B, T), scores (B,), lengths (B,),
-                                                    attention (B, T, S)
-        vocabulary.json   the tokens of both sides by id (null where the model
-                          knows only their number), the special ids, max_length
-        examples.npz      what the live model answered
+        encoder.onnx             tokens (B, S)          -> the tensors of the state
+        step.onnx                token (B,), the state  -> logits (B, V), attention (B, S),
+                                                           next_NAME for what changed of the state
+        greedy.onnx              tokens (B, S)          -> sequences (B, T), scores (B,),
+                                                           lengths (B,), attention (B, T, S)
+        beam.onnx                tokens (B, S)          -> sequences (B, N, T), scores (B, N),
+                                                           lengths (B, N), attention (B, N, T, S)
+        vocabulary.json          the tokens of both sides by id (null where the model
+                                 knows only their number), the special ids, max_length
+        source_tokenizer.json    the same for the package `tokenizers`, where the model
+        target_tokenizer.json    has vocabularies
+        examples.npz             what the live model answered
 
     with names as in `save_saved_model`. Sizes that vary are named `batch`,
-    `source` and `target`. The files are checked by onnx, run by onnxruntime in
-    a process without TensorFlow and Keras, and must answer as the live model
-    does. Only then does the directory appear.
+    `source` and `target`. A source without columns is read as one column of
+    padding. The files are checked by onnx, run by onnxruntime in a process
+    without TensorFlow and Keras, and must answer as the live model does. Only
+    then does the directory appear.
 
     Args:
         model: anything with `start`, `step` (see `keras_attention.generation`)
@@ -50,13 +60,15 @@ def save_onnx(model, path, max_length=64, overwrite=False, examples=None, tolera
             drawn from the `source_vocabulary`.
         tolerance: the largest allowed difference of floats, see `verify`; half precision needs
             a larger one.
+        search: the beam search, a `keras_attention.generation.BeamSearch`; by
+            default `BeamSearch(max_length=max_length)`.
 
     Returns:
         A dictionary with `ids_equal`, `max_abs_difference` and `graphs`.
 
     Raises:
-        ValueError: for a model that does not decode, and a `max_length` that
-            is not positive.
+        ValueError: for a model that does not decode, a `max_length` that is
+            not positive, and a `search` that is none.
         FileExistsError: where the target is there and `overwrite` is not set.
         OSError: where nothing can be written.
         ImportError: where tf2onnx, onnx or onnxruntime are not installed.
@@ -73,7 +85,7 @@ def save_onnx(model, path, max_length=64, overwrite=False, examples=None, tolera
     >>> with tempfile.TemporaryDirectory() as folder:  # doctest: +SKIP
     ...     report = save_onnx(model, os.path.join(folder, "speller"))
     >>> report["graphs"]  # doctest: +SKIP
-    ['encoder', 'step', 'greedy']
+    ['encoder', 'step', 'greedy', 'beam']
     """
     for package in ("tf2onnx", "onnx", "onnxruntime"):
         require(package, "onnx")
@@ -81,17 +93,17 @@ def save_onnx(model, path, max_length=64, overwrite=False, examples=None, tolera
 
     check_positive("max_length", max_length)
     check_decodes(model)
-    signatures = ids_signatures(model, max_length)
+    signatures = ids_signatures(model, max_length, search)
     batches = draw_ids(model, examples)
     with atomic_directory(path, overwrite, replaceable=examples_file) as folder:
-        recorded = record_ids(signatures, batches)
+        recorded = record_ids(signatures, batches, GRAPHS.values())
         cases = {graph: recorded[name] for graph, name in GRAPHS.items()}
         for graph, name in GRAPHS.items():
             proto = _convert(graph, signatures[name])
             _declare_inputs(proto.graph, signatures[name])
             _name_sizes(proto.graph, cases[graph])
             onnx.save(proto, folder / f"{graph}.onnx")
-        _write_vocabulary(model, max_length, folder / "vocabulary.json")
+        write_vocabularies(model, max_length, folder)
         write_examples(folder / "examples.npz", cases)
         return verify_artifact(folder, tolerance, path)
 
@@ -157,20 +169,3 @@ def _name_sizes(graph, cases):
                 # With one example the batch may be as large as the source is long.
                 same = [name for name in same if (name == "batch") == (axis == 0)] or same
                 size.dim_param = same[0] if same else f"{tensor.name}_{axis}"
-
-
-def _write_vocabulary(model, max_length, path):
-    def described(side):
-        vocabulary = getattr(model, f"{side}_vocabulary", None)
-        if not isinstance(vocabulary, Vocabulary):
-            return None
-        # With the special tokens, so that a token's place is its id.
-        return {**vocabulary.get_config(), "tokens": list(vocabulary.tokens)}
-
-    content = {
-        "source": described("source"),
-        "target": described("target"),
-        "special_ids": {"padding": PAD, "start": START, "end": END, "unknown": UNKNOWN},
-        "max_length": max_length,
-    }
-    Path(path).write_text(json.dumps(content, ensure_ascii=False, indent=1) + "\n", "utf-8")

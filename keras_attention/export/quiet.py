@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import os
 
 
 @contextlib.contextmanager
@@ -22,3 +23,16 @@ def quiet():
         yield
     finally:
         logging.disable(before)
+
+
+@contextlib.contextmanager
+def silent_stderr():
+    """Inside, compiled code writes nothing to the error stream either; errors say it themselves."""
+    with open(os.devnull, "w") as nowhere:
+        stderr = os.dup(2)
+        os.dup2(nowhere.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(stderr, 2)
+            os.close(stderr)

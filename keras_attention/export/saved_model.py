@@ -1,8 +1,8 @@
 """SavedModel: the whole decoding as a TensorFlow artifact, for which TensorFlow alone is needed."""
 
+import contextlib
 from pathlib import Path
 
-import keras
 import tensorflow as tf
 
 from keras_attention.checks import check_choice, check_positive
@@ -16,28 +16,34 @@ from keras_attention.export.examples import (
 )
 from keras_attention.export.quiet import quiet
 from keras_attention.export.replay import examples_file
-from keras_attention.export.signatures import check_decodes, ids_signatures, text_signatures
+from keras_attention.export.replay.warmup import write_warmup
+from keras_attention.export.signatures import (
+    check_decodes,
+    ids_signatures,
+    raw_variables,
+    text_signatures,
+)
 from keras_attention.export.verification import TOLERANCE, verify_artifact
 from keras_attention.export.writing import atomic_directory
-
-# The search that answers where a client names no signature.
-SERVED = "greedy"
 
 
 def save_saved_model(
     model,
     path,
     kind="ids",
-    version=1,
+    version=None,
     max_length=64,
     overwrite=False,
     examples=None,
     tolerance=TOLERANCE,
+    search=None,
 ):
     """Writes a model with its decoding loop as a SavedModel, `PATH/VERSION/`, and verifies it.
 
     With `kind="ids"` the signatures are
 
+        beam      tokens (B, S)           -> sequences (B, N, T), scores (B, N), lengths (B, N),
+                                             attention (B, N, T, S), the best of N first
         greedy    tokens (B, S)           -> sequences (B, T), scores (B,), lengths (B,),
                                              attention (B, T, S)
         encode    tokens (B, S)           -> the tensors of the state
@@ -49,17 +55,25 @@ def save_saved_model(
 
     and with `kind="text"`
 
+        beam      text (B,)               -> texts (B, N), scores (B, N), source_tokens (B, S),
+                                             target_tokens (B, N, T), attention (B, N, T, S)
         greedy    text (B,)               -> texts (B,), scores (B,), source_tokens (B, S),
                                              target_tokens (B, T), attention (B, T, S)
 
-    each time with `serving_default`, which is `greedy`. Ids are int32, padded
-    with 0; tokens are padded with empty strings; scores are log-probabilities
-    in nats. The batch comes first in every tensor, and nothing is a scalar.
+    each time with `serving_default`, which is the best of `beam` in the shape
+    of `greedy`. Ids are int32, padded with 0; tokens are padded with empty
+    strings; scores are log-probabilities in nats, those of a beam after its
+    penalties. The batch comes first in every tensor, and nothing is a scalar.
 
     Answers of the live model are recorded first, and lie in the artifact as
-    `assets.extra/examples.npz`. What was written is loaded again by a fresh
+    `assets.extra/examples.npz`; one request a signature is repeated as
+    `assets.extra/tf_serving_warmup_requests`, which TensorFlow Serving runs
+    before it lets clients in. What was written is loaded again by a fresh
     process that cannot import Keras, through TensorFlow's Python loader and
     its TF1 loader, and must answer the same. Only then does it appear.
+
+    A model with subwords takes operations of tensorflow-text along in its text
+    artifact. TensorFlow Serving has them; elsewhere they must be loaded first.
 
     Args:
         model: anything with `start`, `step` (see `keras_attention.generation`)
@@ -67,24 +81,29 @@ def save_saved_model(
             `target_vocabulary` must be `Vocabulary` objects.
         path: a directory, made where it is missing; its parent must exist.
         kind: `"ids"` or `"text"`.
-        version: the name of the directory below `path`, a positive integer.
+        version: the name of the directory below `path`, a positive integer;
+            by default the number after the highest that is there.
         max_length: how many tokens decoding gives at most, the end included.
-        overwrite: whether an artifact that is there is replaced, once the new
-            one is verified.
+        overwrite: whether a version that is there is replaced, once the new one
+            is verified; without a `version` that is the highest.
         examples: what to verify with: a list of id matrices `(B, S)`, or for
             text a list of lists of strings. By default drawn from the
             `source_vocabulary`.
         tolerance: the largest allowed difference of floats, see `verify`; half precision needs
             a larger one.
+        search: the beam search, a `keras_attention.generation.BeamSearch`; by
+            default `BeamSearch(max_length=max_length)`.
 
     Returns:
-        A dictionary with `ids_equal`, `max_abs_difference` and `signatures`.
+        A dictionary with `ids_equal`, `max_abs_difference`, `signatures` and
+        `version`.
 
     Raises:
         ValueError: for a model that does not decode or, for text, has no
-            vocabularies; for unknown kinds, and numbers that are not positive.
+            vocabularies; for unknown kinds, numbers that are not positive, and
+            a `search` that is none.
         FileExistsError: where the target is there and `overwrite` is not set.
-        OSError: where nothing can be written.
+        OSError: where nothing can be written, or the disk is full.
         ExportError: where what was written does not answer as the model does.
             Nothing is left behind then.
 
@@ -100,46 +119,81 @@ def save_saved_model(
     True
     """
     check_choice("kind", kind, ("ids", "text"))
-    check_positive("version", version)
+    if version is not None:
+        check_positive("version", version)
     check_positive("max_length", max_length)
     check_decodes(model)
     tables = []
     if kind == "ids":
-        signatures = ids_signatures(model, max_length)
+        signatures = ids_signatures(model, max_length, search)
         batches = draw_ids(model, examples)
         record = record_ids
     else:
-        signatures, tables = text_signatures(model, max_length)
+        signatures, tables = text_signatures(model, max_length, search)
         batches = draw_texts(model, examples)
         record = record_text
 
+    version = next_version(path, overwrite) if version is None else version
     target = Path(path, str(version))
     with atomic_directory(target, overwrite, replaceable=examples_file) as folder:
         cases = record(signatures, batches)
-        cases["serving_default"] = cases[SERVED]
         _write(model, signatures, tables, folder)
         write_examples(folder / "assets.extra" / "examples.npz", cases)
-        return verify_artifact(folder, tolerance, target)
+        # The largest request of each signature makes a server allocate what it will need.
+        requests = [(name, recorded[-1].inputs) for name, recorded in cases.items()]
+        with _disk_errors(folder):
+            write_warmup(folder, Path(path).name, requests)
+        return {**verify_artifact(folder, tolerance, target), "version": version}
+
+
+def next_version(path, overwrite=False):
+    """The version to be written below a path: one more than the highest, or that one again.
+
+    Args:
+        path: a directory, or where one is to be.
+        overwrite: whether the highest is to be replaced.
+
+    Returns:
+        A positive integer.
+
+    Example:
+
+    >>> import os, tempfile
+    >>> from keras_attention.export.saved_model import next_version
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     os.mkdir(os.path.join(folder, "7"))
+    ...     next_version(folder), next_version(folder, overwrite=True), next_version("nowhere")
+    (8, 7, 1)
+    """
+    path = Path(path)
+    names = [entry.name for entry in path.iterdir()] if path.is_dir() else []
+    highest = max((int(name) for name in names if name.isdecimal()), default=0)
+    return max(1, highest if overwrite else highest + 1)
 
 
 def _write(model, signatures, tables, folder):
     module = tf.Module()
-    # The raw variables, never the model: Keras' own tracking would save each
-    # variable twice, and TensorFlow Serving restore only one of the two.
-    module.model_variables = [
-        v.value if isinstance(v, keras.Variable) else v for v in model.variables
-    ]
+    module.model_variables = raw_variables(model)
     module.tables = tables
     functions = {
         name: tf.function(signature, autograph=False).get_concrete_function(**signature.inputs)
         for name, signature in signatures.items()
     }
-    functions["serving_default"] = functions[SERVED]
     try:
-        with quiet():
+        with quiet(), _disk_errors(folder):
             tf.saved_model.save(module, str(folder), signatures=functions)
     except (AssertionError, ValueError) as error:
         raise ExportError(
             "TensorFlow cannot save the model. Are all its variables in model.variables? "
             f"TensorFlow says: {str(error).splitlines()[0]}"
         ) from error
+
+
+@contextlib.contextmanager
+def _disk_errors(folder):
+    """Has what TensorFlow reports of a disk be an `OSError`, as from everybody else."""
+    try:
+        yield
+    except tf.errors.OpError as error:
+        reason = str(error.message).splitlines()[0]
+        raise OSError(f"{folder} cannot be written: TensorFlow says: {reason}") from error

@@ -17,18 +17,19 @@ def verify(path, tolerance=TOLERANCE):
 
     The examples that were recorded from the live model lie in the artifact. A
     fresh process that cannot import Keras replays them: a SavedModel through
-    TensorFlow's Python loader and its TF1 loader, ONNX through onnx's checker
-    and onnxruntime. Ids and texts must be equal, floats within `tolerance`
+    TensorFlow's Python loader and its TF1 loader, its warmup requests among
+    them, ONNX through onnx's checker and onnxruntime, LiteRT through
+    ai-edge-litert. Ids and texts must be equal, floats within `tolerance`
     (above 100, where float32 is no finer, within a hundredth of it times the number).
 
     Args:
-        path: an ONNX directory, a SavedModel, or a directory of versions, all
-            of which are checked.
+        path: an ONNX or LiteRT directory, a SavedModel, or a directory of
+            versions, all of which are checked.
         tolerance: the largest allowed difference of floats.
 
     Returns:
         A dictionary with `ids_equal`, `max_abs_difference`, and the names of
-        the `signatures` (SavedModel) or `graphs` (ONNX).
+        the `signatures` (SavedModel) or `graphs` (ONNX, LiteRT).
 
     Raises:
         ExportError: where an artifact cannot be read, or answers differently;
@@ -68,13 +69,13 @@ def artifacts(path):
     path = Path(path)
     if not path.exists():
         raise FileNotFoundError(f"{path} does not exist.")
-    if replay.is_saved_model(path) or list(path.glob("*.onnx")):
+    if replay.artifact_kind(path):
         return [path]
     versions = [p for p in path.glob("*") if p.name.isdecimal() and p.is_dir()]
     if not versions:
         raise FileNotFoundError(
-            f"{path} holds no artifact: expected a saved_model.pb, *.onnx files, or directories "
-            "named by their version, such as 1."
+            f"{path} holds no artifact: expected a saved_model.pb, *.onnx or *.tflite files, or "
+            "directories named by their version, such as 1."
         )
     return sorted(versions, key=lambda p: int(p.name))
 
@@ -108,7 +109,7 @@ def raise_on_difference(folder, replayed):
 
 
 def replay_in_fresh_process(folder, tolerance=TOLERANCE):
-    """Runs `replay.py` on one artifact.
+    """Runs `replay` on one artifact.
 
     Args:
         folder: the artifact.
@@ -124,7 +125,7 @@ def replay_in_fresh_process(folder, tolerance=TOLERANCE):
     # The live model may hold the memory of the GPU; an artifact must run without.
     quiet = {"CUDA_VISIBLE_DEVICES": "-1", "TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONWARNINGS": "ignore"}
     done = subprocess.run(
-        [sys.executable, replay.__file__, str(folder), repr(float(tolerance))],
+        [sys.executable, os.path.dirname(replay.__file__), str(folder), repr(float(tolerance))],
         env={**os.environ, **quiet},
         capture_output=True,
         text=True,

@@ -11,8 +11,10 @@ import pytest
 import tensorflow as tf
 
 from keras_attention import BahdanauAttention
-from keras_attention.export import save_onnx, save_saved_model
+from keras_attention.export import save_litert, save_onnx, save_saved_model
+from keras_attention.export.signatures import ids_signatures
 from keras_attention.models import EncoderDecoder
+from keras_attention.subwords import Subwords
 from keras_attention.text import Vocabulary
 
 MAX_LENGTH = 8
@@ -21,14 +23,14 @@ LETTERS = Vocabulary("abcdefgh", lowercase=True)
 SOUNDS = Vocabulary(["AA", "B", "K", "D", "É"], separator=" ")
 
 
-def speller(kind="default"):
+def speller(kind="default", letters=LETTERS, sounds=SOUNDS):
     """An untrained model whose answers vary in what they say and how long they are."""
     keras.utils.set_random_seed(7)
     settings = {"units": 8, "embedding_dim": 6}
     if kind == "bahdanau":
         settings |= {"encoder": "transformer", "cell": "gru", "attend": "before"}
         settings |= {"attention": BahdanauAttention(8), "decoder_layers": 2}
-    model = EncoderDecoder(LETTERS, SOUNDS, **settings)
+    model = EncoderDecoder(letters, sounds, **settings)
     for variable in model.trainable_variables:
         variable.assign(2.0 * variable)
     return model
@@ -137,6 +139,37 @@ def text_artifact(tmp_path_factory):
     report = save_saved_model(model, path, kind="text", version=3, max_length=MAX_LENGTH)
     loaded = tf.saved_model.load(str(path / "3"))
     return SimpleNamespace(path=path, report=report, model=model, loaded=loaded)
+
+
+@pytest.fixture(scope="session")
+def litert_artifact(tmp_path_factory):
+    pytest.importorskip("ai_edge_litert")
+    model = speller()
+    path = tmp_path_factory.mktemp("litert") / "default"
+    report = save_litert(model, path, max_length=MAX_LENGTH)
+    return SimpleNamespace(path=path, report=report, model=model)
+
+
+@pytest.fixture(scope="session")
+def subwords_artifact(tmp_path_factory):
+    pytest.importorskip("tensorflow_text")
+    model = speller(letters=Subwords(["▁un", "##seen", "▁wo", "##rd", "!"]), sounds=SOUNDS)
+    path = tmp_path_factory.mktemp("subwords") / "default"
+    texts = [["unseen word!", "", "word  ☃ unseen"], ["▁<end> wo!"]]
+    report = save_saved_model(model, path, kind="text", max_length=3, examples=texts)
+    loaded = tf.saved_model.load(str(path / "1"))
+    return SimpleNamespace(path=path, report=report, model=model, loaded=loaded)
+
+
+@pytest.fixture
+def without_decoding(monkeypatch):
+    """SavedModels with two small signatures: enough to be refused, and the others take time."""
+
+    def few(*arguments):
+        signatures = ids_signatures(*arguments)
+        return {name: signatures[name] for name in ("encode", "step")}
+
+    monkeypatch.setattr("keras_attention.export.saved_model.ids_signatures", few)
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """ONNX: what the graphs offer, that they answer as the live model, and when they are refused."""
 
-import json
 import shutil
 from functools import partial
 
@@ -17,7 +16,6 @@ from keras_attention.export import onnx as exporter
 from keras_attention.models import EncoderDecoder
 from keras_attention.scores import Dot
 from tests.export.conftest import (
-    LETTERS,
     MAX_LENGTH,
     SOUNDS,
     Foreign,
@@ -44,16 +42,16 @@ def sizes(tensors):
 def test_report_and_files(onnx_artifact):
     assert onnx_artifact.report["ids_equal"] is True
     assert onnx_artifact.report["max_abs_difference"] < 1e-4
-    assert onnx_artifact.report["graphs"] == ["encoder", "step", "greedy"]
-    graphs = ["encoder.onnx", "greedy.onnx", "step.onnx"]
-    assert listing(onnx_artifact.path) == sorted([*graphs, "examples.npz", "vocabulary.json"])
+    assert onnx_artifact.report["graphs"] == ["encoder", "step", "greedy", "beam"]
+    graphs = ["encoder.onnx", "greedy.onnx", "beam.onnx", "step.onnx"]
+    beside = ["source_tokenizer.json", "target_tokenizer.json", "vocabulary.json"]
+    assert listing(onnx_artifact.path) == sorted([*graphs, "examples.npz", *beside])
 
 
 def test_sizes_that_vary_have_names(onnx_artifact, changing):
-    encoder, step, greedy = (
-        onnx.load(onnx_artifact.path / f"{name}.onnx") for name in ("encoder", "step", "greedy")
-    )
-    assert all(proto.opset_import[0].version == 18 for proto in (encoder, step, greedy))
+    protos = [onnx.load(onnx_artifact.path / f"{name}.onnx") for name in exporter.GRAPHS]
+    assert all(proto.opset_import[0].version == 18 for proto in protos)
+    encoder, step, greedy, beam = protos
     state = {
         "memory_keys": ["batch", "source", 8],
         "memory_values": ["batch", "source", 8],
@@ -74,6 +72,12 @@ def test_sizes_that_vary_have_names(onnx_artifact, changing):
         "lengths": ["batch"],
         "attention": ["batch", "target", "source"],
     }
+    assert sizes(beam.graph.output) == {
+        "sequences": ["batch", 4, "target"],
+        "scores": ["batch", 4],
+        "lengths": ["batch", 4],
+        "attention": ["batch", 4, "target", "source"],
+    }
 
 
 def test_greedy_equals_the_live_model(onnx_artifact, live):
@@ -85,19 +89,28 @@ def test_greedy_equals_the_live_model(onnx_artifact, live):
     np.testing.assert_allclose(found["attention"], expected.attention, atol=1e-5)
 
 
+def test_beam_equals_the_live_model(onnx_artifact, live):
+    found = call(onnx_artifact.path, "beam", tokens=padded_ids())
+    expected = generation.BeamSearch(max_length=MAX_LENGTH)(live, padded_ids())
+    np.testing.assert_array_equal(found["sequences"], expected.sequences)
+    np.testing.assert_array_equal(found["lengths"], expected.lengths)
+    np.testing.assert_allclose(found["scores"], expected.scores, atol=1e-4)
+    np.testing.assert_allclose(found["attention"], expected.attention, atol=1e-5)
+
+
+@pytest.mark.parametrize("graph", ["greedy", "beam"])
+def test_a_source_without_columns_is_padding(onnx_artifact, graph):
+    found = call(onnx_artifact.path, graph, tokens=np.zeros((2, 0), "int32"))
+    padded = call(onnx_artifact.path, graph, tokens=np.zeros((2, 1), "int32"))
+    np.testing.assert_array_equal(found["sequences"], padded["sequences"])
+    np.testing.assert_array_equal(found["scores"], padded["scores"])
+
+
 def test_a_client_that_steps_gets_what_greedy_gets(onnx_artifact, changing):
     encode, step = (partial(call, onnx_artifact.path, name) for name in ("encoder", "step"))
     chosen = step_by_step(encode, step, padded_ids(), changing)
     greedy = call(onnx_artifact.path, "greedy", tokens=padded_ids())["sequences"]
     np.testing.assert_array_equal(until_end(chosen), greedy)
-
-
-def test_vocabulary_lies_beside(onnx_artifact):
-    about = json.loads((onnx_artifact.path / "vocabulary.json").read_text("utf-8"))
-    assert about["source"]["tokens"] == list(LETTERS.tokens) and about["source"]["lowercase"]
-    assert about["target"]["tokens"] == list(SOUNDS.tokens)
-    assert about["special_ids"] == {"padding": 0, "start": 1, "end": 2, "unknown": 3}
-    assert about["max_length"] == MAX_LENGTH
 
 
 def test_a_model_that_is_not_ours(tmp_path):
@@ -107,8 +120,6 @@ def test_a_model_that_is_not_ours(tmp_path):
     # An input that the graph does not need is still taken: the names are a promise.
     assert sizes(step.graph.input)["unused"] == ["batch", "source"]
     assert verify(tmp_path / "foreign")["ids_equal"]
-    about = json.loads((tmp_path / "foreign" / "vocabulary.json").read_text("utf-8"))
-    assert about["source"] is None and about["target"] is None
 
 
 def test_what_is_allowed_to_differ_is_a_choice(onnx_artifact):

@@ -5,10 +5,13 @@ import sys
 
 import numpy as np
 import pytest
+import tensorflow as tf
+from tensorflow.core.protobuf import saved_model_pb2
 
 from keras_attention.export import ExportError, replay, verification, verify
 from keras_attention.export.examples import Case, draw_ids, draw_texts, write_examples
 from keras_attention.export.portable import portable_kernels
+from keras_attention.export.replay import isolation, operations, warmup
 from tests.export.conftest import LETTERS, speller
 
 FLOATS = np.array([1.0, 2.0], "float32")
@@ -91,7 +94,7 @@ def test_examples_are_drawn_over_the_vocabulary():
 
 def test_the_process_cannot_import_the_model_packages():
     program = (
-        f"import runpy; names = runpy.run_path({replay.__file__!r});"
+        f"import runpy; names = runpy.run_path({isolation.__file__!r});"
         "import sys; sys.meta_path.insert(0, names['Blocker'](names['MODEL_PACKAGES']))\n"
         "for name in ('keras', 'keras_attention', 'keras.layers', 'keras_attention.text'):\n"
         "    try:\n        __import__(name)\n        print('imported', name)\n"
@@ -100,6 +103,42 @@ def test_the_process_cannot_import_the_model_packages():
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     lines = done.stdout.splitlines()
     assert len(lines) == 4 and all("may not be imported here" in line for line in lines)
+
+
+def test_warmup_requests_come_back(tmp_path):
+    (tmp_path / "assets.extra").mkdir()
+    assert list(warmup.read_warmup(tmp_path)) == []
+    long = np.array(["né" * 200, ""])
+    warmup.write_warmup(tmp_path, "speller", [("beam", {"text": long}), ("step", {"a": IDS})])
+    (beam, first), (step, second) = warmup.read_warmup(tmp_path)
+    assert (beam, step, list(first), list(second)) == ("beam", "step", ["text"], ["a"])
+    assert replay.plain(first["text"]).tolist() == long.tolist()
+    np.testing.assert_array_equal(second["a"], IDS)
+
+
+@pytest.mark.parametrize("record", [b"\x32\x05ab", b"\x08\x01", b"\x32", b"\xff", b"\x0a\x00"])
+def test_warmup_requests_that_are_none(tmp_path, record):
+    (tmp_path / "assets.extra").mkdir()
+    with tf.io.TFRecordWriter(str(tmp_path / warmup.FILE)) as writer:
+        writer.write(record)
+    with pytest.raises(RuntimeError, match=r"tf_serving_warmup_requests holds"):
+        list(warmup.read_warmup(tmp_path))
+
+
+def test_operations_that_are_to_be_had_nowhere(tmp_path):
+    model = saved_model_pb2.SavedModel()
+    graph = model.meta_graphs.add().graph_def
+    graph.node.add(op="Add")
+    graph.node.add(op="Mystery")
+    function = graph.library.function.add()
+    function.signature.name = "called"
+    function.node_def.add(op="called")
+    (tmp_path / "saved_model.pb").write_bytes(model.SerializeToString())
+    with pytest.raises(RuntimeError, match=r"operations Mystery, which .*keras-attention\[text\]"):
+        operations.load_operations(tmp_path)
+    graph.node.pop()
+    (tmp_path / "saved_model.pb").write_bytes(model.SerializeToString())
+    operations.load_operations(tmp_path)
 
 
 def test_a_process_that_dies_is_an_error(tmp_path, monkeypatch):

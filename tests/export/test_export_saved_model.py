@@ -11,6 +11,8 @@ import tensorflow as tf
 from keras_attention import generation
 from keras_attention.export import ExportError, save_saved_model, verify
 from keras_attention.export import saved_model as exporter
+from keras_attention.export.replay.warmup import read_warmup, write_warmup
+from keras_attention.export.signatures import ids_signatures
 from keras_attention.models import EncoderDecoder
 from tests.export.conftest import (
     LETTERS,
@@ -24,7 +26,7 @@ from tests.export.conftest import (
     until_end,
 )
 
-IDS = {"encode", "step", "greedy", "score", "serving_default"}
+IDS = {"encode", "step", "greedy", "beam", "score", "serving_default"}
 
 
 def call(artifact, signature, **inputs):
@@ -37,7 +39,9 @@ def test_report_and_layout(ids_artifact):
     assert ids_artifact.report["max_abs_difference"] < 1e-4
     assert set(ids_artifact.report["signatures"]) == IDS
     assert {p.name for p in ids_artifact.path.iterdir()} == {"1"}
-    assert "assets.extra/examples.npz" in listing(ids_artifact.path / "1")
+    assert ids_artifact.report["version"] == 1
+    files = {"assets.extra/examples.npz", "assets.extra/tf_serving_warmup_requests"}
+    assert files < set(listing(ids_artifact.path / "1"))
     # A server runs as somebody else.
     assert ids_artifact.path.joinpath("1").stat().st_mode & 0o055 == 0o055
 
@@ -45,7 +49,7 @@ def test_report_and_layout(ids_artifact):
 def test_signatures_have_batch_first_tensors_with_names(ids_artifact, changing):
     signatures = ids_artifact.loaded.signatures
     assert set(signatures) == IDS
-    for name in ("serving_default", "greedy"):
+    for name in ("serving_default", "greedy", "beam"):
         assert set(signatures[name].structured_outputs) == {
             "sequences",
             "scores",
@@ -66,7 +70,7 @@ def test_signatures_have_batch_first_tensors_with_names(ids_artifact, changing):
 
 def test_greedy_equals_the_live_model(ids_artifact, live):
     tokens = padded_ids()
-    found = call(ids_artifact, "serving_default", tokens=tokens)
+    found = call(ids_artifact, "greedy", tokens=tokens)
     expected = generation.greedy(live, tokens, MAX_LENGTH)
     np.testing.assert_array_equal(found["sequences"], expected.sequences)
     np.testing.assert_array_equal(found["lengths"], expected.lengths)
@@ -74,6 +78,32 @@ def test_greedy_equals_the_live_model(ids_artifact, live):
     np.testing.assert_allclose(found["attention"], expected.attention, atol=1e-5)
     # What the fixture promises, else this shows little.
     assert len(set(map(tuple, found["sequences"].tolist()))) > 1
+
+
+def test_beam_equals_the_live_model_and_its_best_is_served(ids_artifact, live):
+    tokens = padded_ids()
+    found = call(ids_artifact, "beam", tokens=tokens)
+    expected = generation.BeamSearch(max_length=MAX_LENGTH)(live, tokens)
+    np.testing.assert_array_equal(found["sequences"], expected.sequences)
+    np.testing.assert_array_equal(found["lengths"], expected.lengths)
+    np.testing.assert_allclose(found["scores"], expected.scores, atol=1e-4)
+    np.testing.assert_allclose(found["attention"], expected.attention, atol=1e-5)
+    # As wide as the best are long, whatever lies behind them.
+    best = call(ids_artifact, "serving_default", tokens=tokens)
+    width = found["lengths"][:, 0].max()
+    assert best["sequences"].shape[1] == best["attention"].shape[1] == width
+    np.testing.assert_array_equal(best["sequences"], found["sequences"][:, 0, :width])
+    np.testing.assert_array_equal(best["attention"], found["attention"][:, 0, :width])
+    np.testing.assert_array_equal(best["scores"], found["scores"][:, 0])
+    np.testing.assert_array_equal(best["lengths"], found["lengths"][:, 0])
+
+
+def test_the_beam_is_a_choice(live):
+    search = generation.BeamSearch(width=3, n_best=2, max_length=5, length_penalty=1.0)
+    found = ids_signatures(live, MAX_LENGTH, search)["beam"](tokens=tf.constant(padded_ids()))
+    expected = search(live, padded_ids())
+    np.testing.assert_array_equal(found["sequences"], expected.sequences)
+    assert found["scores"].shape == (4, 2)
 
 
 def test_score_equals_the_live_model(ids_artifact, live):
@@ -105,13 +135,14 @@ def test_a_source_without_columns_is_refused_by_name(ids_artifact):
 
 
 def test_a_batch_without_rows_is_answered(ids_artifact):
-    found = call(ids_artifact, "greedy", tokens=np.zeros((0, 3), "int32"))
-    assert found["scores"].shape == (0,)
+    for name in ("greedy", "serving_default"):
+        found = call(ids_artifact, name, tokens=np.zeros((0, 3), "int32"))
+        assert found["scores"].shape == (0,)
 
 
 def test_text_in_text_out(text_artifact):
     texts = ["bad", "Cab", "", "h?f", "  ", "gÉb", "a b"]
-    found = call(text_artifact, "serving_default", text=texts)
+    found = call(text_artifact, "greedy", text=texts)
     assert set(found) == {"texts", "scores", "source_tokens", "target_tokens", "attention"}
     ids = [LETTERS.encode(text) for text in texts]
     width = max(map(len, ids))
@@ -128,6 +159,36 @@ def test_text_in_text_out(text_artifact):
         assert [t.decode() for t in row if t] == text.split()
 
 
+def test_text_by_beam(text_artifact):
+    texts = ["bad", "", "h?fa"]
+    found = call(text_artifact, "beam", text=texts)
+    ids = np.array([[5, 4, 7, 0], [0, 0, 0, 0], [11, 3, 9, 4]], "int32")
+    assert [LETTERS.encode(text) for text in texts] == [[i for i in row if i] for row in ids]
+    expected = generation.BeamSearch(max_length=MAX_LENGTH)(text_artifact.model, ids)
+    decoded = [[SOUNDS.decode(s) for s in row] for row in np.asarray(expected.sequences)]
+    assert [[text.decode() for text in row] for row in found["texts"]] == decoded
+    assert len({text for row in decoded for text in row}) > 4
+    np.testing.assert_allclose(found["scores"], expected.scores, atol=1e-4)
+    np.testing.assert_allclose(found["attention"], expected.attention, atol=1e-5)
+    assert found["target_tokens"].shape == expected.sequences.shape
+    for row, spelt in zip(found["target_tokens"], decoded):
+        assert [[t.decode() for t in tokens if t] for tokens in row] == [t.split() for t in spelt]
+    best = call(text_artifact, "serving_default", text=texts)
+    assert set(best) == set(found)
+    assert best["texts"].tolist() == found["texts"][:, 0].tolist()
+    width = best["target_tokens"].shape[1]
+    assert best["attention"].shape == (3, width, 4)
+    assert best["target_tokens"].tolist() == found["target_tokens"][:, 0, :width].tolist()
+
+
+def test_subwords_bring_their_operations(subwords_artifact):
+    """The fresh process, which cannot import Keras and so not tensorflow_text, has verified it."""
+    assert set(subwords_artifact.report["signatures"]) == {"greedy", "beam", "serving_default"}
+    found = call(subwords_artifact, "greedy", text=["unseen  word!", ""])
+    tokens = [[token.decode() for token in row if token] for row in found["source_tokens"]]
+    assert tokens == [["▁un", "##seen", "▁wo", "##rd", "!"], []]
+
+
 def test_text_alone_and_empty(text_artifact):
     found = call(text_artifact, "greedy", text=[""])
     assert found["source_tokens"].tolist() == [[b""]]
@@ -137,7 +198,7 @@ def test_text_alone_and_empty(text_artifact):
 def test_versions_are_verified_together(text_artifact, tmp_path):
     shutil.copytree(text_artifact.path / "3", tmp_path / "3")
     report = verify(tmp_path)
-    assert report == text_artifact.report
+    assert {**report, "version": 3} == text_artifact.report
 
 
 def test_a_model_that_is_not_ours(tmp_path):
@@ -164,7 +225,9 @@ def test_a_model_that_is_not_ours(tmp_path):
 # Breaking it on purpose.
 
 
-def test_a_wrong_weight_is_noticed_and_the_old_artifact_stays(tmp_path, monkeypatch):
+def test_a_wrong_weight_is_noticed_and_the_old_artifact_stays(
+    tmp_path, monkeypatch, without_decoding
+):
     old = tmp_path / "speller" / "1"
     (old / "assets.extra").mkdir(parents=True)
     (old / "assets.extra" / "examples.npz").write_bytes(b"the old one")
@@ -184,7 +247,7 @@ def test_a_wrong_weight_is_noticed_and_the_old_artifact_stays(tmp_path, monkeypa
     assert (old / "assets.extra" / "examples.npz").read_bytes() == b"the old one"
 
 
-def test_a_keras_model_hung_on_the_module_is_noticed(tmp_path, monkeypatch):
+def test_a_keras_model_hung_on_the_module_is_noticed(tmp_path, monkeypatch, without_decoding):
     model, save = speller(), tf.saved_model.save
 
     def hang(module, *arguments, **options):
@@ -224,6 +287,7 @@ def test_not_a_number_is_no_answer(tmp_path):
         ("saved_model.pb", b"garbage"),
         ("assets.extra/examples.npz", b"garbage"),
         ("assets.extra/examples.npz", None),
+        ("assets.extra/tf_serving_warmup_requests", "altered"),
     ],
 )
 def test_a_corrupted_artifact(text_artifact, tmp_path, file, garbage):
@@ -231,6 +295,10 @@ def test_a_corrupted_artifact(text_artifact, tmp_path, file, garbage):
     path = tmp_path / "3" / file
     if garbage is None:
         path.unlink()
+    elif garbage == "altered":
+        requests = [(name, inputs) for name, inputs in read_warmup(path.parents[1])]
+        requests[1][1]["text"][0] = "another"
+        write_warmup(path.parents[1], "speller", requests)
     elif garbage == "flipped":
         path.write_bytes(bytes(255 - byte for byte in path.read_bytes()))
     else:
@@ -252,6 +320,8 @@ def test_wrong_arguments_are_refused_before_anything_is_written(tmp_path):
         save_saved_model(keras.Sequential([keras.layers.Dense(1)]), target)
     with pytest.raises(ValueError, match="Vocabulary as source_vocabulary"):
         save_saved_model(EncoderDecoder(9, 9, units=4), target, kind="text")
+    with pytest.raises(ValueError, match=r"search: expected a keras_attention\.generation\.Beam"):
+        save_saved_model(model, target, search="beam")
     with pytest.raises(ValueError, match="examples: expected matrices of source ids"):
         save_saved_model(Foreign(), target)
     with pytest.raises(ValueError, match="examples: expected lists of strings"):
@@ -265,12 +335,21 @@ def test_an_existing_target_is_refused(tmp_path):
     (tmp_path / "speller" / "1").mkdir(parents=True)
     model = speller()
     with pytest.raises(FileExistsError, match="is there already"):
-        save_saved_model(model, tmp_path / "speller")
+        save_saved_model(model, tmp_path / "speller", version=1)
     # Not even to be overwritten, where it is no artifact: it may be somebody's home.
     (tmp_path / "speller" / "1" / "thesis.tex").touch()
     with pytest.raises(FileExistsError, match="no exported artifact"):
         save_saved_model(model, tmp_path / "speller", overwrite=True)
     assert listing(tmp_path) == ["speller", "speller/1", "speller/1/thesis.tex"]
+
+
+@pytest.mark.parametrize("there", [[], ["1"], ["2", "10", "9", "latest", ".11-abc.partial"]])
+def test_the_next_version(tmp_path, there):
+    for name in there:
+        (tmp_path / name).mkdir()
+    highest = max([int(name) for name in there if name.isdecimal()], default=0)
+    assert exporter.next_version(tmp_path) == highest + 1
+    assert exporter.next_version(tmp_path, overwrite=True) == max(1, highest)
 
 
 def test_nowhere_to_write(tmp_path):

@@ -5,11 +5,16 @@ import sys
 
 import keras
 import numpy as np
+import onnxruntime
 import pytest
 
 from keras_attention import generation
+from keras_attention.export.vocabularies import write_vocabularies
 from keras_attention.models import EncoderDecoder
+from keras_attention.subwords import Subwords
 from tests.export.conftest import MAX_LENGTH, SCRIPTS, SOUNDS, listing, speller
+
+PIECES = Subwords(["▁un", "##seen", "▁wo", "##rd", "!"])
 
 
 @pytest.fixture(scope="module")
@@ -19,44 +24,84 @@ def saved(tmp_path_factory):
     return path
 
 
-def start(script, *arguments):
-    command = [sys.executable, SCRIPTS / script, *arguments]
-    return subprocess.run(command, capture_output=True, text=True, encoding="utf-8")
+def test_to_onnx(saved, tmp_path, script, monkeypatch):
+    monkeypatch.setattr("keras_attention.export.onnx.GRAPHS", {"step": "step", "beam": "beam"})
+    options = ("--max-length", "3", "--beam-width", "2", "--length-penalty", "0.6")
+    code, out, err = script("to_onnx", saved, tmp_path / "new", *options)
+    assert (code, err) == (0, "")
+    assert "Verified step, beam\n" in out
+    ids = np.array([[5, 4]], "int32")
+    session = onnxruntime.InferenceSession(tmp_path / "new" / "beam.onnx")
+    sequences, scores = session.run(["sequences", "scores"], {"tokens": ids})
+    search = generation.BeamSearch(width=2, max_length=3, length_penalty=0.6)
+    expected = search(speller(), ids)
+    np.testing.assert_array_equal(sequences, expected.sequences)
+    np.testing.assert_allclose(scores, expected.scores, atol=1e-4)
 
 
-def test_to_onnx_and_run_onnx(saved, tmp_path):
-    target = tmp_path / "onnx"
-    done = start("to_onnx.py", saved, target, "--max-length", str(MAX_LENGTH))
-    assert done.returncode == 0, done.stderr
-    assert "Verified encoder, step, greedy" in done.stdout
-    assert (target / "greedy.onnx").is_file()
+# The reader needs neither TensorFlow nor Keras nor this package.
+ALONE = """
+import sys, runpy
+for name in ("tensorflow", "keras", "keras_attention", "onnx", "tf2onnx"):
+    sys.modules[name] = None
+sys.argv = sys.argv[1:]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
 
-    # The reader needs neither TensorFlow nor Keras nor this package.
-    reader = (
-        "import sys, runpy\n"
-        "for name in ('tensorflow', 'keras', 'keras_attention', 'onnx', 'tf2onnx'):\n"
-        "    sys.modules[name] = None\n"
-        "sys.argv = sys.argv[1:]\n"
-        "runpy.run_path(sys.argv[0], run_name='__main__')\n"
-    )
-    command = [sys.executable, "-c", reader, SCRIPTS / "run_onnx.py", target, "Bad", "abc☃", ""]
-    done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8")
-    assert done.returncode == 0, done.stderr
-    model = speller()
+
+def test_run_onnx(onnx_artifact, live):
+    texts = ("Bad", "abc☃", "")
+    command = [sys.executable, "-c", ALONE, SCRIPTS / "run_onnx.py", onnx_artifact.path, *texts]
     ids = np.array([[5, 4, 7, 0], [4, 5, 6, 3], [0, 0, 0, 0]], "int32")
-    expected = [SOUNDS.decode(row) for row in generation.greedy(model, ids, MAX_LENGTH).sequences]
-    assert any(expected)
-    for text, sounds in zip(("Bad", "abc☃", ""), expected):
-        assert f"{text}  ->  {sounds}   (log-probability -" in done.stdout
-    assert "b a d\n" in done.stdout
+    found = generation.beam_search(live, ids, max_length=MAX_LENGTH).sequences
+    expected = [[SOUNDS.decode(sequence) for sequence in row] for row in np.asarray(found)]
+    assert expected[0][0] != expected[0][1]
+    for options, count in ((["--graph=greedy"], 1), (["--n-best=2"], 2)):
+        done = subprocess.run([*command, *options], capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        for text, sounds in zip(texts, expected):
+            for one in sounds[:count] if count > 1 else ():
+                assert f"{text}  ->  {one}   (score -" in done.stdout
+        assert done.stdout.count("  ->  ") == count * len(texts)
+        assert "b a d\n" in done.stdout
 
 
-def test_to_saved_model(saved, tmp_path, script):
+def test_run_onnx_with_subwords(tmp_path, script, monkeypatch):
+    pytest.importorskip("tokenizers")
+    # As if it had been exported: what reads and writes is shown without a model.
+    model = speller(letters=PIECES, sounds=PIECES)
+    write_vocabularies(model, MAX_LENGTH, tmp_path)
+    (tmp_path / "beam.onnx").touch()
+    asked = []
+
+    class Session:
+        def __init__(self, *arguments, **options):
+            pass
+
+        def run(self, names, inputs):
+            asked.append(inputs["tokens"].tolist())
+            sequences = np.array([[[6, 7, 8, 2], [4, 2, 0, 0]]])
+            lengths, scores = np.array([[4, 0]]), np.array([[-1.0, -1e30]])
+            return sequences, scores, lengths, np.ones((1, 2, 4, 3)) / 3
+
+    monkeypatch.setattr(onnxruntime, "InferenceSession", Session)
+    code, out, err = script("run_onnx", tmp_path, "unseen  Foo", "--n-best", "2")
+    assert (code, err) == (0, "")
+    assert asked == [[[4, 5, 3]]]
+    assert out.splitlines()[0] == "unseen  Foo  ->  word!   (score -1.00)"
+    assert out.count("->") == 1
+
+
+def test_to_saved_model_makes_the_next_version(saved, tmp_path, script):
+    old = tmp_path / "s" / "1"
+    (old / "assets.extra").mkdir(parents=True)
+    before = listing(old)
     code, out, err = script("to_saved_model", saved, tmp_path / "s", "--max-length", "3")
     assert (code, err) == (0, "")
-    assert "Verified encode, step, greedy, score, serving_default" in out
-    assert (tmp_path / "s" / "1" / "saved_model.pb").is_file()
-    code, out, err = script("to_saved_model", saved, tmp_path / "s")
+    assert "Verified encode, step, greedy, beam, serving_default, score, version 2" in out
+    assert (tmp_path / "s" / "2" / "saved_model.pb").is_file()
+    assert listing(old) == before and listing(tmp_path / "s")[:2] == ["1", "1/assets.extra"]
+    code, out, err = script("to_saved_model", saved, tmp_path / "s", "--version", "2")
     assert code == 1 and "is there already" in err
 
 
@@ -64,14 +109,25 @@ def test_verify_says_what_it_checked(onnx_artifact, tmp_path, script):
     code, out, err = script("verify", onnx_artifact.path)
     assert (code, err) == (0, "")
     lines = out.splitlines()
-    assert [line.split()[0] for line in lines[1:]] == ["encoder", "step", "greedy"]
+    assert [line.split()[0] for line in lines[1:]] == ["encoder", "step", "greedy", "beam"]
     assert all(" equal " in line for line in lines[1:])
     code, out, err = script("verify", onnx_artifact.path, "--tolerance", "0")
     assert code == 1 and "DIFFERENT" in out
     assert err.startswith("verify.py: error: ") and err.count("\n") == 1
 
 
-@pytest.mark.parametrize("name", ["to_onnx", "to_saved_model"])
+def test_verify_says_what_it_checked_of_others(ids_artifact, litert_artifact, script):
+    code, out, _ = script("verify", ids_artifact.path)
+    assert code == 0
+    rows = [line.split()[:2] for line in out.splitlines()[1:]]
+    names = ids_artifact.report["signatures"]
+    assert rows == [[n, loader] for loader in ("python", "tf1", "warmup") for n in names]
+    code, out, _ = script("verify", litert_artifact.path)
+    rows = [line.split()[:2] for line in out.splitlines()[1:]]
+    assert code == 0 and rows == [[name, "litert"] for name in litert_artifact.report["graphs"]]
+
+
+@pytest.mark.parametrize("name", ["to_onnx", "to_saved_model", "to_litert"])
 def test_errors_are_one_line(name, saved, tmp_path, script):
     text = tmp_path / "text.keras"
     text.write_text("no model")
@@ -80,6 +136,7 @@ def test_errors_are_one_line(name, saved, tmp_path, script):
     unsafe.save(tmp_path / "unsafe.keras")
     (tmp_path / "there" / "1").mkdir(parents=True)
     before = listing(tmp_path)
+    version = ["--version", "1"] if name == "to_saved_model" else []
     for model, target, message in (
         ("missing.keras", "new", "missing.keras does not exist"),
         (".", "new", "is no file"),
@@ -89,7 +146,7 @@ def test_errors_are_one_line(name, saved, tmp_path, script):
         (saved, "there", "is there already"),
         (saved, "a/b/c", "does not exist"),
     ):
-        code, _, err = script(name, tmp_path / model, tmp_path / target)
+        code, _, err = script(name, tmp_path / model, tmp_path / target, *version)
         assert code == 1 and message in err and err.count("\n") == 1, (model, target, err)
         assert err.startswith(f"{name}.py: error: ") and "Traceback" not in err
     assert listing(tmp_path) == before
@@ -102,7 +159,7 @@ def test_a_model_without_vocabularies_has_no_text(tmp_path, script):
     assert listing(tmp_path) == ["ids.keras"]
 
 
-@pytest.mark.parametrize("name", ["to_onnx", "to_saved_model", "verify", "run_onnx"])
+@pytest.mark.parametrize("name", ["to_onnx", "to_saved_model", "to_litert", "verify", "run_onnx"])
 def test_help_and_wrong_usage(name, script):
     code, out, _ = script(name, "--help")
     assert code == 0 and "usage:" in out
@@ -120,7 +177,7 @@ def test_verify_and_run_onnx_without_an_artifact(tmp_path, script):
     code, _, err = script("verify", tmp_path)
     assert code == 1 and "holds no artifact" in err
     code, _, err = script("run_onnx", tmp_path, "word")
-    assert code == 1 and "holds no greedy.onnx" in err
+    assert code == 1 and "holds no beam.onnx" in err
 
 
 @pytest.fixture

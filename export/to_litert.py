@@ -1,0 +1,15 @@
+"""Exports an encoder-decoder for LiteRT with its decoding loop, and verifies it.
+
+The result, TARGET, runs in ai-edge-litert, on phones and small machines, one text at a time.
+"""
+
+import _command
+
+
+def main(arguments=None):
+    args = _command.export_parser(__doc__).parse_args(arguments)
+    _command.export(args, "save_litert")
+
+
+if __name__ == "__main__":
+    main()

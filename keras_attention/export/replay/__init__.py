@@ -1,0 +1,25 @@
+"""Replays recorded examples against an artifact, in a process that has no Keras.
+
+Started by its path: `python .../export/replay FOLDER TOLERANCE` prints one line
+of JSON. It needs the standard library, numpy, and what a user of the artifact
+needs: TensorFlow for a SavedModel, onnxruntime (and onnx, which checks) for
+ONNX, ai-edge-litert for LiteRT. The model's own packages cannot be imported
+there, so that an artifact which answers needs none of them.
+"""
+
+from .artifact import artifact_kind, examples_file, is_saved_model, read_examples
+from .comparing import compare, plain
+from .isolation import MODEL_PACKAGES, Blocker
+from .reporting import check_artifact
+
+__all__ = [
+    "MODEL_PACKAGES",
+    "Blocker",
+    "artifact_kind",
+    "check_artifact",
+    "compare",
+    "examples_file",
+    "is_saved_model",
+    "plain",
+    "read_examples",
+]

@@ -1,0 +1,27 @@
+"""ONNX, checked by onnx and run by onnxruntime."""
+
+import os
+
+from .artifact import check_names, graph_names
+from .comparing import first_line, replay
+
+
+def replay_onnx(folder, examples, tolerance):
+    """Rows of every graph: checked by onnx, then run by onnxruntime."""
+    import onnx
+    import onnxruntime
+
+    check_names("graph", graph_names(folder, "onnx"), set(examples))
+    for name, cases in examples.items():
+        path = os.path.join(folder, f"{name}.onnx")
+        try:
+            onnx.checker.check_model(path, full_check=True)
+            session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+        except Exception as error:
+            raise RuntimeError(f"{name}.onnx cannot be loaded: {first_line(error)}") from error
+        names = [output.name for output in session.get_outputs()]
+
+        def run(inputs, session=session, names=names):
+            return dict(zip(names, session.run(names, inputs)))
+
+        yield replay(name, "onnxruntime", cases, run, tolerance)

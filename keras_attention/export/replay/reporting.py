@@ -1,0 +1,43 @@
+"""The report of one artifact."""
+
+import json
+import sys
+import zipfile
+
+from .artifact import artifact_kind, examples_file, read_examples
+from .comparing import first_line
+from .isolation import MODEL_PACKAGES, Blocker
+from .litert import replay_litert
+from .onnx import replay_onnx
+from .saved_model import replay_saved_model
+
+REPLAYS = {"saved_model": replay_saved_model, "onnx": replay_onnx, "litert": replay_litert}
+
+
+def check_artifact(folder, tolerance):
+    """The report of an artifact: rows, and why it could not be read, if so."""
+    report = {"rows": [], "error": None}
+    try:
+        path = examples_file(folder)
+        if path is None:
+            raise RuntimeError("the recorded examples (examples.npz) are missing")
+        try:
+            examples = read_examples(path)
+        except (OSError, ValueError, zipfile.BadZipFile) as error:
+            raise RuntimeError(f"{path} cannot be read: {first_line(error)}") from error
+        kind = artifact_kind(folder)
+        if kind is None:
+            raise RuntimeError("it holds no saved_model.pb and no *.onnx or *.tflite files")
+        report["rows"].extend(REPLAYS[kind](folder, examples, tolerance))
+    except Exception as error:
+        report["error"] = str(error) if type(error) is RuntimeError else first_line(error)
+    return report
+
+
+def main(folder, tolerance):
+    """Prints the report of an artifact as one line of JSON."""
+    forbidden = MODEL_PACKAGES
+    if artifact_kind(folder) != "saved_model":
+        forbidden = (*forbidden, "tensorflow")
+    sys.meta_path.insert(0, Blocker(forbidden))
+    print(json.dumps(check_artifact(folder, tolerance)))

@@ -1,0 +1,192 @@
+"""Programs that are not ours run the artifacts: C++, onnx's reference, LiteRT, Serving's protos."""
+
+import hashlib
+import os
+import shutil
+import subprocess
+from functools import partial
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from onnx.reference import ReferenceEvaluator
+from onnx.reference.ops import op_loop
+
+from keras_attention import generation
+from keras_attention.export import ExportError, replay, verify
+from keras_attention.export.replay.operations import text_libraries
+from keras_attention.export.replay.warmup import FILE
+from tests.export.conftest import MAX_LENGTH, padded_ids, step_by_step, until_end
+
+SOURCE = Path(__file__).with_name("consumer.cc")
+
+
+@pytest.fixture(scope="session")
+def consumer(request):
+    """The compiled program; kept between runs, because it takes a while."""
+    compiler = shutil.which("g++") or shutil.which("clang++")
+    if compiler is None:
+        pytest.skip("there is no C++ compiler (g++ or clang++)")
+    library = Path(tf.sysconfig.get_lib(), "libtensorflow_cc.so.2")
+    if not library.is_file():
+        pytest.skip(f"this TensorFlow comes without {library.name}")
+    # The session lives in a library of which the program names no symbol.
+    command = [compiler, *tf.sysconfig.get_compile_flags(), "-O0", "-w", str(SOURCE)]
+    command += ["-Wl,--no-as-needed", f"-L{library.parent}", f"-Wl,-rpath,{library.parent}"]
+    command += [f"-l:{library.name}", "-l:libtensorflow_framework.so.2", "-ldl"]
+    key = SOURCE.read_bytes() + " ".join([tf.__version__, *command]).encode()
+    folder = Path(request.config.cache.mkdir("consumer"))
+    program = folder / hashlib.sha256(key).hexdigest()[:16]
+    if not program.exists():
+        # Another test process may be compiling it as well.
+        fresh = f"{program}.{os.getpid()}"
+        done = subprocess.run([*command, "-o", fresh], capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr[-3000:]
+        os.replace(fresh, program)
+    return program
+
+
+def write_words(examples, path):
+    """Recorded examples as `consumer.cc` reads them."""
+    with open(path, "w", encoding="ascii") as file:
+        for signature, cases in examples.items():
+            for inputs, outputs in cases:
+                print("case", signature, file=file)
+                for side, arrays in (("in", inputs), ("out", outputs)):
+                    for name, array in arrays.items():
+                        text = array.dtype.kind == "U"
+                        kind = "string" if text else array.dtype.name
+                        values = array.ravel().tolist()
+                        shown = ("x" + v.encode().hex() if text else repr(float(v)) for v in values)
+                        print(side, name, kind, array.ndim, *array.shape, *shown, file=file)
+
+
+def consume(program, folder, words, *libraries):
+    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1"}
+    command = [program, folder, words, *libraries]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    return done.returncode, done.stdout.splitlines()
+
+
+def test_cpp_runs_every_signature(consumer, ids_artifact, tmp_path):
+    folder = ids_artifact.path / "1"
+    examples = replay.read_examples(replay.examples_file(folder))
+    write_words(examples, tmp_path / "words")
+    code, lines = consume(consumer, folder, tmp_path / "words")
+    assert code == 0, lines
+    assert dict(line.split() for line in lines) == {n: str(len(c)) for n, c in examples.items()}
+    # It compares: another answer is none.
+    examples["beam"][0][1]["scores"] += 1e-3
+    write_words(examples, tmp_path / "words")
+    assert consume(consumer, folder, tmp_path / "words") == (
+        1,
+        ["error: beam: output scores differs"],
+    )
+
+
+def test_cpp_takes_text(consumer, text_artifact, tmp_path):
+    examples = replay.read_examples(replay.examples_file(text_artifact.path / "3"))
+    write_words(examples, tmp_path / "words")
+    code, lines = consume(consumer, text_artifact.path / "3", tmp_path / "words")
+    assert code == 0 and len(lines) == 3, lines
+
+
+def test_cpp_takes_subwords(consumer, subwords_artifact, tmp_path):
+    examples = replay.read_examples(replay.examples_file(subwords_artifact.path / "1"))
+    write_words(examples, tmp_path / "words")
+    libraries = text_libraries()
+    code, lines = consume(consumer, subwords_artifact.path / "1", tmp_path / "words", *libraries)
+    assert code == 0 and len(lines) == 3, lines
+
+
+def test_serving_reads_the_warmup(ids_artifact, text_artifact, kind):
+    """With the protos of tensorflow-serving-api: what the server itself would parse."""
+    prediction_log_pb2 = pytest.importorskip("tensorflow_serving.apis.prediction_log_pb2")
+    for artifact, version in ((ids_artifact, "1"), (text_artifact, "3")):
+        folder = artifact.path / version
+        examples = replay.read_examples(replay.examples_file(folder))
+        names = set()
+        for record in tf.data.TFRecordDataset(str(folder / FILE)).as_numpy_iterator():
+            request = prediction_log_pb2.PredictionLog.FromString(record).predict_log.request
+            signature = request.model_spec.signature_name
+            names.add(signature)
+            assert request.model_spec.name == artifact.path.name
+            inputs = {name: tf.make_ndarray(proto) for name, proto in request.inputs.items()}
+            specs = artifact.loaded.signatures[signature].structured_input_signature[1]
+            assert {n: a.dtype for n, a in inputs.items()} == {
+                n: s.dtype.as_numpy_dtype for n, s in specs.items()
+            }
+            assert replay.compare(examples[signature][-1][0], inputs, 0.0)[1] == []
+        assert names == set(artifact.report["signatures"])
+
+
+def test_onnx_reference_runs_the_beam(onnx_artifact, live, monkeypatch):
+    # It joins what a loop collects along an axis that is there; the standard adds one.
+    stacking = SimpleNamespace(array=np.array, empty=np.empty, vstack=np.stack)
+    monkeypatch.setattr(op_loop, "np", stacking)
+    evaluator = ReferenceEvaluator(str(onnx_artifact.path / "beam.onnx"))
+    found = dict(zip(evaluator.output_names, evaluator.run(None, {"tokens": padded_ids()})))
+    check_hypotheses(found, live, padded_ids())
+
+
+def check_hypotheses(found, model, tokens):
+    expected = generation.BeamSearch(max_length=MAX_LENGTH)(model, tokens)
+    np.testing.assert_array_equal(found["sequences"], expected.sequences)
+    np.testing.assert_array_equal(found["lengths"], expected.lengths)
+    np.testing.assert_allclose(found["scores"], expected.scores, atol=1e-4)
+    np.testing.assert_allclose(found["attention"], expected.attention, atol=1e-5)
+
+
+@pytest.fixture(scope="module")
+def interpreter(litert_artifact):
+    from ai_edge_litert.interpreter import Interpreter
+
+    def run(graph, **inputs):
+        path = str(litert_artifact.path / f"{graph}.tflite")
+        return Interpreter(path).get_signature_runner()(**inputs)
+
+    return run
+
+
+def test_litert_searches_like_the_live_model(interpreter, litert_artifact):
+    assert litert_artifact.report["graphs"] == ["encoder", "step", "greedy", "beam"]
+    for row in padded_ids():
+        found = interpreter("beam", tokens=row[None])
+        check_hypotheses(found, litert_artifact.model, row[None])
+
+
+def test_a_litert_client_steps_over_several_rows(interpreter, litert_artifact):
+    """The step takes any batch: what was encoded row by row goes on together."""
+    tokens = padded_ids()
+
+    def encode(tokens):
+        states = [interpreter("encoder", tokens=row[None]) for row in tokens]
+        return {name: np.concatenate([s[name] for s in states]) for name in states[0]}
+
+    changing = {"decoder_cell_0", "decoder_cell_1", "decoder_attentional"}
+    chosen = step_by_step(encode, partial(interpreter, "step"), tokens, changing)
+    expected = generation.greedy(litert_artifact.model, tokens, MAX_LENGTH).sequences
+    np.testing.assert_array_equal(until_end(chosen), expected)
+
+
+def test_litert_takes_a_source_without_columns(interpreter):
+    found = interpreter("greedy", tokens=np.zeros((1, 0), "int32"))
+    padded = interpreter("greedy", tokens=np.zeros((1, 1), "int32"))
+    np.testing.assert_array_equal(found["sequences"], padded["sequences"])
+
+
+@pytest.mark.parametrize("damage", ["truncated", "swapped", "missing"])
+def test_a_corrupted_litert_artifact(litert_artifact, tmp_path, damage):
+    path = tmp_path / "speller"
+    shutil.copytree(litert_artifact.path, path)
+    step = path / "step.tflite"
+    if damage == "truncated":
+        step.write_bytes(step.read_bytes()[:1000])
+    elif damage == "swapped":
+        shutil.copy(path / "encoder.tflite", step)
+    else:
+        step.unlink()
+    with pytest.raises(ExportError, match=r"speller .*(step|ended with code)"):
+        verify(path)
