@@ -2,13 +2,14 @@
 # make test   runs the tests                                         (about 12 minutes)
 # make bench  measures us and the peers, each in an environment of its own
 # make test-backends  runs the tests on JAX and on torch, in environments of their own
+# make test-beam  runs the tests of batch translation on Apache Beam, in an environment of its own
 # make compare-tfa  computes what tfa.seq2seq computes, side by side with it
 # make g2p    trains the spelling model for as good a figure as 45 minutes allow
 PYTHON ?= python3
 BIN := .venv/bin
 STARTED := $(shell date +%s)
 
-.PHONY: demo test test-backends precision gpu compare-tfa bench g2p notebook lint format large-vocabulary clean
+.PHONY: demo test test-backends test-beam precision gpu compare-tfa bench g2p notebook lint format large-vocabulary clean
 
 demo: .venv/installed
 	$(BIN)/python export/demo.py build/demo --started $(STARTED)
@@ -19,6 +20,11 @@ test: .venv/installed lint
 # What is not TensorFlow's own, without TensorFlow; fails where a test fails.
 test-backends:
 	$(PYTHON) tests/on_backends.py
+
+# export/batch_translate.py, which make test covers as far as it goes without Apache Beam.
+test-beam: .venv/installed
+	beam=$$($(BIN)/python benchmarks/environments.py beam) && \
+	    $$beam -m pytest -q -p no:cacheprovider tests/serving/test_batch_translate.py
 
 # Trains in half precision, compiled and eagerly; writes benchmarks/results/precision.json.
 precision: .venv/installed
@@ -66,5 +72,5 @@ clean:
 .venv/installed: setup.cfg pyproject.toml
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable \
-	    '.[data,notebooks,onnx,plots,test,text]'
+	    '.[data,litert,notebooks,onnx,plots,serving,test,text]'
 	touch $@

@@ -23,7 +23,8 @@ def _of_project(*names):
     """What setup.cfg asks for of these packages, so that no range is written twice."""
     settings = configparser.ConfigParser()
     settings.read(ROOT / "setup.cfg", "utf-8")
-    lists = [settings["options"]["install_requires"], settings["options.extras_require"]["test"]]
+    extras = settings["options.extras_require"]
+    lists = [settings["options"]["install_requires"], extras["test"], extras["beam"]]
     asked = [line.strip() for text in lists for line in text.splitlines() if line.strip()]
     return tuple(line for line in asked if line.split()[0] in names)
 
@@ -32,6 +33,8 @@ def _of_project(*names):
 # Keras on JAX and on torch also runs our own tests there.
 ENVIRONMENTS = {
     "jax": (None, (*_of_project("keras", "numpy", "pytest"), "jax==0.10.2")),
+    # Beam asks for an older protobuf than TensorFlow brings otherwise.
+    "beam": (None, _of_project("apache-beam", "keras", "numpy", "pytest", "tensorflow")),
     "torch": (None, (*_of_project("keras", "numpy", "pytest"), "torch==2.13.0", "entmax==1.3")),
     "tfa": (
         ((3, 11), (3, 10), (3, 9)),
