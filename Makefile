@@ -5,11 +5,12 @@
 # make test-beam  runs the tests of batch translation on Apache Beam, in an environment of its own
 # make compare-tfa  computes what tfa.seq2seq computes, side by side with it
 # make g2p    trains the spelling model for as good a figure as 45 minutes allow
+# make translate  trains, measures and exports a translation model         (an hour)
 PYTHON ?= python3
 BIN := .venv/bin
 STARTED := $(shell date +%s)
 
-.PHONY: demo test test-backends test-beam precision gpu compare-tfa bench g2p notebook lint format large-vocabulary clean
+.PHONY: demo test test-backends test-beam precision gpu compare-tfa bench g2p translate notebook lint format large-vocabulary clean
 
 demo: .venv/installed
 	$(BIN)/python export/demo.py build/demo --started $(STARTED)
@@ -37,6 +38,10 @@ gpu:
 g2p: .venv/installed
 	$(BIN)/python export/train_g2p.py build/g2p --units 384 --encoder-layers 2 --dropout 0.2 \
 	    --label-smoothing 0.1 --batch-size 128 --epochs 30 --learning-rate 0.002 --minutes 44
+
+# English to French, with and without attention side by side; writes build/translate/report.json.
+translate: .venv/installed
+	$(BIN)/python export/train_translation.py build/translate
 
 # Writes build/bench/results.json and build/bench/table.md; fails where a claim does not hold.
 bench: .venv/installed
@@ -72,5 +77,5 @@ clean:
 .venv/installed: setup.cfg pyproject.toml
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable \
-	    '.[data,litert,notebooks,onnx,plots,serving,test,text]'
+	    '.[data,litert,notebooks,onnx,plots,serving,test,text,translation]'
 	touch $@

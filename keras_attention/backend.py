@@ -187,7 +187,14 @@ def scan_while(unfinished, step, carry, length, shape, dtype="float32"):
         known = tuple(map(int, shape)) if tf.executing_eagerly() else (None,) * len(shape)
         written = tf.TensorArray(dtype, length, element_shape=known)
         t, last, written = tf.while_loop(goes_on, body, (t, start, written))
-        return t, _pack_tensors(carry, last), written.stack()
+        if tf.executing_eagerly():
+            return t, _pack_tensors(carry, last), written.stack()
+        # Nothing may have been written, where the first token ended all: the shape is known now.
+        stacked = tf.raw_ops.TensorListStack(
+            input_handle=written.flow, element_shape=tf.stack(shape), element_dtype=dtype
+        )
+        stacked.set_shape((length, *known))
+        return t, _pack_tensors(carry, last), stacked
 
     def body(t, flat, written):
         flat, y = both(t, flat)

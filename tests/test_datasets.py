@@ -145,6 +145,21 @@ def test_the_order_changes_between_epochs_and_follows_the_seed():
     assert still[0] == still[1]
 
 
+def test_short_pairs_come_first_in_as_many_epochs_as_asked_for():
+    def widths(**options):
+        batches = teacher_forcing_batches(
+            *zip(*PAIRS), batch_size=2, boundaries=(3, 5), short_first=1, **options
+        )
+        return [np.digitize([max(s[1], t[1]) for s, t in epoch(batches)[1]], (3, 5)).tolist()
+                for _ in range(2)]  # fmt: skip
+
+    first, second = widths()
+    assert first == sorted(first) != second
+    assert sorted(second) == first
+    # A training that is resumed after one epoch goes on with the second.
+    assert widths(epoch=lambda: 1)[0] == second
+
+
 def test_batches_are_no_wider_than_their_bucket():
     batches = teacher_forcing_batches(*zip(*PAIRS), batch_size=4, boundaries=(3, 5))
     for _, ((_, source), (_, target)) in zip(range(99), epoch(batches)[1]):

@@ -221,3 +221,19 @@ def test_an_encoder_gets_and_gives_the_implicit_mask(make):
     padded, alone = model(np.array([[3, 4, 0]])), model(np.array([[3, 4]]))
     assert np.array_equal(padded[2], [[True, True, False]])
     np.testing.assert_allclose(padded[1], alone[1], rtol=1e-4, atol=1e-5)
+
+
+def test_tied_logits_are_the_embeddings_and_are_saved_once(tmp_path):
+    model = EncoderDecoder(9, 11, embedding_dim=16, units=16, tied_logits=True)
+    untied = EncoderDecoder(9, 11, embedding_dim=16, units=16)
+    assert untied.count_params() - model.count_params() == 16 * 11
+    vectors = np.random.default_rng(0).normal(size=(2, 3, 16)).astype("float32")
+    expected = vectors @ np.asarray(model.target_embedding.embeddings).T
+    np.testing.assert_allclose(np.asarray(model.logits(vectors)), expected, atol=1e-5)
+    ids = {"source": np.array([[4, 5]]), "target": np.array([[1, 6]])}
+    model.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    np.testing.assert_allclose(np.asarray(loaded(ids)), np.asarray(model(ids)), atol=1e-6)
+    assert len(loaded.weights) == len(model.weights)
+    with pytest.raises(ValueError, match="tied_logits: expected embedding_dim to equal units"):
+        EncoderDecoder(9, 11, embedding_dim=8, units=16, tied_logits=True)

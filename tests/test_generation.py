@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_attention.generation import greedy, score
+from keras_attention.generation import BeamSearch, greedy, score
 from keras_attention.models import EncoderDecoder
 from keras_attention.text import END, PAD, START
 
@@ -142,6 +142,20 @@ def test_any_object_with_start_and_step_is_decoded():
     assert decoded.sequences.numpy().tolist() == [[4, 5, 6, 2], [7, 8, 2, 0]]
     assert decoded.lengths.numpy().tolist() == [4, 3]
     assert np.argmax(decoded.attention[0], axis=-1).tolist() == [0, 1, 2, 3]
+
+
+def test_a_graph_may_end_with_the_first_token_of_every_row():
+    search = BeamSearch(width=1, max_length=8)
+    ids = tf.TensorSpec((None, None), tf.int32)
+
+    @tf.function(input_signature=[ids], autograph=False)
+    def both(inputs):
+        return greedy(Counting(), inputs, 8), search(Counting(), inputs)
+
+    found, beam = both(tf.constant([[END, 4], [END, 5]]))
+    assert found.sequences.numpy().tolist() == [[END], [END]]
+    assert found.attention.shape == (2, 1, 3)
+    assert beam.sequences.numpy().tolist() == [[[END]], [[END]]]
 
 
 def test_padding_and_start_are_never_chosen():

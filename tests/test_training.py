@@ -2,7 +2,7 @@ import keras
 import numpy as np
 import pytest
 
-from keras_attention.training import AnnealToBudget
+from keras_attention.training import AnnealToBudget, KeepBest
 
 
 def small_model():
@@ -49,3 +49,39 @@ def test_seconds_spent_before_an_interruption_count(tmp_path):
     assert len(fit(budget)) == 1
     assert budget.spent > 100
     assert not record.exists()
+
+
+class Falling(keras.callbacks.Callback):
+    """Pretends that the loss on dev was this, epoch after epoch."""
+
+    def __init__(self, values):
+        super().__init__()
+        self.values = values
+
+    def on_epoch_end(self, epoch, logs=None):
+        logs["val_loss"] = self.values[epoch]
+
+
+def fit_and_keep(folder, values, first=0):
+    model, best, weights = small_model(), KeepBest(folder, patience=2), []
+    note = keras.callbacks.LambdaCallback(
+        on_epoch_end=lambda epoch, logs: weights.append(model.get_weights()[0].copy())
+    )
+    x, y = np.ones((8, 2), "float32"), np.full((8, 1), 9, "float32")
+    callbacks = [Falling(values), note, best]
+    model.fit(x, y, epochs=9, initial_epoch=first, verbose=0, callbacks=callbacks)
+    best.restore()
+    return model.get_weights()[0], weights
+
+
+def test_the_best_epoch_is_kept_and_training_stops_when_none_is_better(tmp_path):
+    best, weights = fit_and_keep(tmp_path, [5, 3, 4, 2, 3, 2, 1, 1, 1])
+    assert len(weights) == 6
+    np.testing.assert_array_equal(best, weights[3])
+
+
+def test_the_best_epoch_before_an_interruption_counts(tmp_path):
+    before, _ = fit_and_keep(tmp_path, [5, 1, 4, 4])
+    best, weights = fit_and_keep(tmp_path, [9, 9, 3, 4, 5, 6], first=2)
+    assert len(weights) == 2
+    np.testing.assert_array_equal(best, before)

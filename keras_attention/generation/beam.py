@@ -19,6 +19,7 @@ from keras_attention.generation.constraints import (
     times,
 )
 from keras_attention.generation.hypotheses import Hypotheses
+from keras_attention.generation.largest import largest
 from keras_attention.generation.penalties import (
     AverageLength,
     Candidates,
@@ -28,7 +29,7 @@ from keras_attention.generation.penalties import (
 )
 from keras_attention.generation.settings import Settings
 from keras_attention.generation.stepping import NEVER, Stepper, prefix_columns
-from keras_attention.text import END, PAD
+from keras_attention.text import END, PAD, START
 
 POSSIBLE = NEVER / 2
 
@@ -259,6 +260,8 @@ class _Search:
         batch, width = self.stepper.batch, self.width
         logits, state, first_weights = self.stepper.first()
         self.vocabulary = logits.shape[-1]
+        special = [NEVER if i in (PAD, START, END) else 0.0 for i in range(self.vocabulary)]
+        self.no_special = ops.convert_to_tensor(special, dtype="float32")
         beams = _Beams(
             tokens=None,
             logp=ops.zeros((batch, 1)),
@@ -303,14 +306,10 @@ class _Search:
         values, total = self._values(length, beams, logits, slots)
         base = ops.reshape(beams.logp, (-1, 1)) - total
 
-        # Of each beam the best few, of these the best of the row. Among the few
-        # there may be padding, start and end, which are the first three ids.
-        few = min(size, width + 3)
-        best, ids = ops.top_k(values, few)
-        best = ops.where(ids > END, best, NEVER) + base
-        logp, choice = _top(ops.reshape(best, (-1, slots * few)), width)
-        tokens = gather_within_rows(ops.reshape(ids, (-1, slots * few)), choice)
-        parent = choice // few
+        # Each way to go on has a code: which beam by which token.
+        going_on = ops.reshape(values + base + self.no_special, (-1, slots * size))
+        logp, codes = largest(going_on, width)
+        parent, tokens = codes // size, codes % size
 
         # Those that end now, if they are among the best of all.
         ends = ops.reshape(values[:, END : END + 1] + base, (-1, slots))
@@ -330,15 +329,14 @@ class _Search:
         now = ops.equal(self.places, length)
         end_codes = ops.reshape(ops.arange(slots) * size + END, (1, slots, 1))
         finished = ops.where(now, end_codes, beams.history)
-        scores, kept = _top(ops.concatenate([beams.scores, ended], axis=1), self.n_best)
+        scores, kept = ops.top_k(ops.concatenate([beams.scores, ended], axis=1), self.n_best)
         finished = ops.concatenate([beams.finished, finished], axis=1)
         finished = gather_within_rows(finished, kept)
 
         if self.ratio:
             now = ops.logical_and(now, ops.expand_dims(open_rows, 2))
         history = gather_within_rows(beams.history, parent)
-        codes = ops.expand_dims(parent * size + tokens, 2)
-        history = ops.where(now, codes, history)
+        history = ops.where(now, ops.expand_dims(codes, 2), history)
         if self.covers:
             coverage = gather_within_rows(coverage, parent)
         first = self.first_slot if slots == width else self.first_slot // width
@@ -373,7 +371,7 @@ class _Search:
         cut = ops.logical_and(length >= limits, beams.logp > POSSIBLE)
         lengths = ops.minimum(length, limits)
         cut = ops.where(cut, self._scores(beams.logp, lengths, beams.coverage), NEVER)
-        scores, kept = _top(ops.concatenate([beams.scores, cut], axis=1), self.n_best)
+        scores, kept = ops.top_k(ops.concatenate([beams.scores, cut], axis=1), self.n_best)
         history = ops.concatenate([beams.finished, beams.history], axis=1)
         # By flat rows: XLA finds no bound for a size, that of the longest, behind the other gather.
         first_of_row = ops.expand_dims(ops.arange(self.stepper.batch), 1) * history.shape[1]
@@ -403,17 +401,6 @@ class _Search:
             first_weights = ops.concatenate([first_weights, weights], axis=0)
         attention = gather_rows(first_weights, ops.where(real, rows, 0))
         return ops.where(ops.expand_dims(real, 3), attention, 0.0)
-
-
-def _top(scores, count):
-    """`top_k`, also of fewer: then the rest is impossible."""
-    missing = count - scores.shape[-1]
-    if missing > 0:
-        scores = ops.pad(scores, ((0, 0), (0, missing)), constant_values=NEVER)
-    best, which = ops.top_k(scores, count)
-    if missing > 0:
-        which = ops.minimum(which, count - missing - 1)
-    return best, which
 
 
 def _check_penalty(name, value, others=""):

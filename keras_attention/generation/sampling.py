@@ -39,9 +39,9 @@ def sample(
         top_k: only the k most probable tokens, or None for all.
         top_p: only the most probable tokens, up to this share; above 0 and at
             most 1, or None for all.
-        seed: an integer for the same samples each time, also in a graph; a
-            `keras.random.SeedGenerator` for others at every call; by default
-            the global one of Keras.
+        seed: an integer for the same samples each time, also in a graph (XLA
+            has other random numbers); a `keras.random.SeedGenerator` for
+            others at every call; by default the global one of Keras.
         prefix: ids `(B, P)` that each sequence begins with, without the start,
             padded with 0, or None.
         constraints: `Constraint` objects, see `keras_attention.generation`.

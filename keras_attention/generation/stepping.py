@@ -109,4 +109,6 @@ def prefix_columns(prefix, max_length):
         return None
     prefix = ops.convert_to_tensor(prefix)
     check_ids("prefix", prefix)
-    return ops.pad(ops.cast(prefix, "int32"), ((0, 0), (0, max_length)))[:, :max_length]
+    columns = ops.pad(ops.cast(prefix, "int32"), ((0, 0), (0, max_length)))[:, :max_length]
+    # Now that their number is known, whatever the prefix had.
+    return ops.reshape(columns, (-1, max_length))

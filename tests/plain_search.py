@@ -1,0 +1,96 @@
+"""Beam search as plain loops, hypothesis by hypothesis, and tiny models to search with."""
+
+import numpy as np
+import tensorflow as tf
+
+from keras_attention.text import END, PAD, START
+
+
+class Toy:
+    """A recurrent model of a few lines, with a memory, that is none of ours."""
+
+    def __init__(self, vocabulary=9, units=5, seed=0, end_bias=0.0, sharp=1.5):
+        rng = np.random.default_rng(seed)
+
+        def weights(*shape):
+            # Variables: an exporter takes captured constants for inputs.
+            return tf.Variable(sharp * rng.normal(size=shape), dtype=tf.float32)
+
+        self.source, self.embedding = weights(20, units), weights(vocabulary, units)
+        self.recurrent, self.output = weights(units, units), weights(units, vocabulary)
+        self.bias = tf.Variable(np.eye(vocabulary)[END] * end_bias, dtype=tf.float32)
+
+    def start(self, inputs):
+        ids = tf.convert_to_tensor(inputs)
+        memory, mask = tf.gather(self.source, ids), tf.not_equal(ids, PAD)
+        counts = tf.reduce_sum(tf.cast(mask, tf.float32), -1, keepdims=True)
+        first = tf.reduce_sum(memory * tf.cast(mask, tf.float32)[..., None], 1) / counts
+        # None, an empty tuple and nesting, as states may have.
+        return {"memory": (memory, mask, None), "loop": [first, ()]}
+
+    def step(self, tokens, state):
+        memory, mask, _ = state["memory"]
+        last = state["loop"][0]
+        h = tf.tanh(tf.gather(self.embedding, tokens) + tf.matmul(last, self.recurrent))
+        scores = tf.einsum("bsd,bd->bs", memory, h)
+        weights = tf.nn.softmax(tf.where(mask, scores, -1e9))
+        context = tf.einsum("bsd,bs->bd", memory, weights)
+        logits = tf.matmul(h + context, self.output) + self.bias
+        return logits, {"memory": state["memory"], "loop": [h, ()]}, weights
+
+
+class Path:
+    """What a model says after given tokens, for one row alone; every step is run once."""
+
+    def __init__(self, model, row):
+        source = np.asarray(row)
+        self.model, self.length = model, int(np.sum(source != 0))
+        self.states = {(): (START, model.start(source[source != 0][None]))}
+        self.known = {}
+
+    def __call__(self, tokens):
+        """Log-probabilities `(V,)` of the next token and the weights `(S,)` of this step."""
+        if tokens not in self.known:
+            last, state = self.states[tokens]
+            logits, state, weights = self.model.step(tf.constant([last]), state)
+            logits = np.asarray(logits, "float64")[0]
+            logp = logits - logits.max()
+            logp -= np.log(np.sum(np.exp(logp)))
+            self.known[tokens] = logp, np.asarray(weights, "float64")[0]
+            for token in range(len(logp)):
+                self.states[(*tokens, token)] = token, state
+        return self.known[tokens]
+
+    def attention(self, tokens):
+        return np.array([self(tokens[:i])[1] for i in range(len(tokens))])
+
+
+def plain_search(path, width, longest, score=None, allowed=None, prefix=(), n_best=None):
+    """The n best `(score, tokens)` of one row.
+
+    Args:
+        path: a `Path`.
+        width: how many hypotheses go on.
+        longest: how many tokens at most.
+        score: `score(logp, tokens)`; by default the log-probability.
+        allowed: `allowed(tokens, token)`, whether the token may follow.
+        prefix: tokens that are forced, 0 where nothing is.
+        n_best: how many are returned, by default `width`.
+    """
+    score = score or (lambda logp, tokens: logp)
+    going_on, finished = [(0.0, ())], []
+    for t in range(longest):
+        candidates = []
+        forced = prefix[t] if t < len(prefix) else 0
+        for logp, tokens in going_on:
+            next_logp, _ = path(tokens)
+            for token, its_logp in enumerate(next_logp):
+                if token in (PAD, START) or (forced and token != forced):
+                    continue
+                if forced or allowed is None or allowed(tokens, token):
+                    candidates.append((logp + its_logp, (*tokens, token)))
+        candidates.sort(reverse=True)
+        finished += [one for one in candidates[:width] if one[1][-1] == END]
+        going_on = [one for one in candidates if one[1][-1] != END][:width]
+    found = [(score(logp, tokens), tokens) for logp, tokens in finished + going_on]
+    return sorted(found, reverse=True)[: n_best or width]
