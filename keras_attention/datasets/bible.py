@@ -44,10 +44,10 @@ def load_bible(source="en", target="fr", path=None):
     31,102 verses a language, of which books with 350 verses are for
     validation (Song of Solomon, Joel, Malachi, 1 John) and books with 734 for
     testing (Ruth, Esther, Ecclesiastes, Jonah, Philippians, James). They are
-    narrative, wisdom and letters, with verses of 3 to 80 words. They were
-    chosen because no book for training tells the same: a random choice of
-    verses, a synoptic gospel or a book of Kings would be found in its twin
-    almost word for word.
+    narrative, wisdom and letters, with verses of 5 to 86 words. They were
+    chosen because no book for training tells the same, as the synoptic gospels
+    or Kings and Chronicles do: 3 % of the English verses for testing have
+    eight words in a row that occur in training; of random ones 21 % would.
 
     All texts are in the public domain: the World English Bible (`"en"`), Louis
     Segond 1910 (`"fr"`), Reina-Valera 1909 (`"es"`), Elberfelder 1905 (`"de"`)

@@ -15,7 +15,7 @@ _LARGEST = 200 * 2**20
 def load_tatoeba(path=None, sha256=None):
     """Tatoeba's English sentences and their Spanish translations, shortest first.
 
-    118,964 pairs, most of them short. The data (Tatoeba, CC BY 2.0, selected by
+    Most of them are short. The data (Tatoeba, CC BY 2.0, selected by
     manythings.org/anki) comes from the address of the TensorFlow tutorials and
     is kept in Keras' data folder. The archive is read where it is: nothing is
     extracted, so that no path inside it matters.
