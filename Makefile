@@ -55,7 +55,7 @@ compare-tfa: .venv/installed
 	    $(BIN)/python benchmarks/compare_tfa/compare.py build/compare-tfa/tfa.npz \
 	        --committed tests/fixtures/tfa.npz
 
-# Runs the notebook with the model of make g2p or make demo, and keeps its outputs.
+# Runs the notebooks with the models of make g2p or make demo, and of make translate, if there.
 notebook: .venv/installed
 	$(BIN)/python notebooks/run.py
 
