@@ -162,14 +162,23 @@ def subwords_artifact(tmp_path_factory):
 
 
 @pytest.fixture
-def without_decoding(monkeypatch):
-    """SavedModels with two small signatures: enough to be refused, and the others take time."""
+def only_signatures(monkeypatch):
+    """Leaves the other signatures out of a SavedModel over ids, because they take their time."""
 
-    def few(*arguments):
-        signatures = ids_signatures(*arguments)
-        return {name: signatures[name] for name in ("encode", "step")}
+    def choose(*names):
+        def few(*arguments):
+            signatures = ids_signatures(*arguments)
+            return {name: signatures[name] for name in names}
 
-    monkeypatch.setattr("keras_attention.export.saved_model.ids_signatures", few)
+        monkeypatch.setattr("keras_attention.export.saved_model.ids_signatures", few)
+
+    return choose
+
+
+@pytest.fixture
+def without_decoding(only_signatures):
+    """Two small signatures are enough to be refused."""
+    only_signatures("encode", "step")
 
 
 @pytest.fixture

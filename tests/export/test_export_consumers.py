@@ -20,6 +20,8 @@ from keras_attention.export.replay.operations import text_libraries
 from keras_attention.export.replay.warmup import FILE
 from tests.export.conftest import MAX_LENGTH, padded_ids, step_by_step, until_end
 
+# What another program reads depends little on the model.
+one_kind = pytest.mark.parametrize("kind", ["default"], indirect=True, scope="session")
 SOURCE = Path(__file__).with_name("consumer.cc")
 
 
@@ -70,6 +72,7 @@ def consume(program, folder, words, *libraries):
     return done.returncode, done.stdout.splitlines()
 
 
+@one_kind
 def test_cpp_runs_every_signature(consumer, ids_artifact, tmp_path):
     folder = ids_artifact.path / "1"
     examples = replay.read_examples(replay.examples_file(folder))
@@ -101,7 +104,8 @@ def test_cpp_takes_subwords(consumer, subwords_artifact, tmp_path):
     assert code == 0 and len(lines) == 3, lines
 
 
-def test_serving_reads_the_warmup(ids_artifact, text_artifact, kind):
+@one_kind
+def test_serving_reads_the_warmup(ids_artifact, text_artifact):
     """With the protos of tensorflow-serving-api: what the server itself would parse."""
     prediction_log_pb2 = pytest.importorskip("tensorflow_serving.apis.prediction_log_pb2")
     for artifact, version in ((ids_artifact, "1"), (text_artifact, "3")):
@@ -122,6 +126,7 @@ def test_serving_reads_the_warmup(ids_artifact, text_artifact, kind):
         assert names == set(artifact.report["signatures"])
 
 
+@one_kind
 def test_onnx_reference_runs_the_beam(onnx_artifact, live, monkeypatch):
     # It joins what a loop collects along an axis that is there; the standard adds one.
     stacking = SimpleNamespace(array=np.array, empty=np.empty, vstack=np.stack)

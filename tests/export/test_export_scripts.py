@@ -25,11 +25,11 @@ def saved(tmp_path_factory):
 
 
 def test_to_onnx(saved, tmp_path, script, monkeypatch):
-    monkeypatch.setattr("keras_attention.export.onnx.GRAPHS", {"step": "step", "beam": "beam"})
+    monkeypatch.setattr("keras_attention.export.onnx.GRAPHS", {"beam": "beam"})
     options = ("--max-length", "3", "--beam-width", "2", "--length-penalty", "0.6")
     code, out, err = script("to_onnx", saved, tmp_path / "new", *options)
     assert (code, err) == (0, "")
-    assert "Verified step, beam\n" in out
+    assert "Verified beam\n" in out
     ids = np.array([[5, 4]], "int32")
     session = onnxruntime.InferenceSession(tmp_path / "new" / "beam.onnx")
     sequences, scores = session.run(["sequences", "scores"], {"tokens": ids})
@@ -116,11 +116,11 @@ def test_verify_says_what_it_checked(onnx_artifact, tmp_path, script):
     assert err.startswith("verify.py: error: ") and err.count("\n") == 1
 
 
-def test_verify_says_what_it_checked_of_others(ids_artifact, litert_artifact, script):
-    code, out, _ = script("verify", ids_artifact.path)
+def test_verify_says_what_it_checked_of_others(text_artifact, litert_artifact, script):
+    code, out, _ = script("verify", text_artifact.path)
     assert code == 0
     rows = [line.split()[:2] for line in out.splitlines()[1:]]
-    names = ids_artifact.report["signatures"]
+    names = text_artifact.report["signatures"]
     assert rows == [[n, loader] for loader in ("python", "tf1", "warmup") for n in names]
     code, out, _ = script("verify", litert_artifact.path)
     rows = [line.split()[:2] for line in out.splitlines()[1:]]

@@ -48,7 +48,8 @@ def test_onnx(attention, state, tmp_path, monkeypatch):
     assert {f"decoder_{name}" for name in state} <= names
 
 
-def test_saved_model(tmp_path):
+def test_saved_model(tmp_path, only_signatures):
+    only_signatures("encode", "step", "beam")
     attention = Attention(scores.Biaffine(), normalizers.Monotonic("exact", test_mode="hard"))
     model = model_with(attention)
     report = save_saved_model(model, tmp_path / "model", max_length=MAX_LENGTH)
