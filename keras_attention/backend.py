@@ -219,6 +219,18 @@ def without_arrays():
         _without_arrays.reset(token)
 
 
+def open_sizes(x, shape):
+    """`x`, of which a graph is to know no more than `shape`, where None is any size.
+
+    TensorFlow lets a tensor grow in a loop only where its size is not known.
+    """
+    if keras.backend.backend() != "tensorflow":
+        return x
+    import tensorflow as tf
+
+    return tf.raw_ops.PlaceholderWithDefault(input=x, shape=shape)
+
+
 def gather_rows(x, rows):
     """`x[rows]`: rows of the first axis by non-negative integers of any shape."""
     if keras.backend.backend() == "tensorflow":

@@ -18,7 +18,7 @@ from keras_attention.backend import scan, vjp
 BLOCK = 2**20
 # So many queries, as those of the beams of a search, are compared in one piece: a step is no
 # place for a loop around blocks.
-FEW = 16
+FEW = 8
 
 
 def additive_scores(query, keys, v, activation):

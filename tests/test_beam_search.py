@@ -120,6 +120,19 @@ def test_equals_plain_loops(toy, name, prefix):
     assert found.sequences.dtype == "int32" and found.lengths.dtype == "int32"
 
 
+def test_rows_that_are_cut_by_their_sources_keep_what_they_had():
+    """Where none ends, all hypotheses wait, cut, while other rows go on."""
+    toy = Toy(seed=3, end_bias=-9.0)
+    found = beam_search(
+        toy, SOURCE, width=3, max_length=LONGEST, max_length_ratio=1.25, coverage_penalty=0.5
+    )
+    for row, source in enumerate(SOURCE):
+        path = Path(toy, source)
+        longest = min(LONGEST, int(np.ceil(1.25 * path.length)))
+        expected = plain_search(path, 3, longest, covering(path, 0.0, 0.5))
+        require_equal(found, expected, path, row)
+
+
 def test_as_wide_as_the_space_it_finds_the_best_of_all_sequences():
     toy = Toy(vocabulary=6, seed=1, end_bias=1.0)
     found = beam_search(toy, SOURCE[:2], width=3**4, n_best=5, max_length=4, length_penalty=0.8)
@@ -435,6 +448,32 @@ def test_a_transformer_decoder_with_its_cache():
         require_equal(found, plain_search(path, 3, LONGEST, gnmt(0.6)), path, row)
     run = onnx_of(lambda source: beam_search(model, source, max_length=4), ["source"])
     require_same(run(SOURCE), beam_search(model, SOURCE, max_length=4))
+
+
+def test_a_cache_may_grow_from_step_to_step():
+    class Growing(Transformer):
+        def start(self, inputs):
+            state = super().start(inputs)
+            state["own_keys"] = state["own_values"] = state["own_keys"][:, :0]
+            return state
+
+        def step(self, tokens, state, beams=1):
+            length = tf.shape(state["own_keys"])[1] + 1
+            padding = [[0, 0], [0, 21 - length], [0, 0]]
+            whole = {name: tf.pad(state[name], padding) for name in ("own_keys", "own_values")}
+            logits, after, weights = super().step(tokens, {**state, **whole}, beams)
+            after = {**after, "own_keys": after["own_keys"][:, :length]}
+            return logits, {**after, "own_values": after["own_values"][:, :length]}, weights
+
+    growing, expected = Growing(), beam_search(Transformer(), SOURCE, max_length=5)
+    run = tf.function(
+        lambda source: beam_search(growing, source, max_length=5),
+        input_signature=[tf.TensorSpec((None, None), tf.int32)],
+        autograph=False,
+    )
+    for found in (run(SOURCE), beam_search(growing, SOURCE, max_length=5)):
+        assert np.array_equal(found.sequences, expected.sequences)
+        np.testing.assert_allclose(found.scores, expected.scores, rtol=1e-4)
 
 
 def test_the_memory_is_not_copied_where_a_step_takes_beams():

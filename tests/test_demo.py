@@ -51,4 +51,4 @@ def test_the_report_has_every_figure(folder):
         assert report[name]["ids_equal"] is True
         assert report[name]["max_abs_difference"] <= 1e-4
     assert report["saved_model"]["signatures"]
-    assert report["onnx"]["graphs"] == ["encoder", "step", "greedy"]
+    assert report["onnx"]["graphs"] == ["encoder", "step", "greedy", "beam"]

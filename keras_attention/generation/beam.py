@@ -18,8 +18,8 @@ from keras_attention.generation.constraints import (
     source_lengths,
     times,
 )
+from keras_attention.generation.extensions import best_extensions
 from keras_attention.generation.hypotheses import Hypotheses
-from keras_attention.generation.largest import largest
 from keras_attention.generation.penalties import (
     AverageLength,
     Candidates,
@@ -29,7 +29,7 @@ from keras_attention.generation.penalties import (
 )
 from keras_attention.generation.settings import Settings
 from keras_attention.generation.stepping import NEVER, Stepper, prefix_columns
-from keras_attention.text import END, PAD, START
+from keras_attention.text import END, PAD
 
 POSSIBLE = NEVER / 2
 
@@ -242,6 +242,7 @@ class _Search:
         self.n_best = settings.n_best or settings.width
         self.penalties, self.constraints = settings.all_penalties(), settings.all_constraints()
         self.prefix = prefix_columns(prefix, self.length)
+        self.constrained = self.prefix is not None or bool(self.constraints)
         self.early_stop = settings.early_stop and all(c.lowers_only for c in self.constraints)
         self.covers = any(penalty.needs_coverage for penalty in self.penalties)
         self.ratio, mask = settings.max_length_ratio, None
@@ -260,8 +261,6 @@ class _Search:
         batch, width = self.stepper.batch, self.width
         logits, state, first_weights = self.stepper.first()
         self.vocabulary = logits.shape[-1]
-        special = [NEVER if i in (PAD, START, END) else 0.0 for i in range(self.vocabulary)]
-        self.no_special = ops.convert_to_tensor(special, dtype="float32")
         beams = _Beams(
             tokens=None,
             logp=ops.zeros((batch, 1)),
@@ -303,27 +302,26 @@ class _Search:
     def _extend(self, length, beams, logits, weights, slots):
         """From hypotheses of `length` tokens, in `slots` beams a row, to those of one more."""
         width, size = self.width, self.vocabulary
-        values, total = self._values(length, beams, logits, slots)
-        base = ops.reshape(beams.logp, (-1, 1)) - total
-
-        # Each way to go on has a code: which beam by which token.
-        going_on = ops.reshape(values + base + self.no_special, (-1, slots * size))
-        logp, codes = largest(going_on, width)
-        parent, tokens = codes // size, codes % size
+        if self.constrained:
+            logits = self._constrained(length, beams, logits, slots)
+        logp, parent, tokens, base = best_extensions(logits, beams.logp, width, self.constrained)
+        codes = parent * size + tokens
 
         # Those that end now, if they are among the best of all.
-        ends = ops.reshape(values[:, END : END + 1] + base, (-1, slots))
+        ends = ops.reshape(logits[:, END], (-1, slots)) + base
         both, _ = ops.top_k(ops.concatenate([logp, ends], axis=1), width)
         among_best = ends >= ops.maximum(both[:, -1:], POSSIBLE)
-        coverage = beams.coverage
-        if self.covers:
-            seen = ops.reshape(weights, (-1, slots, ops.shape(weights)[-1]))
-            coverage = coverage + seen
         if self.ratio:
+            # A row that is as long as it may be stays as it is.
             open_rows = length < self.limits
             among_best = ops.logical_and(among_best, open_rows)
             logp = ops.where(open_rows, logp, beams.logp if slots == width else NEVER)
             parent = ops.where(open_rows, parent, ops.arange(width))
+            weights = ops.where(ops.repeat(open_rows, slots, axis=0), weights, 0.0)
+        coverage = beams.coverage
+        if self.covers:
+            seen = ops.reshape(weights, (-1, slots, ops.shape(weights)[-1]))
+            coverage = coverage + seen
         ended = ops.where(among_best, self._scores(ends, length + 1, coverage), NEVER)
 
         now = ops.equal(self.places, length)
@@ -345,10 +343,8 @@ class _Search:
         tokens = ops.reshape(tokens, (-1,))
         return _Beams(tokens, logp, history, scores, finished, coverage, state)
 
-    def _values(self, length, beams, logits, slots):
-        """`(B * slots, V)` and `(B * slots, 1)`, whose difference is the log-probability."""
-        if self.prefix is None and not self.constraints:
-            return logits, ops.logsumexp(logits, axis=-1, keepdims=True)
+    def _constrained(self, length, beams, logits, slots):
+        """Logits `(B * slots, V)` to log-probabilities after the constraints and the prefix."""
         flat = ops.shape(logits)
         logp = ops.reshape(ops.log_softmax(logits), (-1, slots, self.vocabulary))
         unfinished = Unfinished(length, beams.history % self.vocabulary, self.source_mask)
@@ -357,7 +353,7 @@ class _Search:
             free = constraint(free, unfinished)
         if self.prefix is not None:
             free = force(self.prefix, logp, free, unfinished)
-        return ops.reshape(free, flat), 0.0
+        return ops.reshape(free, flat)
 
     def _scores(self, logp, lengths, coverage):
         candidates = Candidates(lengths, coverage if self.covers else None, self.source_mask)

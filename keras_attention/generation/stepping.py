@@ -4,7 +4,7 @@ import inspect
 
 from keras import ops, tree
 
-from keras_attention.backend import gather_rows
+from keras_attention.backend import gather_rows, open_sizes
 from keras_attention.checks import check_ids
 from keras_attention.text import PAD, START
 
@@ -42,12 +42,17 @@ class Stepper:
         """The step from the start token: logits, the changed tensors of the state, and weights."""
         tokens = ops.full((self.batch,), START, dtype="int32")
         logits, state, weights = self._step(tokens, self._leaves)
-        self._changing = [
-            i
-            for i, (before, after) in enumerate(zip(self._leaves, tree.flatten(state)))
-            if before is not after
-        ]
-        return logits, self._changed(state), weights
+        pairs = list(zip(self._leaves, tree.flatten(state)))
+        self._changing = [i for i, (before, after) in enumerate(pairs) if before is not after]
+        changed = self._changed(state)
+        for place, i in enumerate(self._changing):
+            before, after = (tuple(tensor.shape) for tensor in pairs[i])
+            grows = [None not in (a, b) and a != b for a, b in zip(before, after)]
+            if any(grows):
+                # A cache, longer with every step.
+                sizes = [None if grown else size for grown, size in zip(grows, after)]
+                changed[place] = open_sizes(changed[place], sizes)
+        return logits, changed, weights
 
     def next(self, tokens, changed):
         """A step from the changed tensors of the state: logits, the same anew, and weights."""

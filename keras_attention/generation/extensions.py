@@ -1,0 +1,90 @@
+"""The best ways to go on: the heart of a step of beam search, over the whole vocabulary."""
+
+import math
+
+from keras import ops
+
+from keras_attention.backend import gather_within_rows
+from keras_attention.generation.stepping import NEVER
+from keras_attention.text import END
+
+# Of so few numbers a row the largest are found directly.
+FEW = 2048
+
+
+def best_extensions(logits, logp, count, normalized=False):
+    """The best tokens after all beams of a row, padding, start and end left out.
+
+    A vocabulary is large: to sort it, or only to pass over it, costs. So it is
+    looked at in blocks. The best tokens lie in the blocks with the largest
+    maxima, which one vectorised pass finds; what is added to all tokens of a
+    beam is added to those in the few blocks alone. And the sum of the softmax
+    is told by its largest value: `log sum exp x = max x - log max softmax x`.
+
+    Args:
+        logits: `(B * K, V)`, V known.
+        logp: the log-probabilities `(B, K)` of the beams, K known.
+        count: how many are wanted.
+        normalized: whether the logits are log-probabilities already.
+
+    Returns:
+        The log-probabilities `(B, count)` of the best in descending order,
+        which beam they extend and by which token, both int32; and what is to
+        be added to a beam's logits, `(B, K)`, for the log-probability of its
+        extension. Where there are fewer than `count`, the rest is `NEVER`.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from keras_attention.generation.extensions import best_extensions
+    >>> logits = np.log([[0.1, 0.1, 0.1, 0.3, 0.4], [0.1, 0.1, 0.1, 0.6, 0.1]]).astype("float32")
+    >>> found = best_extensions(logits, np.log([[0.5, 0.5]]).astype("float32"), 2)
+    >>> [[round(float(p), 2) for p in np.exp(row)] for row in found[0]]
+    [[0.3, 0.2]]
+    >>> found[1].numpy().tolist(), found[2].numpy().tolist()
+    ([[1, 0]], [[3, 4]])
+    """
+    beams, size = logp.shape[1], logits.shape[-1]
+    wanted = count + beams
+    block = _block(size, wanted)
+    if beams * size < FEW or wanted * block > beams * size // 2:
+        block = size
+    if size % block:
+        missing = block - size % block
+        logits = ops.pad(logits, ((0, 0), (0, missing)), constant_values=NEVER)
+        size += missing
+    each = size // block
+    blocks = ops.reshape(logits, (-1, beams * each, block))
+    highest = ops.reshape(ops.max(blocks, axis=-1), (-1, beams, each))
+    base = logp
+    if not normalized:
+        share = ops.reshape(ops.max(ops.softmax(logits), axis=-1), (-1, beams))
+        base = logp - (ops.max(highest, axis=-1) - ops.log(share))
+    highest = ops.reshape(highest + ops.expand_dims(base, 2), (-1, beams * each))
+    # What is left out may be all that the first block of each beam has.
+    _, which = ops.top_k(highest, min(wanted, beams * each))
+    which = ops.cast(which, "int32")
+    few = gather_within_rows(blocks, which)
+    few = few + ops.expand_dims(gather_within_rows(base, which // each), 2)
+    ids = ops.expand_dims(which % each * block, 2) + ops.arange(block)
+    few = ops.where(ids > END, few, NEVER)
+    best, at = _top(ops.reshape(few, (-1, few.shape[1] * block)), count)
+    codes = gather_within_rows(which, at // block) * block + at % block
+    return best, codes // size, codes % size, base
+
+
+def _top(x, count):
+    """`top_k`, also of fewer: then the rest is impossible."""
+    missing = count - x.shape[-1]
+    if missing > 0:
+        x = ops.pad(x, ((0, 0), (0, missing)), constant_values=NEVER)
+    best, at = ops.top_k(x, count)
+    at = ops.cast(at, "int32")
+    return best, at if missing <= 0 else ops.minimum(at, count - missing - 1)
+
+
+def _block(size, wanted):
+    """About as many blocks as numbers in those wanted; a divisor of the size, if one is near."""
+    ideal = max(8, round(math.sqrt(size / wanted)))
+    divisors = [n for n in range(ideal // 2, 2 * ideal) if size % n == 0]
+    return min(divisors, key=lambda n: abs(n - ideal), default=ideal)
