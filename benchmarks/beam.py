@@ -13,7 +13,7 @@ import functools
 from harness import Case, Comparison
 
 OURS, XLA, SAME, TFA = "keras_attention", "keras_attention, XLA", "tfa's own way", "tfa"
-# At most this share of tfa's time, by batch.
+# At most this share of tfa's time, by batch, under XLA, which can compile ours at fixed sizes.
 CLAIMED = {1: 0.9, 16: 0.5, 64: 0.5}
 
 
@@ -37,7 +37,7 @@ def summary(measured):
         theirs = cases.get(TFA, {}).get("ms")
         section[label] = {
             f"time_ratio_tfa{suffix}": round(cases[name]["ms"] / theirs, 3) if theirs else None
-            for suffix, name in (("", OURS), ("_xla", XLA), ("_own_way", SAME))
+            for suffix, name in (("", XLA), ("_without_xla", OURS), ("_own_way", SAME))
         }
     return section
 
@@ -46,7 +46,7 @@ def claims(section):
     rows = []
     for batch, most in CLAIMED.items():
         ratio = section[f"batch {batch}"]["time_ratio_tfa"]
-        sentence = f"beam search of batch {batch} takes at most {most} of tfa's time"
+        sentence = f"beam search of batch {batch} under XLA takes at most {most} of tfa's time"
         rows.append((sentence, None if ratio is None else ratio <= most))
     return rows
 

@@ -16,9 +16,9 @@ from keras_attention.backend import scan, vjp
 # Larger blocks fall out of the cache. In smaller ones more time goes into starting
 # operations, and XLA on a CPU turns to slow products of matrix and vector.
 BLOCK = 2**20
-# So many queries, as those of the beams of a search, are compared in one piece: a step is no
-# place for a loop around blocks.
-FEW = 8
+# So many queries, as those of the beams of a search, are compared in one piece where it is not
+# known how many rows or keys there are: a step is no place for a loop around blocks.
+FEW = 16
 
 
 def additive_scores(query, keys, v, activation):
@@ -58,7 +58,8 @@ def additive_scores(query, keys, v, activation):
     # One query is a block, whose hidden vectors are no larger than the keys. Yet a
     # recurrence that asks once a step would keep those of all its steps.
     step = query.shape[1] == 1
-    few = step or (query.shape[1] is not None and query.shape[1] <= FEW)
+    unknown = query.shape[0] is None or keys.shape[1] is None
+    few = step or (unknown and query.shape[1] is not None and query.shape[1] <= FEW)
     if not step and (keys.shape[1] == 1 or _Blocks(query, keys).one):
         return hidden_vector_by_v(query, keys, v)
 
