@@ -18,7 +18,7 @@ from keras_attention.generation.constraints import (
     source_lengths,
     times,
 )
-from keras_attention.generation.extensions import best_extensions
+from keras_attention.generation.extensions import best_extensions, constant
 from keras_attention.generation.hypotheses import Hypotheses
 from keras_attention.generation.penalties import (
     AverageLength,
@@ -325,7 +325,7 @@ class _Search:
         ended = ops.where(among_best, self._scores(ends, length + 1, coverage), NEVER)
 
         now = ops.equal(self.places, length)
-        end_codes = ops.reshape(ops.arange(slots) * size + END, (1, slots, 1))
+        end_codes = ops.reshape(constant(range(END, slots * size, size)), (1, slots, 1))
         finished = ops.where(now, end_codes, beams.history)
         scores, kept = ops.top_k(ops.concatenate([beams.scores, ended], axis=1), self.n_best)
         finished = ops.concatenate([beams.finished, finished], axis=1)

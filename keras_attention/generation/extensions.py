@@ -46,7 +46,7 @@ def best_extensions(logits, logp, count, normalized=False):
     """
     beams, size = logp.shape[1], logits.shape[-1]
     wanted = count + beams
-    block = _block(size, wanted)
+    block = _block(size, beams, wanted)
     if beams * size < FEW or wanted * block > beams * size // 2:
         block = size
     if size % block:
@@ -66,11 +66,17 @@ def best_extensions(logits, logp, count, normalized=False):
     which = ops.cast(which, "int32")
     few = gather_within_rows(blocks, which)
     few = few + ops.expand_dims(gather_within_rows(base, which // each), 2)
-    ids = ops.expand_dims(which % each * block, 2) + ops.arange(block)
-    few = ops.where(ids > END, few, NEVER)
+    # A code says which token after which beam.
+    codes = ops.expand_dims(which * block, 2) + constant(range(block))
+    few = ops.where(codes % size > END, few, NEVER)
     best, at = _top(ops.reshape(few, (-1, few.shape[1] * block)), count)
-    codes = gather_within_rows(which, at // block) * block + at % block
+    codes = gather_within_rows(ops.reshape(codes, (-1, codes.shape[1] * block)), at)
     return best, codes // size, codes % size, base
+
+
+def constant(integers):
+    """Known integers as a tensor that a loop need not compute anew at every step."""
+    return ops.convert_to_tensor(list(integers), dtype="int32")
 
 
 def _top(x, count):
@@ -83,8 +89,8 @@ def _top(x, count):
     return best, at if missing <= 0 else ops.minimum(at, count - missing - 1)
 
 
-def _block(size, wanted):
+def _block(size, beams, wanted):
     """About as many blocks as numbers in those wanted; a divisor of the size, if one is near."""
-    ideal = max(8, round(math.sqrt(size / wanted)))
+    ideal = max(8, round(math.sqrt(beams * size / wanted)))
     divisors = [n for n in range(ideal // 2, 2 * ideal) if size % n == 0]
     return min(divisors, key=lambda n: abs(n - ideal), default=ideal)
