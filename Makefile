@@ -6,11 +6,13 @@
 # make compare-tfa  computes what tfa.seq2seq computes, side by side with it
 # make g2p    trains the spelling model for as good a figure as 45 minutes allow
 # make translate  trains, measures and exports a translation model         (an hour)
+# make caption   trains, measures and exports a captioning model           (an hour)
+# make glimpses  trains a network that looks around for a digit, and a CNN    (12 minutes)
 PYTHON ?= python3
 BIN := .venv/bin
 STARTED := $(shell date +%s)
 
-.PHONY: demo test test-backends test-beam precision gpu compare-tfa bench g2p translate notebook lint format large-vocabulary clean
+.PHONY: demo test test-backends test-beam precision gpu compare-tfa bench g2p translate caption glimpses notebook lint format large-vocabulary clean
 
 demo: .venv/installed
 	$(BIN)/python export/demo.py build/demo --started $(STARTED)
@@ -42,6 +44,16 @@ g2p: .venv/installed
 # English to French, with and without attention side by side; writes build/translate/report.json.
 translate: .venv/installed
 	$(BIN)/python export/train_translation.py build/translate
+
+# Captions of composed scenes, with soft, without and with hard attention; writes
+# build/caption/report.json.
+caption: .venv/installed
+	$(BIN)/python export/train_captioner.py build/caption
+
+# Digits among clutter: glimpses, chosen or at random, and a CNN with as many weights; writes
+# build/glimpses/report.json.
+glimpses: .venv/installed
+	$(BIN)/python export/train_glimpses.py build/glimpses
 
 # Writes build/bench/results.json and build/bench/table.md; fails where a claim does not hold.
 bench: .venv/installed
@@ -77,5 +89,5 @@ clean:
 .venv/installed: setup.cfg pyproject.toml
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable \
-	    '.[data,litert,notebooks,onnx,plots,serving,test,text,translation]'
+	    '.[data,digits,litert,notebooks,onnx,plots,scenes,serving,test,text,translation]'
 	touch $@

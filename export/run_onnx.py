@@ -1,23 +1,26 @@
-"""Reads texts with an exported ONNX model, and draws where it looked.
+"""Reads texts, or images, with an exported ONNX model, and draws where it looked.
+
+    python export/run_onnx.py build/demo/onnx attention
+    python export/run_onnx.py build/caption/onnx photo.jpg --overlay pictures
 
 Needs numpy and onnxruntime, for a model with subwords the package tokenizers
-too, and nothing else: it is also the example of how to use beam.onnx,
-greedy.onnx and the vocabularies from your own program.
+too, for images Pillow, and nothing else: it is also the example of how to use
+beam.onnx, greedy.onnx and the vocabularies from your own program.
 """
 
 import argparse
 import json
 import sys
-import unicodedata
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import onnxruntime
 
-SHADES = "░▒▓█"
-# Keeps the labels of a right-to-left script in their columns.
-LEFT_TO_RIGHT = "\N{LEFT-TO-RIGHT MARK}"
+# The drawings are those of the clients of a server; they need nothing of it.
+sys.path.append(str(Path(__file__).resolve().parent / "serving"))
+
+from alignment import draw
 
 
 class Plain:
@@ -74,8 +77,20 @@ def pad(rows, padding):
     return ids
 
 
+def pixels(path, size):
+    """An image file as the model reads it: stretched to `(H, W)`, float32 from 0 to 255."""
+    import overlay
+    from PIL import Image
+
+    height, width = size
+    return np.asarray(overlay.read(path).resize((width, height), Image.BILINEAR), "float32")
+
+
 class Hypothesis(NamedTuple):
-    """One answer: its text and tokens, its score, and the attention `(targets, sources)`."""
+    """One answer: its text and tokens, its score, and the attention.
+
+    The attention is `(targets, sources)`, or `(targets, h, w)` over an image.
+    """
 
     text: str
     tokens: list
@@ -83,101 +98,101 @@ class Hypothesis(NamedTuple):
     attention: np.ndarray
 
 
-def decode(folder, texts, graph="beam"):
-    """Runs beam.onnx, or greedy.onnx, on all texts at once.
+class Answer(NamedTuple):
+    """What was made of one input: the source tokens read, or None of an image; best first."""
+
+    source: Any
+    hypotheses: list
+
+
+def decode(folder, given, graph="beam"):
+    """Runs beam.onnx, or greedy.onnx, on all texts or image files at once.
+
+    Args:
+        folder: the export.
+        given: texts, or paths of images where the model reads images.
+        graph: `"beam"` or `"greedy"`.
 
     Returns:
-        For every text its source tokens, and a list of `Hypothesis`, the best
-        first.
+        A list of `Answer`, one a text or image.
+
+    Raises:
+        ValueError: where nothing is given, or it is not what the model reads.
     """
-    folder = Path(folder)
+    folder, given = Path(folder), list(given)
+    if not given:
+        raise ValueError(
+            "expected at least one text or image, received none: onnxruntime cannot run a "
+            "recurrent layer over an empty batch."
+        )
     about = json.loads((folder / "vocabulary.json").read_text("utf-8"))
-    source, target = (vocabulary(folder, side, about) for side in ("source", "target"))
     special = about["special_ids"]
-    sources = [source.read(text) for text in texts]
+    target = vocabulary(folder, "target", about)
+    if "image" in about:
+        sources = [None] * len(given)
+        inputs = {"image": np.stack([pixels(path, about["image"]["size"]) for path in given])}
+    else:
+        source = vocabulary(folder, "source", about)
+        sources, ids = zip(*map(source.read, given))
+        inputs = {"tokens": pad(ids, special["padding"])}
 
     session = onnxruntime.InferenceSession(
         str(folder / f"{graph}.onnx"), providers=["CPUExecutionProvider"]
     )
     names = ["sequences", "scores", "lengths", "attention"]
-    tokens = pad([ids for _, ids in sources], special["padding"])
-    found = session.run(names, {"tokens": tokens})
+    found = session.run(names, inputs)
     if graph == "greedy":
         found = [output[:, None] for output in found]
     hidden = (special["padding"], special["start"], special["end"])
-    for (read, _), *answers in zip(sources, *found):
+    answers = []
+    for read, *row in zip(sources, *found):
         hypotheses = []
-        for sequence, score, length, attention in zip(*answers):
+        for sequence, score, length, attention in zip(*row):
             kept = [t for t, i in enumerate(sequence) if i not in hidden]
             ids = [int(sequence[t]) for t in kept]
             written = [about["target"]["tokens"][i] for i in ids]
             # A beam finds fewer than asked for where there are no more.
             if length > 0:
                 hypotheses.append(Hypothesis(target.write(ids), written, score, attention[kept]))
-        yield read, hypotheses
+        answers.append(Answer(read, hypotheses))
+    return answers
 
 
-def shade(weight):
-    """A weight as a sign; a dot where there is next to none, so that columns can be followed."""
-    return "·" if weight < 0.05 else SHADES[min(3, int(4 * weight))]
+def show(given, source, found, pictures):
+    """Prints one answer, with its alignment, or with its picture in a folder."""
+    print(f"{given}  ->  {found.text}   (score {found.score:.2f})")
+    if source is not None:
+        for line in draw(found.attention, source, found.tokens):
+            print(f"  {line}")
+    elif pictures is not None:
+        import overlay
 
-
-def label(token):
-    """A token as it is drawn: spaces become visible, accents get something to stand on."""
-    token = token.replace(" ", "␣")
-    if unicodedata.category(token[:1] or " ").startswith("M"):
-        token = "◌" + token
-    if any(unicodedata.bidirectional(c) in ("R", "AL") for c in token):
-        token += LEFT_TO_RIGHT
-    return token
-
-
-def width(text):
-    """How many columns a terminal gives a text."""
-    drawn = [c for c in text if unicodedata.category(c) not in ("Mn", "Me", "Cf")]
-    return len(drawn) + sum(unicodedata.east_asian_width(c) in "WF" for c in drawn)
-
-
-def draw(weights, sources, targets):
-    """The alignment as lines: a row for every target token, a column for every source token.
-
-    Args:
-        weights: `(targets, sources)`, from 0 to 1.
-        sources, targets: the tokens.
-
-    Returns:
-        A list of lines.
-    """
-    sources, targets = [label(t) for t in sources], [label(t) for t in targets]
-    margin = max(map(width, targets), default=0)
-    longest = max(map(width, sources), default=1)
-    before = " " * (margin + 2)
-    if longest <= 3:
-        cell = max(2, longest + 1)
-        heads = [before + "".join(t + " " * (cell - width(t)) for t in sources)]
-    else:
-        # Words do not fit above a column; they climb like stairs instead.
-        cell = 3
-        heads = [
-            before + ("│" + " " * (cell - 1)) * i + "┌ " + token
-            for i, token in reversed(list(enumerate(sources)))
-        ]
-    lines = [head.rstrip(" ") for head in heads]
-    for token, row in zip(targets, weights):
-        cells = "".join(c.ljust(cell) if c == "·" else c * cell for c in map(shade, row))
-        lines.append((" " * (margin - width(token)) + token + " ┤" + cells).rstrip(" "))
-    return lines
+        pictures.mkdir(exist_ok=True)
+        path = pictures / f"{Path(given).name}.png"
+        overlay.save(overlay.draw(overlay.read(given), found.tokens, found.attention), path)
+        print(f"  {path}")
 
 
 def main(arguments=None):
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path, metavar="FOLDER", help="what to_onnx.py wrote")
-    parser.add_argument("texts", nargs="+", metavar="TEXT", help="a word, or a quoted sentence")
+    parser.add_argument(
+        "given",
+        nargs="+",
+        metavar="INPUT",
+        help="a word, or a quoted sentence; of a model that reads images, a JPEG or PNG file",
+    )
     parser.add_argument(
         "--graph", choices=("beam", "greedy"), default="beam", help="how to search (%(default)s)"
     )
     parser.add_argument(
         "--n-best", type=int, default=1, metavar="N", help="how many answers to print (1)"
+    )
+    parser.add_argument(
+        "--overlay",
+        type=Path,
+        metavar="FOLDER",
+        help="draw the best caption of each image into FOLDER/INPUT.png",
     )
     args = parser.parse_args(arguments)
     # A terminal that cannot show a sign shows a question mark instead.
@@ -186,15 +201,13 @@ def main(arguments=None):
         for name in (f"{args.graph}.onnx", "vocabulary.json"):
             if not (args.folder / name).is_file():
                 raise FileNotFoundError(f"{args.folder} holds no {name}: expected an ONNX export.")
-        results = list(decode(args.folder, args.texts, args.graph))
+        answers = decode(args.folder, args.given, args.graph)
+        for given, (source, hypotheses) in zip(args.given, answers):
+            for place, found in enumerate(hypotheses[: max(1, args.n_best)]):
+                show(given, source, found, None if place else args.overlay)
     except Exception as error:
         print(f"run_onnx.py: error: {' '.join(str(error).split())}", file=sys.stderr)
         raise SystemExit(1) from None
-    for text, (sources, hypotheses) in zip(args.texts, results):
-        for found in hypotheses[: max(1, args.n_best)]:
-            print(f"{text}  ->  {found.text}   (score {found.score:.2f})")
-            for line in draw(found.attention[:, : len(sources)], sources, found.tokens):
-                print(f"  {line}")
 
 
 if __name__ == "__main__":

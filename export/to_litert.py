@@ -1,6 +1,7 @@
-"""Exports an encoder-decoder for LiteRT with its decoding loop, and verifies it.
+"""Exports a translator or a captioner for LiteRT with its decoding loop, and verifies it.
 
-The result, TARGET, runs in ai-edge-litert, on phones and small machines, one text at a time.
+The result, TARGET, runs in ai-edge-litert, on phones and small machines: one text, or
+one image, at a time.
 """
 
 import _command

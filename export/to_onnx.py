@@ -1,4 +1,4 @@
-"""Exports an encoder-decoder as ONNX with its decoding loop, and verifies it.
+"""Exports a translator or a captioner as ONNX with its decoding loop, and verifies it.
 
 The result, TARGET, runs in onnxruntime; export/run_onnx.py shows how.
 """

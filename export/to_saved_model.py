@@ -1,4 +1,4 @@
-"""Exports an encoder-decoder as a SavedModel with its decoding loop, and verifies it.
+"""Exports a translator or a captioner as a SavedModel with its decoding loop, and verifies it.
 
 The result, TARGET/VERSION/, loads in TensorFlow Serving, or wherever TensorFlow is.
 """
@@ -10,9 +10,10 @@ def main(arguments=None):
     parser = _command.export_parser(__doc__)
     parser.add_argument(
         "--kind",
-        choices=("ids", "text"),
+        choices=("ids", "text", "image"),
         default="ids",
-        help="what goes in and comes out: ids (default), or text, for a model with vocabularies",
+        help="what goes in and comes out: ids (default; pixels and ids for a model of images); "
+        "text, for a model with vocabularies; or image, files of images in and text out",
     )
     parser.add_argument(
         "--version",

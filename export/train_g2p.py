@@ -48,7 +48,7 @@ def train_and_measure(folder, settings, splits=None):
     begin = time.monotonic()
     folder.mkdir(parents=True, exist_ok=True)
     splits = load_cmudict() if splits is None else splits
-    model, seconds = g2p.train(folder, splits, settings)
+    model, seconds, _ = g2p.train(folder, splits, settings)
     print("Measuring on words that were held out ...", flush=True)
     report = {
         "parameters": model.count_params(),

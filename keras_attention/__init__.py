@@ -10,6 +10,7 @@ from keras_attention import (
     pooling,
     scheduled,
     scores,
+    vision,
     windows,
 )
 from keras_attention.attention import Attention, AttentionState, BahdanauAttention, LuongAttention
@@ -37,5 +38,6 @@ __all__ = [
     "pooling",
     "scheduled",
     "scores",
+    "vision",
     "windows",
 ]

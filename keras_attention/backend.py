@@ -284,14 +284,49 @@ def vjp(function, args, upstream):
     return torch.func.vjp(function, *args)[1](upstream)
 
 
-def compiled(function):
-    """`function` of one matrix of int32 ids as a graph, where the backend has graphs."""
+def compiled(function, like=None):
+    """`function` as a graph, where the backend has graphs.
+
+    It takes one matrix of int32 ids, or a dictionary of arrays as `like` has
+    them, with any number of rows.
+    """
     if keras.backend.backend() != "tensorflow":
         return function
     import tensorflow as tf
 
-    ids = tf.TensorSpec((None, None), tf.int32)
-    return tf.function(function, input_signature=[ids], autograph=False)
+    if like is None:
+        spec = tf.TensorSpec((None, None), tf.int32)
+    else:
+        spec = {n: tf.TensorSpec((None, *a.shape[1:]), a.dtype) for n, a in like.items()}
+    return tf.function(function, input_signature=[spec], autograph=False)
+
+
+def gradient(function):
+    """What gives the gradient of `function(tensor, *others)`, a scalar, by the tensor.
+
+    It is a graph where the backend has graphs, traced anew for other shapes.
+    """
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        def slope(tensor, *others):
+            with tf.GradientTape() as tape:
+                tape.watch(tensor)
+                result = function(tensor, *others)
+            return tape.gradient(result, tensor)
+
+        return tf.function(slope, autograph=False)
+    if keras.backend.backend() == "jax":
+        import jax
+
+        return jax.jit(jax.grad(function))
+
+    def backward(tensor, *others):
+        tensor = tensor.detach().requires_grad_()
+        function(tensor, *others).backward()
+        return tensor.grad
+
+    return backward
 
 
 def averaged_over_replicas():

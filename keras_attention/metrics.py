@@ -1,11 +1,12 @@
-"""Metrics over sequences: token accuracy while training, error rates at the end."""
+"""Metrics: token accuracy while training; error rates and pointing at the end."""
 
 from typing import NamedTuple
 
 import keras
+import numpy as np
 from keras import ops
 
-from keras_attention.checks import check_shape
+from keras_attention.checks import check_rank, check_shape
 from keras_attention.extras import require
 
 
@@ -105,3 +106,44 @@ def error_rates(hypotheses, references):
         edits += edit
         length -= negative
     return ErrorRates(wrong / len(hypotheses), edits / length)
+
+
+def peaks_inside(maps, boxes, image_size):
+    """The pointing game: whether the peak of each map lies inside its box.
+
+    The peak is the centre of the map's highest place (the first, on a tie), on
+    an image that the map covers evenly.
+
+    Source: Zhang et al., "Top-Down Neural Attention by Excitation Backprop",
+    2016.
+
+    Args:
+        maps: `(N, h, w)`.
+        boxes: `(N, 4)`: top, left, bottom and right in pixels, the last two
+            behind the box.
+        image_size: height and width in pixels.
+
+    Returns:
+        `(N,)` booleans, a NumPy array.
+
+    Raises:
+        ValueError: for shapes that do not fit.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from keras_attention.metrics import peaks_inside
+    >>> maps = np.array([[[0.1, 0.7], [0.1, 0.1]]])
+    >>> peaks_inside(maps, [[0, 10, 10, 20]], (20, 20)).tolist()
+    [True]
+    """
+    maps, boxes = np.asarray(maps), np.asarray(boxes)
+    if maps.size == 0:
+        return np.zeros((0,), bool)
+    check_rank("maps", maps, (3,), "maps of shape (number, height, width)")
+    check_shape("boxes", boxes, (len(maps), 4), "a box for every map")
+    rows, columns = np.divmod(maps.reshape(len(maps), -1).argmax(1), maps.shape[2])
+    down = (rows + 0.5) * image_size[0] / maps.shape[1]
+    right = (columns + 0.5) * image_size[1] / maps.shape[2]
+    top, left, bottom, end = boxes.T
+    return (top <= down) & (down < bottom) & (left <= right) & (right < end)

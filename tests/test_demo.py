@@ -35,6 +35,7 @@ def test_the_demo_leaves_everything_that_it_promises(folder):
         "report.json",
         "saved_model_ids",
         "saved_model_text",
+        "training.json",
     ]
     assert (folder / "saved_model_ids" / "1" / "saved_model.pb").is_file()
     assert (folder / "saved_model_text" / "1" / "saved_model.pb").is_file()

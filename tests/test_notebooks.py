@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from keras_attention.models import EncoderDecoder
+from keras_attention.models import Captioner, EncoderDecoder
 from keras_attention.text import Vocabulary
 
 nbformat = pytest.importorskip("nbformat")
@@ -14,9 +14,16 @@ nbclient = pytest.importorskip("nbclient")
 
 FOLDER = Path(__file__).parents[1] / "notebooks"
 NAMES = sorted(path.name for path in FOLDER.glob("*.ipynb"))
-IMAGES = {"01_attention_step_by_step.ipynb": 12, "02_translation.ipynb": 10}
+IMAGES = {
+    "01_attention_step_by_step.ipynb": 12,
+    "02_translation.ipynb": 10,
+    "03_image_captioning.ipynb": 16,
+}
 # What a notebook needs beyond the extra notebooks.
-NEEDED = {"02_translation.ipynb": ("sacrebleu", "tensorflow_text")}
+NEEDED = {
+    "02_translation.ipynb": ("sacrebleu", "tensorflow_text"),
+    "03_image_captioning.ipynb": ("sacrebleu", "PIL"),
+}
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +49,7 @@ def skip_without_packages(name):
 
 def images(notebook):
     outputs = [output for cell in code_cells(notebook) for output in cell.outputs]
-    return sum("image/png" in output.get("data", {}) for output in outputs)
+    return sum(any(kind.startswith("image/") for kind in o.get("data", {})) for o in outputs)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -64,24 +71,42 @@ def test_runs(name, runner, tmp_path, monkeypatch):
     assert not runner.machine_paths(runner.clean(notebook))
 
 
+def translator():
+    return EncoderDecoder(Vocabulary("abc"), Vocabulary(["A", "B"], " "), units=8)
+
+
+def captioner():
+    return Captioner(Vocabulary(["a", "fox"], " "), (16, 16), units=8, embedding_dim=8)
+
+
 @pytest.mark.parametrize(
-    "name, built",
-    [("01_attention_step_by_step.ipynb", "demo"), ("02_translation.ipynb", "translate")],
+    "name, built, make",
+    [
+        ("01_attention_step_by_step.ipynb", ["demo"], translator),
+        ("02_translation.ipynb", ["translate"], translator),
+        (
+            "03_image_captioning.ipynb",
+            ["caption/attention", "caption/hard", "caption/no_attention"],
+            captioner,
+        ),
+    ],
 )
-def test_a_trained_model_is_found(name, built, runner, tmp_path, monkeypatch):
+def test_a_trained_model_is_found(name, built, make, runner, tmp_path, monkeypatch):
     skip_without_packages(name)
     monkeypatch.setenv("KERAS_ATTENTION_QUICK", "1")
-    model = EncoderDecoder(Vocabulary("abc"), Vocabulary(["A", "B"], " "), units=8)
-    (tmp_path / "build" / built).mkdir(parents=True)
+    model = make()
+    for folder in built:
+        (tmp_path / "build" / folder).mkdir(parents=True)
+        model.save(tmp_path / "build" / folder / "model.keras")
     (tmp_path / "notebooks").mkdir()
-    model.save(tmp_path / "build" / built / "model.keras")
     notebook = committed(name)
     setup, *others = code_cells(notebook)
     (loading,) = (cell for cell in others if "A trained model was found" in cell.source)
     notebook.cells = [setup, loading]
     runner.execute(notebook, tmp_path / "notebooks", timeout=240)
     (output,) = loading.outputs
-    assert output.text == f"A trained model was found, with {model.count_params():,} weights.\n"
+    line = f"A trained model was found, with {model.count_params():,} weights.\n"
+    assert output.text == line * len(built)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from keras_attention import plots
+from keras_attention.plots import labels as drawn_labels
 from keras_attention.plots import plot_attention
 
 
@@ -133,7 +133,9 @@ def test_tokens_that_would_not_be_seen(token, label):
 
 
 def test_what_no_font_has_shows_its_code_point(monkeypatch):
-    monkeypatch.setattr(plots, "_family_of", lambda c: None if ord(c) > 127 else "DejaVu Sans")
+    monkeypatch.setattr(
+        drawn_labels, "_family_of", lambda c: None if ord(c) > 127 else "DejaVu Sans"
+    )
     figure = plot_attention(np.eye(2), ["中文", "a中\ufe0fb"], "cd", title="中")
     assert labels(figure) == ["U+4E2D U+6587", "a U+4E2D b"]
     assert figure.texts[0].get_text() == "U+4E2D"
@@ -141,19 +143,21 @@ def test_what_no_font_has_shows_its_code_point(monkeypatch):
 
 def test_a_font_that_has_the_characters_is_chosen(monkeypatch):
     characters = {"DejaVu Sans": {97}, "Some Serif": {0x4E2D}, "Other Sans": {0x4E2D, 0x4E00}}
-    monkeypatch.setattr(plots, "_first_path", lambda: "DejaVu Sans")
-    monkeypatch.setattr(plots, "_regular_fonts", lambda: [(name, name) for name in characters])
-    monkeypatch.setattr(plots, "_characters", characters.__getitem__)
-    plots._family_of.cache_clear()
+    monkeypatch.setattr(drawn_labels, "_first_path", lambda: "DejaVu Sans")
+    monkeypatch.setattr(
+        drawn_labels, "_regular_fonts", lambda: [(name, name) for name in characters]
+    )
+    monkeypatch.setattr(drawn_labels, "_characters", characters.__getitem__)
+    drawn_labels._family_of.cache_clear()
     try:
-        assert plots._fonts("a中") == {"family": ["DejaVu Sans", "Other Sans"]}
-        assert plots._family_of("文") is None
+        assert drawn_labels.fonts("a中") == {"family": ["DejaVu Sans", "Other Sans"]}
+        assert drawn_labels._family_of("文") is None
     finally:
-        plots._family_of.cache_clear()
+        drawn_labels._family_of.cache_clear()
 
 
 def test_fonts_of_boxes_are_not_chosen():
-    assert not any("last resort" in family.lower() for family, _ in plots._regular_fonts())
+    assert not any("last resort" in family.lower() for family, _ in drawn_labels._regular_fonts())
 
 
 def test_values_are_written_in_a_colour_that_shows():

@@ -4,6 +4,7 @@ Needs nothing but the standard library.
 """
 
 import argparse
+import contextlib
 import shutil
 import sys
 from pathlib import Path
@@ -17,7 +18,11 @@ _CONTROL = dict.fromkeys((*range(32), *range(127, 160)), "�")
 
 
 class ServingError(Exception):
-    """The server gave no translation; the message says what to do about it."""
+    """The server gave no answer; the message says what to do about it."""
+
+
+class BadInputError(ServingError):
+    """The server runs, and refuses what it was asked; other inputs may do."""
 
 
 class Translation(NamedTuple):
@@ -48,53 +53,45 @@ def translations(row):
     Raises:
         ServingError: where an output is missing.
     """
-    missing = [name for name in OUTPUTS if not isinstance(row, dict) or name not in row]
+    check_outputs(row, OUTPUTS, "text")
+    read = [s for s, token in enumerate(row["source_tokens"]) if token]
+    sources = [row["source_tokens"][s] for s in read]
+    return [
+        Translation(text, score, sources, tokens, [[looks[s] for s in read] for looks in weights])
+        for text, score, tokens, weights in hypotheses(row)
+    ]
+
+
+def check_outputs(row, names, kind):
+    """Refuses the answer of another model than one that was exported with `--kind KIND`."""
+    missing = [name for name in names if not isinstance(row, dict) or name not in row]
     if missing:
         found = ", ".join(sorted(row)) if isinstance(row, dict) else type(row).__name__
         raise ServingError(
             f"The model answers with {found}, without {', '.join(missing)}: expected an artifact "
-            "for text, such as export/to_saved_model.py writes with --kind text."
+            f"such as export/to_saved_model.py writes with --kind {kind}."
         )
+
+
+def hypotheses(row):
+    """Text, score, tokens and attention of each hypothesis, without the padding of the tokens."""
+    names = ("texts", "scores", "target_tokens", "attention")
     several = isinstance(row["texts"], list)
-    parts = [row[name] if several else [row[name]] for name in OUTPUTS if name != "source_tokens"]
-    read = [s for s, token in enumerate(row["source_tokens"]) if token]
-    sources = [row["source_tokens"][s] for s in read]
-    found = []
-    for text, score, tokens, attention in zip(*parts):
+    for text, score, tokens, attention in zip(*(row[n] if several else [row[n]] for n in names)):
         written = [t for t, token in enumerate(tokens) if token]
-        weights = [[attention[t][s] for s in read] for t in written]
-        found.append(Translation(text, score, sources, [tokens[t] for t in written], weights))
-    return found
+        yield text, score, [tokens[t] for t in written], [attention[t] for t in written]
 
 
 def parser(description, server):
-    """A parser with what every client takes.
+    """A parser with what every client of a translator takes.
 
     Args:
         description: the docstring of the script.
         server: where the server is by default.
     """
-    made = argparse.ArgumentParser(
-        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    made = server_parser(description, server, "translate", "several hypotheses")
     made.add_argument(
         "texts", nargs="*", metavar="TEXT", help="quoted sentences; without any, lines of the input"
-    )
-    made.add_argument("--server", default=server, help="where the server is (%(default)s)")
-    made.add_argument(
-        "--model", default="translate", help="its name in models.config (%(default)s)"
-    )
-    which = made.add_mutually_exclusive_group()
-    which.add_argument("--version", type=int, metavar="N", help="a version of the model")
-    which.add_argument("--label", help="the version with this label, such as stable")
-    made.add_argument(
-        "--signature",
-        default="serving_default",
-        metavar="NAME",
-        help="what to run: serving_default, greedy, or beam, which gives several hypotheses",
-    )
-    made.add_argument(
-        "--timeout", type=float, default=30.0, metavar="SECONDS", help="how long to wait (30)"
     )
     made.add_argument(
         "--batch",
@@ -107,6 +104,67 @@ def parser(description, server):
     return made
 
 
+def server_parser(description, server, model, several):
+    """A parser with what says whom to ask, and how.
+
+    Args:
+        description: the docstring of the script.
+        server, model: where the server is by default, and what it calls the model.
+        several: what a beam gives.
+    """
+    made = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    made.add_argument("--server", default=server, help="where the server is (%(default)s)")
+    made.add_argument("--model", default=model, help="its name in models.config (%(default)s)")
+    which = made.add_mutually_exclusive_group()
+    which.add_argument("--version", type=int, metavar="N", help="a version of the model")
+    which.add_argument("--label", help="the version with this label, such as stable")
+    made.add_argument(
+        "--signature",
+        default="serving_default",
+        metavar="NAME",
+        help=f"what to run: serving_default, greedy, or beam, which gives {several}",
+    )
+    made.add_argument(
+        "--timeout", type=float, default=30.0, metavar="SECONDS", help="how long to wait (30)"
+    )
+    return made
+
+
+@contextlib.contextmanager
+def errors_in_one_line():
+    """Ends the script with code 1 and one line, where a person can do something about it."""
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal that cannot show a sign shows a question mark instead.
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
+    try:
+        yield
+    except ServingError as error:
+        report(error)
+        raise SystemExit(1) from None
+    except (KeyboardInterrupt, BrokenPipeError):
+        raise SystemExit(130) from None
+
+
+def report(error):
+    """Prints an error as one line."""
+    line = printable(" ".join(str(error).split()))
+    print(f"{Path(sys.argv[0]).name}: error: {line}", file=sys.stderr)
+
+
+def check_above_zero(name, number):
+    """Refuses a number of which nothing could come."""
+    if not number > 0:
+        raise ServingError(f"{name}: expected a number above 0, received {number}.")
+
+
+def printable(text):
+    """A text without what would tell the terminal to do something."""
+    return text.translate(_CONTROL)
+
+
 def main(arguments, predict):
     """Translates what the arguments say, and prints it.
 
@@ -114,14 +172,9 @@ def main(arguments, predict):
         arguments: what `parser(...).parse_args()` gave.
         predict: takes a list of texts, gives for each the outputs by name.
     """
-    for stream in (sys.stdout, sys.stderr):
-        # A terminal that cannot show a sign shows a question mark instead.
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="replace")
-    try:
-        for name, number in (("--batch", arguments.batch), ("--timeout", arguments.timeout)):
-            if not number > 0:
-                raise ServingError(f"{name}: expected a number above 0, received {number}.")
+    with errors_in_one_line():
+        check_above_zero("--batch", arguments.batch)
+        check_above_zero("--timeout", arguments.timeout)
         size = arguments.batch
         if not arguments.texts and sys.stdin.isatty():
             print("A sentence a line; end with Ctrl-D.", file=sys.stderr)
@@ -132,12 +185,6 @@ def main(arguments, predict):
                 raise ServingError(f"{len(texts)} texts were sent, {len(rows)} answers came.")
             for text, row in zip(texts, rows):
                 _show(text, translations(row), arguments.plain)
-    except ServingError as error:
-        name = Path(sys.argv[0]).name
-        print(f"{name}: error: {' '.join(str(error).split())}", file=sys.stderr)
-        raise SystemExit(1) from None
-    except (KeyboardInterrupt, BrokenPipeError):
-        raise SystemExit(130) from None
 
 
 def _lines():
@@ -160,12 +207,12 @@ def _batches(texts, size):
 
 def _show(text, found, plain):
     if plain:
-        print(*(one.text.translate(_CONTROL) for one in found), sep="\n", flush=True)
+        print(*(printable(one.text) for one in found), sep="\n", flush=True)
         return
-    print(text.translate(_CONTROL))
+    print(printable(text))
     columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
     for one in found:
-        print(f"  -> {one.text.translate(_CONTROL)}   (score {one.score:.2f})")
+        print(f"  -> {printable(one.text)}   (score {one.score:.2f})")
         if one.source_tokens and one.target_tokens:
             fits = None if columns is None else max(20, columns - 5)
             for line in draw(one.attention, one.source_tokens, one.target_tokens, fits):

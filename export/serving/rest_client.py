@@ -6,6 +6,7 @@
 Needs nothing but the standard library.
 """
 
+import argparse
 import http.client
 import json
 import urllib.error
@@ -33,22 +34,27 @@ def body(texts, signature="serving_default"):
 
 
 def predict(texts, address, signature="serving_default", timeout=30.0, headers=None):
+    """For every text the outputs by name; the arguments and errors are those of `ask`."""
+    return ask(body(texts, signature), address, timeout, headers)
+
+
+def ask(body, address, timeout=30.0, headers=None):
     """Asks the server.
 
     Args:
-        texts: a list of strings.
+        body: what JSON can hold, a request in the row format.
         address: of `url`.
-        signature: the name of a signature that takes `text`.
         timeout: how many seconds to wait.
         headers: a dictionary, such as `{"Authorization": "Bearer ..."}`.
 
     Returns:
-        For every text the outputs by name.
+        For every instance the outputs by name.
 
     Raises:
+        client.BadInputError: where the server refuses the request.
         client.ServingError: where no answer comes, or none that can be used.
     """
-    data = json.dumps(body(texts, signature)).encode()
+    data = json.dumps(body).encode()
     try:
         request = urllib.request.Request(
             address, data, {"Content-Type": "application/json", **(headers or {})}
@@ -59,7 +65,8 @@ def predict(texts, address, signature="serving_default", timeout=30.0, headers=N
         with urllib.request.build_opener(*proxies).open(request, timeout=timeout) as response:
             answer = response.read()
     except urllib.error.HTTPError as error:
-        raise client.ServingError(_refusal(error, address)) from error
+        kind = client.BadInputError if error.code in (400, 413) else client.ServingError
+        raise kind(_refusal(error, address)) from error
     except ValueError as error:
         raise client.ServingError(
             f"--server: expected an address such as http://localhost:8501, received an address "
@@ -104,24 +111,34 @@ def _silence(error, address, timeout):
     )
 
 
-def main(arguments=None):
-    parser = client.parser(__doc__, "http://localhost:8501")
+def add_headers(parser):
+    """Has a parser take headers."""
     parser.add_argument(
         "--header",
         action="append",
         default=[],
+        type=_header,
         metavar="NAME:VALUE",
         help="send this along, as a gateway may ask; may be repeated",
     )
+
+
+def _header(text):
+    name, colon, value = text.partition(":")
+    if not colon or not name.strip():
+        raise argparse.ArgumentTypeError(f"expected NAME:VALUE, received {text!r}")
+    return name.strip(), value.strip()
+
+
+def main(arguments=None):
+    parser = client.parser(__doc__, "http://localhost:8501")
+    add_headers(parser)
     args = parser.parse_args(arguments)
-    headers = {}
-    for header in args.header:
-        name, colon, value = header.partition(":")
-        if not colon or not name.strip():
-            parser.error(f"--header: expected NAME:VALUE, received {header!r}")
-        headers[name.strip()] = value.strip()
     address = url(args.server, args.model, args.version, args.label)
-    client.main(args, lambda texts: predict(texts, address, args.signature, args.timeout, headers))
+    client.main(
+        args,
+        lambda texts: predict(texts, address, args.signature, args.timeout, dict(args.header)),
+    )
 
 
 if __name__ == "__main__":

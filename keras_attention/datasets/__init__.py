@@ -2,18 +2,56 @@
 
 from keras_attention.datasets.batching import pad, teacher_forcing_batches
 from keras_attention.datasets.bible import load_bible
+from keras_attention.datasets.cached_features import CachedFeatures, CaptionedFeatures
+from keras_attention.datasets.caption_batches import caption_batches
+from keras_attention.datasets.captions import (
+    Captioned,
+    CaptionedImage,
+    CaptionedImages,
+    load_captions,
+    plain_caption,
+)
 from keras_attention.datasets.cmudict import Entry, load_cmudict
+from keras_attention.datasets.digits import (
+    Digits,
+    PlacedDigitBatches,
+    PlacedDigits,
+    load_digits,
+    place_digits,
+)
+from keras_attention.datasets.flickr8k import load_flickr8k
+from keras_attention.datasets.images import decode_image, read_image
 from keras_attention.datasets.pairs import Pair, load_pairs, split_pairs
+from keras_attention.datasets.scenes import Scene, SceneObject, Scenes
 from keras_attention.datasets.tatoeba import load_tatoeba
 
 __all__ = [
+    "CachedFeatures",
+    "Captioned",
+    "CaptionedFeatures",
+    "CaptionedImage",
+    "CaptionedImages",
+    "Digits",
     "Entry",
     "Pair",
+    "PlacedDigitBatches",
+    "PlacedDigits",
+    "Scene",
+    "SceneObject",
+    "Scenes",
+    "caption_batches",
+    "decode_image",
     "load_bible",
+    "load_captions",
     "load_cmudict",
+    "load_digits",
+    "load_flickr8k",
     "load_pairs",
     "load_tatoeba",
     "pad",
+    "place_digits",
+    "plain_caption",
+    "read_image",
     "split_pairs",
     "teacher_forcing_batches",
 ]

@@ -5,10 +5,11 @@ import tensorflow as tf
 from keras_attention.backend import without_arrays
 from keras_attention.checks import check_positive
 from keras_attention.export.errors import ExportError
-from keras_attention.export.examples import draw_ids, record_ids, write_examples
+from keras_attention.export.examples import record_ids, write_examples
 from keras_attention.export.quiet import quiet, silent_stderr
 from keras_attention.export.replay import examples_file
 from keras_attention.export.signatures import check_decodes, ids_signatures, raw_variables
+from keras_attention.export.sources import source_of
 from keras_attention.export.verification import TOLERANCE, verify_artifact
 from keras_attention.export.vocabularies import write_vocabularies
 from keras_attention.export.writing import atomic_directory
@@ -38,7 +39,8 @@ def save_litert(
         beam.tflite       tokens (1, S)          -> sequences (1, N, T), scores (1, N),
                                                     lengths (1, N), attention (1, N, T, S)
 
-    and the vocabularies and examples of `save_onnx`, with the same names. S is
+    and the vocabularies and examples of `save_onnx`, with the same names; a
+    model that reads images takes `image` `(1, H, W, 3)` likewise. S is
     any number; what runs a loop takes one row, the step takes any number of
     them. Only operations that LiteRT itself has are used. The files are run by
     ai-edge-litert in a process without TensorFlow and Keras, and must answer as
@@ -46,8 +48,8 @@ def save_litert(
 
     Args:
         model, path, max_length, overwrite, tolerance, search: as in `save_onnx`.
-        examples: a list of id matrices `(1, S)` to verify with, by default
-            drawn from the `source_vocabulary`.
+        examples: a list of id matrices `(1, S)`, or of images `(1, H, W, 3)`,
+            to verify with, by default drawn as in `save_onnx`.
 
     Returns:
         A dictionary with `ids_equal`, `max_abs_difference` and `graphs`.
@@ -75,16 +77,17 @@ def save_litert(
     require("ai_edge_litert.interpreter", "litert")
     check_positive("max_length", max_length)
     check_decodes(model)
-    batches = draw_ids(model, examples)
+    source = source_of(model)
+    batches = source.draw(examples)
     if examples is not None and any(len(ids) != 1 for ids in batches):
         received = ", ".join(str(ids.shape) for ids in batches)
-        raise ValueError(f"examples: expected matrices of one row, received shapes {received}.")
+        raise ValueError(f"examples: expected arrays of one row, received shapes {received}.")
     # What is drawn has several; each row alone, as long as it is.
-    rows = [row[: max(1, (row != 0).sum())][None] for ids in batches for row in ids]
+    rows = [row for batch in batches for row in source.alone(batch)]
     with without_arrays():
         signatures = ids_signatures(model, max_length, search, batch=1)
         with atomic_directory(path, overwrite, replaceable=examples_file) as folder:
-            cases = record_ids(signatures, rows, GRAPHS.values())
+            cases = record_ids(signatures, source, rows, GRAPHS.values())
             cases = {graph: cases[name] for graph, name in GRAPHS.items()}
             for graph, name in GRAPHS.items():
                 content = _convert(graph, signatures[name], model)

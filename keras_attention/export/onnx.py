@@ -1,13 +1,16 @@
 """ONNX: encoder, step and the whole decoding, for which TensorFlow is not needed."""
 
+from functools import partial
+
 import tensorflow as tf
 
 from keras_attention.checks import check_positive
 from keras_attention.export.errors import ExportError
-from keras_attention.export.examples import draw_ids, record_ids, write_examples
+from keras_attention.export.examples import record_ids, write_examples
 from keras_attention.export.quiet import quiet
 from keras_attention.export.replay import examples_file
 from keras_attention.export.signatures import check_decodes, ids_signatures
+from keras_attention.export.sources import source_of
 from keras_attention.export.verification import TOLERANCE, verify_artifact
 from keras_attention.export.vocabularies import write_vocabularies
 from keras_attention.export.writing import atomic_directory
@@ -43,11 +46,12 @@ def save_onnx(
         target_tokenizer.json    has vocabularies
         examples.npz             what the live model answered
 
-    with names as in `save_saved_model`. Sizes that vary are named `batch`,
-    `source` and `target`. A source without columns is read as one column of
-    padding. The files are checked by onnx, run by onnxruntime in a process
-    without TensorFlow and Keras, and must answer as the live model does. Only
-    then does the directory appear.
+    with names as in `save_saved_model`. A model that reads images takes
+    `image` `(B, H, W, 3)` instead of `tokens`, and S in `attention` is `h, w`.
+    Sizes that vary are named `batch`, `source` and `target`. A source without
+    columns is read as one column of padding. The files are checked by onnx, run
+    by onnxruntime in a process without TensorFlow and Keras, and must answer as
+    the live model does. Only then does the directory appear.
 
     Args:
         model: anything with `start`, `step` (see `keras_attention.generation`)
@@ -56,8 +60,9 @@ def save_onnx(
         max_length: how many tokens decoding gives at most, the end included.
         overwrite: whether an artifact that is there is replaced, once the new
             one is verified.
-        examples: a list of id matrices `(B, S)` to verify with, by default
-            drawn from the `source_vocabulary`.
+        examples: a list of id matrices `(B, S)`, or of images `(B, H, W, 3)`,
+            to verify with. By default drawn at random, ids from the
+            `source_vocabulary`.
         tolerance: the largest allowed difference of floats, see `verify`; half precision needs
             a larger one.
         search: the beam search, a `keras_attention.generation.BeamSearch`; by
@@ -94,9 +99,10 @@ def save_onnx(
     check_positive("max_length", max_length)
     check_decodes(model)
     signatures = ids_signatures(model, max_length, search)
-    batches = draw_ids(model, examples)
+    source = source_of(model)
+    batches = source.draw(examples)
     with atomic_directory(path, overwrite, replaceable=examples_file) as folder:
-        recorded = record_ids(signatures, batches, GRAPHS.values())
+        recorded = record_ids(signatures, source, batches, GRAPHS.values())
         cases = {graph: recorded[name] for graph, name in GRAPHS.items()}
         for graph, name in GRAPHS.items():
             proto = _convert(graph, signatures[name])
@@ -111,8 +117,15 @@ def save_onnx(
 def _convert(graph, signature):
     import tf2onnx
 
+    shapes = {}
+
     # A function of one dictionary: its keys become the names of the inputs.
-    function = tf.function(lambda tensors: signature(**tensors), autograph=False)
+    @partial(tf.function, autograph=False)
+    def function(tensors):
+        outputs = signature(**tensors)
+        shapes.update({name: tensor.shape for name, tensor in outputs.items()})
+        return outputs
+
     try:
         with quiet():
             proto, _ = tf2onnx.convert.from_function(
@@ -127,6 +140,7 @@ def _convert(graph, signature):
             f"{graph}.onnx: the model uses {', '.join(foreign)}, which tf2onnx cannot convert to "
             f"ONNX (opset {OPSET}). Express it by other keras.ops."
         )
+    _declare_sizes(proto.graph, shapes)
     return proto
 
 
@@ -150,6 +164,15 @@ def _declare_inputs(graph, signature):
         if name not in present:
             dtype = onnx.helper.np_dtype_to_tensor_dtype(spec.dtype.as_numpy_dtype)
             graph.input.append(onnx.helper.make_tensor_value_info(name, dtype, list(spec.shape)))
+
+
+def _declare_sizes(graph, shapes):
+    """Writes down the sizes that TensorFlow knows, some of which a conversion forgets."""
+    for tensor in graph.output:
+        declared = tensor.type.tensor_type.shape.dim
+        for size, known in zip(declared, shapes[tensor.name].as_list()):
+            if known is not None:
+                size.dim_value = known
 
 
 def _name_sizes(graph, cases):

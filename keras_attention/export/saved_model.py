@@ -5,15 +5,9 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from keras_attention.checks import check_choice, check_positive
+from keras_attention.checks import check_positive
 from keras_attention.export.errors import ExportError
-from keras_attention.export.examples import (
-    draw_ids,
-    draw_texts,
-    record_ids,
-    record_text,
-    write_examples,
-)
+from keras_attention.export.examples import record_ids, record_text, write_examples
 from keras_attention.export.quiet import quiet
 from keras_attention.export.replay import examples_file
 from keras_attention.export.replay.warmup import write_warmup
@@ -23,6 +17,7 @@ from keras_attention.export.signatures import (
     raw_variables,
     text_signatures,
 )
+from keras_attention.export.sources import source_of
 from keras_attention.export.verification import TOLERANCE, verify_artifact
 from keras_attention.export.writing import atomic_directory
 
@@ -60,7 +55,19 @@ def save_saved_model(
         greedy    text (B,)               -> texts (B,), scores (B,), source_tokens (B, S),
                                              target_tokens (B, T), attention (B, T, S)
 
-    each time with `serving_default`, which is the best of `beam` in the shape
+    For a model that reads images, one with an `image_size` `(H, W)`, `tokens`
+    is `image` `(B, H, W, 3)`, numbers from 0 to 255, and S in `attention` is
+    `h, w`, the maps of its `as_maps`. With `kind="image"` it takes files, JPEG
+    or PNG of any size, which the graph decodes and resizes:
+
+        beam      image_bytes (B,)        -> texts (B, N), scores (B, N), target_tokens (B, N, T),
+                                             attention (B, N, T, h, w)
+        greedy    image_bytes (B,)        -> texts (B,), scores (B,), target_tokens (B, T),
+                                             attention (B, T, h, w)
+
+    A file that is broken, or of another format, makes its request an error.
+
+    Each has `serving_default` too, which is the best of `beam` in the shape
     of `greedy`. Ids are int32, padded with 0; tokens are padded with empty
     strings; scores are log-probabilities in nats, those of a beam after its
     penalties. The batch comes first in every tensor, and nothing is a scalar.
@@ -78,17 +85,19 @@ def save_saved_model(
     Args:
         model: anything with `start`, `step` (see `keras_attention.generation`)
             and `variables`. For text its `source_vocabulary` and
-            `target_vocabulary` must be `Vocabulary` objects.
+            `target_vocabulary` must be `Vocabulary` objects, for files of
+            images its `vocabulary`.
         path: a directory, made where it is missing; its parent must exist.
-        kind: `"ids"` or `"text"`.
+        kind: `"ids"`, `"text"`, or `"image"`.
         version: the name of the directory below `path`, a positive integer;
             by default the number after the highest that is there.
         max_length: how many tokens decoding gives at most, the end included.
         overwrite: whether a version that is there is replaced, once the new one
             is verified; without a `version` that is the highest.
-        examples: what to verify with: a list of id matrices `(B, S)`, or for
-            text a list of lists of strings. By default drawn from the
-            `source_vocabulary`.
+        examples: what to verify with: a list of id matrices `(B, S)` or of
+            images `(B, H, W, 3)`, for text a list of lists of strings, for
+            files a list of lists of bytes. By default drawn at random, ids and
+            text from the `source_vocabulary`.
         tolerance: the largest allowed difference of floats, see `verify`; half precision needs
             a larger one.
         search: the beam search, a `keras_attention.generation.BeamSearch`; by
@@ -99,9 +108,10 @@ def save_saved_model(
         `version`.
 
     Raises:
-        ValueError: for a model that does not decode or, for text, has no
-            vocabularies; for unknown kinds, numbers that are not positive, and
-            a `search` that is none.
+        ValueError: for a model that does not decode or, for text and files,
+            has no vocabularies; for kinds that are unknown or not what the
+            model reads, numbers that are not positive, and a `search` that is
+            none.
         FileExistsError: where the target is there and `overwrite` is not set.
         OSError: where nothing can be written, or the disk is full.
         ExportError: where what was written does not answer as the model does.
@@ -118,25 +128,22 @@ def save_saved_model(
     >>> report["ids_equal"]  # doctest: +SKIP
     True
     """
-    check_choice("kind", kind, ("ids", "text"))
     if version is not None:
         check_positive("version", version)
     check_positive("max_length", max_length)
     check_decodes(model)
-    tables = []
+    source, tables = source_of(model, kind), []
     if kind == "ids":
-        signatures = ids_signatures(model, max_length, search)
-        batches = draw_ids(model, examples)
-        record = record_ids
+        signatures, record = ids_signatures(model, max_length, search), record_ids
     else:
-        signatures, tables = text_signatures(model, max_length, search)
-        batches = draw_texts(model, examples)
+        signatures, tables = text_signatures(model, max_length, search, kind)
         record = record_text
+    batches = source.draw(examples)
 
     version = next_version(path, overwrite) if version is None else version
     target = Path(path, str(version))
     with atomic_directory(target, overwrite, replaceable=examples_file) as folder:
-        cases = record(signatures, batches)
+        cases = record(signatures, source, batches)
         _write(model, signatures, tables, folder)
         write_examples(folder / "assets.extra" / "examples.npz", cases)
         # The largest request of each signature makes a server allocate what it will need.

@@ -9,8 +9,9 @@ import tensorflow as tf
 from keras_attention import generation
 from keras_attention.checks import check_positive
 from keras_attention.export.portable import portable_kernels
+from keras_attention.export.sources import some_columns, source_of, written_vocabulary
 from keras_attention.export.state import StateLayout
-from keras_attention.text import graph_vocabulary
+from keras_attention.text import Vocabulary, graph_vocabulary
 
 # The signature that answers where a client names none: the best that the beam search found.
 SERVED = "serving_default"
@@ -44,23 +45,25 @@ class Signature(NamedTuple):
 
 
 def ids_signatures(model, max_length=64, search=None, batch=None):
-    """The functions of a model over ids: `encode`, `step`, `greedy`, `beam`, `score` and the best.
+    """The functions that answer with ids: `encode`, `step`, `greedy`, `beam`, `score`, the best.
 
     | name            | inputs          | outputs                                           |
     | --------------- | --------------- | ------------------------------------------------- |
-    | encode          | tokens          | the tensors of the state                          |
+    | encode          | SOURCE          | the tensors of the state                          |
     | step            | token and state | logits, attention, `next_NAME` for what changed   |
-    | greedy          | tokens          | sequences, scores, lengths, attention             |
-    | beam            | tokens          | the same, of several hypotheses a row, best first |
-    | serving_default | tokens          | the first of `beam`, in the shape of `greedy`     |
-    | score           | tokens, targets | scores, token_scores, attention                   |
+    | greedy          | SOURCE          | sequences, scores, lengths, attention             |
+    | beam            | SOURCE          | the same, of several hypotheses a row, best first |
+    | serving_default | SOURCE          | the first of `beam`, in the shape of `greedy`     |
+    | score           | SOURCE, targets | scores, token_scores, attention                   |
+
+    SOURCE is `tokens`, or `image` for a model that reads images.
 
     Args:
         model: anything with `start` and `step`, see `keras_attention.generation`.
         max_length: how many tokens decoding gives at most.
         search: a `keras_attention.generation.BeamSearch`, by default
             `BeamSearch(max_length=max_length)`.
-        batch: how many rows the tokens have; by default any number.
+        batch: how many rows the source has; by default any number.
 
     Returns:
         A dictionary of `Signature`.
@@ -80,78 +83,79 @@ def ids_signatures(model, max_length=64, search=None, batch=None):
     check_decodes(model)
     check_positive("max_length", max_length)
     search = beam_settings(search, max_length)
-    tokens_spec = tf.TensorSpec((batch, None), tf.int32, "tokens")
-    layout = _state_layout(model, tokens_spec)
+    source = source_of(model)
+    spec = source.spec(batch)
+    layout = _state_layout(model, source, spec)
 
-    def encode(tokens):
-        return layout.named(model.start(_some_columns("tokens", tokens)))
+    def told(found):
+        outputs = found._asdict()
+        return {**outputs, "attention": source.shaped(outputs["attention"])}
+
+    def encode(**given):
+        return layout.named(model.start(source.read(given[source.name])[0]))
 
     def step(token, **state):
         logits, after, weights = model.step(token, layout.nested(state))
         after = layout.named(after)
         # What the step handed on as it came (the memory) need not travel back.
         changed = {f"next_{n}": t for n, t in after.items() if t is not state[n]}
-        return {"logits": logits, "attention": weights, **changed}
+        return {"logits": logits, "attention": source.shaped(weights), **changed}
 
-    def greedy(tokens):
-        tokens = _some_columns("tokens", tokens)
-        return generation.greedy(model, tokens, max_length)._asdict()
+    def greedy(**given):
+        return told(generation.greedy(model, source.read(given[source.name])[0], max_length))
 
-    @_traced_once(tokens_spec)
-    def searched(tokens):
-        return search(model, _some_columns("tokens", tokens))
+    @_traced_once(spec)
+    def searched(given):
+        return search(model, source.read(given)[0])
 
-    def beam(tokens):
-        return searched(tokens)._asdict()
+    def beam(**given):
+        return told(searched(given[source.name]))
 
-    def best(tokens):
-        found = searched(tokens)
-        lengths = found.lengths[:, 0]
-        # The other hypotheses may be longer; over no rows there is no maximum.
-        width = tf.reduce_max(tf.pad(lengths, [[0, 1]]))
-        return {
-            "sequences": found.sequences[:, 0, :width],
-            "scores": found.scores[:, 0],
-            "lengths": lengths,
-            "attention": found.attention[:, 0, :width],
-        }
+    def best(**given):
+        return told(_best(searched(given[source.name])))
 
-    def score(tokens, targets):
-        tokens = _some_columns("tokens", tokens)
-        return generation.score(model, tokens, _some_columns("targets", targets))._asdict()
+    def score(targets, **given):
+        inputs, _ = source.read(given[source.name])
+        return told(generation.score(model, inputs, some_columns("targets", targets)))
 
+    inputs = {source.name: spec}
     token_spec = tf.TensorSpec((None,), tf.int32, "token")
     targets_spec = tf.TensorSpec((batch, None), tf.int32, "targets")
     return {
-        "encode": Signature(encode, {"tokens": tokens_spec}, model),
+        "encode": Signature(encode, inputs, model),
         "step": Signature(step, {"token": token_spec, **layout.specs}, model),
-        "greedy": Signature(greedy, {"tokens": tokens_spec}, model),
-        "beam": Signature(beam, {"tokens": tokens_spec}, model),
-        SERVED: Signature(best, {"tokens": tokens_spec}, model),
-        "score": Signature(score, {"tokens": tokens_spec, "targets": targets_spec}, model),
+        "greedy": Signature(greedy, inputs, model),
+        "beam": Signature(beam, inputs, model),
+        SERVED: Signature(best, inputs, model),
+        "score": Signature(score, {**inputs, "targets": targets_spec}, model),
     }
 
 
-def text_signatures(model, max_length=64, search=None):
-    """The functions of a model over text: `greedy`, `beam` and the best; and what they look up in.
+def text_signatures(model, max_length=64, search=None, kind="text"):
+    """The functions that answer with text: `greedy`, `beam` and the best; what they look up in.
 
-    Input `text` `(B,)`. Outputs of `greedy`, and of `serving_default`, the best
-    of the beam: `texts` and `scores` `(B,)`, `source_tokens` `(B, S)` and
-    `target_tokens` `(B, T)`, both padded with empty strings, and `attention`
-    `(B, T, S)`. Those of `beam` have N hypotheses a row, best first: `texts`
-    and `scores` `(B, N)`, `target_tokens` `(B, N, T)`, `attention` `(B, N, T, S)`.
+    Input `text` `(B,)`, or `image_bytes` `(B,)`, the files of images. Outputs of
+    `greedy`, and of `serving_default`, the best of the beam: `texts` and
+    `scores` `(B,)`, `target_tokens` `(B, T)`, padded with empty strings, and
+    `attention`: `(B, T, S)` with `source_tokens` `(B, S)`, padded likewise, or
+    `(B, T, h, w)` over an image. Those of `beam` have N hypotheses a row, best
+    first: `texts` and `scores` `(B, N)`, `target_tokens` `(B, N, T)`,
+    `attention` `(B, N, T, S)` or `(B, N, T, h, w)`.
 
     Args:
         model: as in `ids_signatures`, with a `Vocabulary` as
-            `source_vocabulary` and another as `target_vocabulary`.
+            `source_vocabulary` and another as `target_vocabulary`; for images
+            with a `Vocabulary` as `vocabulary`.
         max_length, search: as in `ids_signatures`.
+        kind: what goes in, `"text"` or `"image"`.
 
     Returns:
         A dictionary of `Signature`, and a list of what a SavedModel must keep
         besides the variables: lookup tables.
 
     Raises:
-        ValueError: as `ids_signatures`, and for a model without vocabularies.
+        ValueError: as `ids_signatures`, for a model without vocabularies, and
+            one that does not read what the kind says.
 
     Example:
 
@@ -166,47 +170,47 @@ def text_signatures(model, max_length=64, search=None):
     check_decodes(model)
     check_positive("max_length", max_length)
     search = beam_settings(search, max_length)
-    source, target = map(graph_vocabulary, generation.text_vocabularies(model))
-    text_spec = tf.TensorSpec((None,), tf.string, "text")
+    source = source_of(model, kind)
+    target = graph_vocabulary(_target_vocabulary(model))
+    spec = source.spec()
 
-    def spelt(tokens, sequences, scores, attention):
+    def spelt(told, sequences, scores, attention):
         target_tokens = target.to_tokens(sequences)
         return {
             "texts": target.join(target_tokens),
             "scores": scores,
-            "source_tokens": tokens,
+            **told,
             "target_tokens": target_tokens,
-            "attention": attention,
+            "attention": source.shaped(attention),
         }
 
-    def greedy(text):
-        tokens = source.tokens(text)
-        found = generation.greedy(model, source.ids(tokens), max_length)
-        return spelt(tokens, found.sequences, found.scores, found.attention)
+    def greedy(**given):
+        inputs, told = source.read(given[source.name])
+        found = generation.greedy(model, inputs, max_length)
+        return spelt(told, found.sequences, found.scores, found.attention)
 
-    @_traced_once(text_spec)
-    def searched(text):
-        tokens = source.tokens(text)
-        return tokens, search(model, source.ids(tokens))
+    @_traced_once(spec)
+    def searched(given):
+        inputs, told = source.read(given)
+        return told, search(model, inputs)
 
-    def beam(text):
-        tokens, found = searched(text)
+    def beam(**given):
+        told, found = searched(given[source.name])
         batch, count, width = tf.unstack(tf.shape(found.sequences))
         rows = tf.reshape(found.sequences, (batch * count, width))
-        outputs = spelt(tokens, rows, found.scores, found.attention)
+        outputs = spelt(told, rows, found.scores, found.attention)
         outputs["texts"] = tf.reshape(outputs["texts"], (batch, count))
         outputs["target_tokens"] = tf.reshape(outputs["target_tokens"], (batch, count, width))
         return outputs
 
-    def best(text):
-        tokens, found = searched(text)
-        width = tf.reduce_max(tf.pad(found.lengths[:, 0], [[0, 1]]))
-        sequences, attention = found.sequences[:, 0, :width], found.attention[:, 0, :width]
-        return spelt(tokens, sequences, found.scores[:, 0], attention)
+    def best(**given):
+        told, found = searched(given[source.name])
+        found = _best(found)
+        return spelt(told, found.sequences, found.scores, found.attention)
 
     functions = {"greedy": greedy, "beam": beam, SERVED: best}
     tables = [*source.resources, *target.resources]
-    return {n: Signature(f, {"text": text_spec}, model) for n, f in functions.items()}, tables
+    return {n: Signature(f, {source.name: spec}, model) for n, f in functions.items()}, tables
 
 
 def beam_settings(search, max_length):
@@ -246,12 +250,35 @@ def raw_variables(model):
     return [v.value if isinstance(v, keras.Variable) else v for v in model.variables]
 
 
-def _state_layout(model, tokens_spec):
+def _target_vocabulary(model):
+    vocabulary = written_vocabulary(model)
+    if not isinstance(vocabulary, Vocabulary):
+        raise ValueError(
+            "model: expected one with a Vocabulary of what it writes, to turn ids into text, "
+            f"received {type(model).__name__} with {vocabulary!r}. Export kind='ids' instead."
+        )
+    return vocabulary
+
+
+def _best(found):
+    """The first of several hypotheses, as greedy decoding would give it."""
+    lengths = found.lengths[:, 0]
+    # The other hypotheses may be longer; over no rows there is no maximum.
+    width = tf.reduce_max(tf.pad(lengths, [[0, 1]]))
+    return generation.Decoded(
+        found.sequences[:, 0, :width],
+        found.scores[:, 0],
+        lengths,
+        found.attention[:, 0, :width],
+    )
+
+
+def _state_layout(model, source, spec):
     layouts = []
 
-    @tf.function(input_signature=[tokens_spec], autograph=False)
-    def start(tokens):
-        state = model.start(tokens)
+    @tf.function(input_signature=[spec], autograph=False)
+    def start(given):
+        state = model.start(source.read(given)[0])
         layouts.append(StateLayout(state))
         return layouts[-1].named(state)
 
@@ -263,15 +290,3 @@ def _state_layout(model, tokens_spec):
 def _traced_once(spec):
     """A function as a graph that several signatures share; a beam search is a large one."""
     return partial(tf.function, input_signature=[spec], autograph=False)
-
-
-def _some_columns(name, ids):
-    """Refuses ids without columns; a recurrent layer over no positions says less.
-
-    ONNX has no assertions: there they become one column of padding instead.
-    """
-    columns = tf.shape(ids)[1]
-    message = f"{name}: expected at least one column of ids, received none; pad with 0"
-    check = tf.debugging.assert_positive(columns, message)
-    with tf.control_dependencies([] if check is None else [check]):
-        return tf.pad(ids, [[0, 0], [0, tf.maximum(0, 1 - columns)]])

@@ -6,7 +6,7 @@ import tensorflow as tf
 from keras import tree
 
 # Names that a signature uses for something else.
-TAKEN = ("attention", "logits", "token", "tokens")
+TAKEN = ("attention", "image", "logits", "token", "tokens")
 
 
 class StateLayout:

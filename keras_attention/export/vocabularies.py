@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+from keras_attention.export.sources import reads_images, written_vocabulary
 from keras_attention.text import END, PAD, SPECIALS, START, UNKNOWN, Vocabulary
 
 # What Python takes for space; every reader of a tokenizer.json has another idea of \s.
@@ -17,18 +18,20 @@ def write_vocabularies(model, max_length, folder):
 
     `vocabulary.json` holds under `source` and `target` the tokens by id and how
     text is split (null where the model knows only the number of ids), under
-    `special_ids` the ids 0 to 3, and `max_length`. `source_tokenizer.json` and
+    `special_ids` the ids 0 to 3, and `max_length`; of a model that reads images
+    also, under `image`, their `size` `[H, W]`. `source_tokenizer.json` and
     `target_tokenizer.json` load in the package `tokenizers` by
     `Tokenizer.from_file`; they turn text into ids and ids into text.
 
     Args:
-        model: with or without `source_vocabulary` and `target_vocabulary`.
+        model: with or without `source_vocabulary` and `target_vocabulary`, or
+            with `image_size` and `vocabulary`.
         max_length: how many tokens decoding gives at most.
         folder: where the files go.
     """
     content = {}
-    for side in ("source", "target"):
-        vocabulary = getattr(model, f"{side}_vocabulary", None)
+    read, written = getattr(model, "source_vocabulary", None), written_vocabulary(model)
+    for side, vocabulary in (("source", read), ("target", written)):
         content[side] = None
         if isinstance(vocabulary, Vocabulary):
             # With the special tokens, so that a token's place is its id.
@@ -36,6 +39,8 @@ def write_vocabularies(model, max_length, folder):
             write_tokenizer(vocabulary, Path(folder, f"{side}_tokenizer.json"))
     content["special_ids"] = {"padding": PAD, "start": START, "end": END, "unknown": UNKNOWN}
     content["max_length"] = max_length
+    if reads_images(model):
+        content["image"] = {"size": list(model.image_size)}
     _write_json(content, Path(folder, "vocabulary.json"), indent=1)
 
 

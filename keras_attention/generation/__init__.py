@@ -12,6 +12,7 @@ positions of the memory are real `(B, S)`, where the inputs are no ids.
 """
 
 from keras_attention.generation.beam import BeamSearch, beam_search
+from keras_attention.generation.captions import DecodedCaption, decode_captions
 from keras_attention.generation.constraints import (
     BannedTokens,
     Constraint,
@@ -45,6 +46,7 @@ __all__ = [
     "BeamSearch",
     "Constraint",
     "Decoded",
+    "DecodedCaption",
     "DecodedText",
     "GNMTCoverage",
     "GNMTLength",
@@ -56,6 +58,7 @@ __all__ = [
     "TfaHypotheses",
     "TfaSteps",
     "beam_search",
+    "decode_captions",
     "decode_texts",
     "greedy",
     "replace_unknown",

@@ -1,6 +1,20 @@
 """Ready-made models assembled from the layers: each reads as an example."""
 
+from keras_attention.models.captioner import Captioner, WordDetection
 from keras_attention.models.encoder_decoder import EncoderDecoder
 from keras_attention.models.encoders import RecurrentEncoder, TransformerBlock, TransformerEncoder
+from keras_attention.models.glimpse_classifier import GlimpseClassifier
+from keras_attention.models.image_encoders import ConvolutionBlock, ImageEncoder, backbone
 
-__all__ = ["EncoderDecoder", "RecurrentEncoder", "TransformerBlock", "TransformerEncoder"]
+__all__ = [
+    "Captioner",
+    "ConvolutionBlock",
+    "EncoderDecoder",
+    "GlimpseClassifier",
+    "ImageEncoder",
+    "RecurrentEncoder",
+    "TransformerBlock",
+    "TransformerEncoder",
+    "WordDetection",
+    "backbone",
+]

@@ -1,21 +1,15 @@
 """Grapheme to phoneme: train a model to say English words, and measure it."""
 
-import json
-import os
-import shutil
-import sys
-from pathlib import Path
 from typing import NamedTuple
 
 import keras
 
 from keras_attention.datasets import teacher_forcing_batches
 from keras_attention.generation import decode_texts
-from keras_attention.losses import SequenceCrossentropy
-from keras_attention.metrics import TokenAccuracy, error_rates
+from keras_attention.metrics import error_rates
 from keras_attention.models import EncoderDecoder
+from keras_attention.recipes import runs
 from keras_attention.text import Vocabulary
-from keras_attention.training import AnnealToBudget
 
 
 class Settings(NamedTuple):
@@ -53,20 +47,6 @@ class Settings(NamedTuple):
     seed: int = 0
 
 
-class Trained(NamedTuple):
-    """A trained model and the seconds that its training took, interruptions left out.
-
-    Example:
-
-    >>> from keras_attention.recipes.g2p import Trained
-    >>> Trained(model=None, seconds=1.5).seconds
-    1.5
-    """
-
-    model: EncoderDecoder
-    seconds: float
-
-
 def train(folder, splits, settings=Settings()):  # noqa: B008 (immutable)
     """Trains a spelling model and saves it as `model.keras` in `folder`.
 
@@ -80,42 +60,13 @@ def train(folder, splits, settings=Settings()):  # noqa: B008 (immutable)
         settings: `Settings`.
 
     Returns:
-        `Trained`.
+        `runs.Trained`.
     """
-    folder = Path(folder)
     keras.utils.set_random_seed(settings.seed)
     model = build(splits["train"], settings)
     batches = _batches(model, splits["train"], settings, shuffle=True)
     validation = _batches(model, splits["dev"], settings, shuffle=False)
-    # The rate is set step by step by AnnealToBudget.
-    model.compile(
-        keras.optimizers.Adam(settings.learning_rate, global_clipnorm=1.0),
-        SequenceCrossentropy(settings.label_smoothing),
-        metrics=[TokenAccuracy()],
-        # XLA compiles every new length again, which costs more than it gives here.
-        jit_compile=False,
-    )
-    backup = folder / "backup"
-    _discard_other_backup(backup, settings)
-    budget = AnnealToBudget(
-        settings.learning_rate,
-        steps=settings.epochs * int(batches.cardinality()),
-        seconds=60 * settings.minutes,
-        record=backup / "seconds.json",
-    )
-    model.fit(
-        batches,
-        validation_data=validation,
-        epochs=settings.epochs,
-        shuffle=False,
-        verbose=1 if sys.stdout.isatty() else 2,
-        callbacks=[budget, keras.callbacks.BackupAndRestore(str(backup))],
-    )
-    shutil.rmtree(backup, ignore_errors=True)
-    unfinished = folder / "unfinished.keras"
-    model.save(unfinished)
-    os.replace(unfinished, folder / "model.keras")
-    return Trained(model, budget.spent)
+    return runs.fit(folder, model, batches, validation, settings)
 
 
 def build(entries, settings):
@@ -158,15 +109,3 @@ def _batches(model, entries, settings, shuffle):
     return teacher_forcing_batches(
         sources, targets, settings.batch_size, shuffle=shuffle, seed=settings.seed
     )
-
-
-def _discard_other_backup(backup, settings):
-    """A backup made with other settings cannot be gone on with."""
-    note = backup / "settings.json"
-    if backup.exists():
-        if note.exists() and json.loads(note.read_text("utf-8")) == settings._asdict():
-            print(f"Going on with the interrupted training in {backup}.")
-            return
-        shutil.rmtree(backup)
-    backup.mkdir(parents=True)
-    note.write_text(json.dumps(settings._asdict()), "utf-8")

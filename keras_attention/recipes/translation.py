@@ -1,10 +1,5 @@
 """Translation: train a model on sentence pairs with subwords, and measure it with sacrebleu."""
 
-import json
-import os
-import shutil
-import sys
-from pathlib import Path
 from typing import NamedTuple
 
 import keras
@@ -15,12 +10,10 @@ from keras_attention.checks import check_choice
 from keras_attention.datasets import teacher_forcing_batches
 from keras_attention.extras import require
 from keras_attention.generation import decode_texts
-from keras_attention.losses import SequenceCrossentropy
-from keras_attention.metrics import TokenAccuracy
 from keras_attention.models import EncoderDecoder
+from keras_attention.recipes import runs
 from keras_attention.scores import Score
 from keras_attention.subwords import Subwords
-from keras_attention.training import AnnealToBudget, KeepBest
 
 _BOUNDARIES = (12, 16, 20, 24, 28, 32, 36, 40, 46, 54, 64, 80, 100, 130)
 
@@ -73,21 +66,6 @@ class Settings(NamedTuple):
     seed: int = 0
 
 
-class Trained(NamedTuple):
-    """A trained model, the seconds that its training took, interruptions left out, and its steps.
-
-    Example:
-
-    >>> from keras_attention.recipes.translation import Trained
-    >>> Trained(model=None, seconds=1.5, steps=3).seconds
-    1.5
-    """
-
-    model: EncoderDecoder
-    seconds: float
-    steps: int
-
-
 @keras.saving.register_keras_serializable(package="keras_attention")
 class FixedContext(Score):
     """The score 0 everywhere, so that the context is the mean of the memory.
@@ -123,50 +101,16 @@ def train(folder, splits, settings=Settings()):  # noqa: B008 (immutable)
         settings: `Settings`.
 
     Returns:
-        `Trained`, with the weights that were best on dev.
+        `runs.Trained`, with the weights that were best on dev.
     """
-    folder = Path(folder)
-    finished = _finished(folder, settings)
-    if finished is not None:
-        print(f"The training in {folder} is finished.")
-        return finished
+    done = runs.finished(folder, settings)
+    if done is not None:
+        return done
     keras.utils.set_random_seed(settings.seed)
     model = build(splits["train"], settings)
     batches = _batches(model, splits["train"], settings, shuffle=True)
     validation = _batches(model, splits["dev"], settings, shuffle=False)
-    # The rate is set step by step by AnnealToBudget.
-    model.compile(
-        keras.optimizers.Adam(settings.learning_rate, global_clipnorm=1.0),
-        SequenceCrossentropy(settings.label_smoothing),
-        metrics=[TokenAccuracy()],
-        jit_compile=False,
-    )
-    backup = folder / "backup"
-    _discard_other_backup(backup, settings)
-    budget = AnnealToBudget(
-        settings.learning_rate,
-        steps=settings.epochs * int(batches.cardinality()),
-        seconds=60 * settings.minutes,
-        record=backup / "seconds.json",
-    )
-    best = KeepBest(backup / "best", patience=settings.patience)
-    model.fit(
-        batches,
-        validation_data=validation,
-        epochs=settings.epochs,
-        shuffle=False,
-        verbose=1 if sys.stdout.isatty() else 2,
-        callbacks=[budget, best, keras.callbacks.BackupAndRestore(str(backup / "state"))],
-    )
-    steps = int(model.optimizer.iterations)
-    best.restore()
-    unfinished = folder / "unfinished.keras"
-    model.save(unfinished)
-    os.replace(unfinished, folder / "model.keras")
-    note = {"settings": settings._asdict(), "seconds": budget.spent, "steps": steps}
-    (folder / "training.json").write_text(json.dumps(note, indent=2) + "\n", "utf-8")
-    shutil.rmtree(backup, ignore_errors=True)
-    return Trained(model, budget.spent, steps)
+    return runs.fit(folder, model, batches, validation, settings, settings.patience)
 
 
 def build(pairs, settings):
@@ -254,7 +198,7 @@ def _batches(model, pairs, settings, shuffle):
     sources, targets = zip(*kept)
 
     def epoch():
-        return int(model.optimizer.iterations) // int(batches.cardinality())
+        return runs.epochs_done(model, batches)
 
     batches = teacher_forcing_batches(
         sources,
@@ -267,26 +211,3 @@ def _batches(model, pairs, settings, shuffle):
         epoch=epoch if shuffle else None,
     )
     return batches
-
-
-def _finished(folder, settings):
-    note = folder / "training.json"
-    if not note.exists() or not (folder / "model.keras").exists():
-        return None
-    note = json.loads(note.read_text("utf-8"))
-    if note["settings"] != settings._asdict():
-        return None
-    model = keras.saving.load_model(folder / "model.keras")
-    return Trained(model, note["seconds"], note["steps"])
-
-
-def _discard_other_backup(backup, settings):
-    """A backup made with other settings cannot be gone on with."""
-    note = backup / "settings.json"
-    if backup.exists():
-        if note.exists() and json.loads(note.read_text("utf-8")) == settings._asdict():
-            print(f"Going on with the interrupted training in {backup}.")
-            return
-        shutil.rmtree(backup)
-    backup.mkdir(parents=True)
-    note.write_text(json.dumps(settings._asdict()), "utf-8")

@@ -252,15 +252,25 @@ def attend(layer, how, query, value, mask, before):
         weights[j] = w * factors[j]
         context += weights[j] * value[j]
     before.append(weights)
-    return context, weights
+    return how["gate"](layer, query) * context, weights
 
 
-def means(score, normalizer=softmax, window=everywhere, start=zeros):
+def ungated(layer, query):
+    return 1.0
+
+
+def gated(layer, query):
+    """Xu's beta."""
+    return sigmoid(query @ weight(layer, "gate/kernel") + weight(layer, "gate/bias"))
+
+
+def means(score, normalizer=softmax, window=everywhere, start=zeros, gate=ungated):
     """How an attention computes, for `attend`."""
-    return {"score": score, "normalizer": normalizer, "window": window, "start": start}
+    axes = {"score": score, "normalizer": normalizer, "window": window, "start": start}
+    return {**axes, "gate": gate}
 
 
-def attention(how):
+def attention(how, attend=attend):
     """What an `Attention` gives for whole inputs."""
 
     def compute(layer, inputs):
@@ -277,6 +287,28 @@ def attention(how):
         return contexts, weights
 
     return compute
+
+
+def attend_with_sentinel(layer, how, query, value, mask, before):
+    """As `attend`, of a query [h; s]; the scores are additive."""
+    kept = [j for j in range(len(value)) if mask[j]]
+    weights, context = np.zeros(len(value)), np.zeros(value.shape[1])
+    if not kept:
+        return context, weights
+    hidden, sentinel = np.split(query, 2)
+    hidden = hidden @ weight(layer, "query_projection/kernel")
+    v = weight(layer, "v")[:, 0]
+    of_places, of_sentinel = (
+        weight(layer, f"{name}/kernel") for name in ("key_projection", "sentinel_projection")
+    )
+    scores = {j: v @ np.tanh(hidden + value[j] @ of_places) for j in kept}
+    scores["sentinel"] = v @ np.tanh(hidden + sentinel @ of_sentinel)
+    shares = how["normalizer"](layer.normalizer, scores, before)
+    context = shares.pop("sentinel") * sentinel
+    for j, w in shares.items():
+        weights[j] = w
+        context = context + w * value[j]
+    return context, weights
 
 
 def multi_head(how):
@@ -324,6 +356,13 @@ def lstm(cell, x, states):
     return h, [h, c]
 
 
+def sentinel(cell, x, states):
+    _, (h, c) = lstm(cell, x, states)
+    gate = x @ weight(cell, "sentinel_kernel")
+    gate = sigmoid(gate + states[0] @ weight(cell, "sentinel_recurrent_kernel"))
+    return np.concatenate([h, gate * np.tanh(c)]), [h, c]
+
+
 def gru(cell, x, states):
     (h,) = states
     input_bias, recurrent_bias = weight(cell, "bias")
@@ -359,7 +398,7 @@ def stacked(*cells):
 # The recurrence.
 
 
-def attention_rnn(step_cell, how, asks_with, upper=()):
+def attention_rnn(step_cell, how, asks_with, upper=(), attend=attend):
     """What an `AttentionRNN` gives; `asks_with` is the state vector that asks under "before".
 
     `upper` are (step, number of states) pairs of the cells above.
@@ -368,7 +407,7 @@ def attention_rnn(step_cell, how, asks_with, upper=()):
     def compute(layer, inputs):
         sequence, value = inputs["sequence"], inputs["value"]
         units = flat(layer.cell.state_size)
-        width = flat([cell.state_size for cell in (layer.cell, *layer.upper_cells)])[-1]
+        width = [layer.cell, *layer.upper_cells][-1].output_size
         returned, width = width, width + value.shape[2]
         if layer.attention_layer is not None:
             width = weight(layer.attention_layer, "kernel").shape[1]
@@ -406,6 +445,34 @@ def attention_rnn(step_cell, how, asks_with, upper=()):
                     fed = fed @ weight(layer.attention_layer, "kernel")
                 outputs[b, t] = fed if layer.output_attention else output
                 all_weights[b, t] = weights
+        return outputs, all_weights
+
+    return compute
+
+
+def top_down(step_cell, how, step_language_cell):
+    """What a `TopDownRNN` gives."""
+
+    def compute(layer, inputs):
+        sequence, value = inputs["sequence"], inputs["value"]
+        attention, (language_cell,) = layer.attention.attention, layer.upper_cells
+        size = language_cell.output_size
+        outputs = np.zeros((*sequence.shape[:2], size))
+        all_weights = np.zeros((*sequence.shape[:2], value.shape[1]))
+        for b in range(sequence.shape[0]):
+            mask, before, said = inputs["value_mask"][b], [], np.zeros(size)
+            mean = value[b][mask].mean(axis=0) if mask.any() else np.zeros(value.shape[2])
+            lower = [np.zeros(units) for units in flat(layer.cell.state_size)]
+            upper = [np.zeros(units) for units in flat(language_cell.state_size)]
+            for t in range(sequence.shape[1]):
+                if not inputs["sequence_mask"][b, t]:
+                    continue
+                x = np.concatenate([sequence[b, t], mean, said])
+                hidden, lower = step_cell(layer.cell, x, lower)
+                context, weights = attend(attention, how, hidden, value[b], mask, before)
+                joined = np.concatenate([hidden, context])
+                said, upper = step_language_cell(language_cell, joined, upper)
+                outputs[b, t], all_weights[b, t] = said, weights
         return outputs, all_weights
 
     return compute

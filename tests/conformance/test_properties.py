@@ -125,6 +125,7 @@ def test_extra_padding_changes_nothing_whatever_stands_in_it(variant):
     (outputs, weights), found = map(numbers, forward_and_back(layer, padded))
     expected, expected_gradients = forward_and_back(layer, inputs)
     assert_equal((outputs[:, :3], weights[:, :3, :5]), expected)
+    assert not outputs[:, 3:].any()
     assert_equal([found[0][:, :3], found[1][:, :5], *found[2:]], expected_gradients)
     assert not found[0][:, 3:].any()
     assert not found[1][:, 5:].any()

@@ -19,6 +19,7 @@ from keras_attention import (
     MultiHeadAttention,
     normalizers,
     scores,
+    vision,
     windows,
 )
 from tests.conformance import reference
@@ -114,6 +115,17 @@ def looking_back(name, score, gains, start, **flags):
     how = reference.means(reference.looking_back(gains), start=start)
     make = of(score)
     return Variant(name, make, reference.attention(how), "query", 6, **flags)
+
+
+def gated(score, compare, gate="scalar"):
+    """A row for a gate."""
+    how = reference.means(compare, gate=reference.gated)
+
+    def make(dtype):
+        return vision.GatedAttention(score, gate=gate, dtype=dtype)
+
+    computes = reference.attention(how)
+    return Variant(f"gated-{score}-{gate}", make, computes, "query", 6, compiled=False)
 
 
 def named(score):
@@ -244,6 +256,17 @@ ATTENTIONS = [
         "query",
         6,
     ),
+    gated("additive", TANH),
+    gated("coverage", reference.looking_back(reference.coverage), gate="vector"),
+    Variant(
+        "sentinel",
+        lambda dtype: vision.SentinelAttention("additive", dtype=dtype),
+        reference.attention(reference.means(TANH), reference.attend_with_sentinel),
+        "query",
+        QUERY_SIZE // 2,
+        compiled=False,
+        sums_to_one=False,
+    ),
 ]
 
 
@@ -290,6 +313,11 @@ CELLS = {
         2,
     ),
     "user": (lambda dtype: LeakyCell(4, dropout=0.5, dtype=dtype), reference.leaky, 0),
+    "sentinel": (
+        lambda dtype: vision.SentinelCell(QUERY_SIZE, dtype=dtype, **START),
+        reference.sentinel,
+        0,
+    ),
 }
 # The name of an attention: how to make it and its score, over values of QUERY_SIZE features.
 ASKED = {
@@ -311,6 +339,14 @@ ASKED = {
     "local_m": (
         luong(window=windows.LocalMonotonic(1)),
         reference.means(reference.general, window=reference.local_m),
+    ),
+    "gated": (
+        lambda dtype: vision.GatedAttention("additive", dtype=dtype),
+        reference.means(TANH, gate=reference.gated),
+    ),
+    "sentinel": (
+        lambda dtype: vision.SentinelAttention("additive", dtype=dtype),
+        reference.means(TANH),
     ),
 }
 
@@ -338,7 +374,8 @@ def recurrent(
     more = "".join(f"-{name}" for name in (*upper, *kwargs))
     name = f"rnn-{cell}-{asked}-{attend}-{fed}-{shape}{more}"
     climbs = [(CELLS[name][1], None) for name in upper]
-    computes = reference.attention_rnn(step_cell, how, asks_with, climbs)
+    attends = reference.attend_with_sentinel if asked == "sentinel" else reference.attend
+    computes = reference.attention_rnn(step_cell, how, asks_with, climbs, attends)
     mask = ENDING_MASK if asked == "location" else VALUE_MASK
     return Variant(name, make, computes, "sequence", QUERY_SIZE, compiled, mask)
 
@@ -374,6 +411,21 @@ RECURRENT = [
     recurrent("gru", "additive", "after", False, None, upper=["lstm", "gru"]),
     recurrent("gru", "general", "after", True, 5, output_attention=False),
     recurrent("gru", "general", "after", False, None, output_attention=False),
+    recurrent("lstm", "gated", "before", False, None, compiled=True),
+    recurrent("sentinel", "sentinel", "after", False, None, compiled=True),
+    Variant(
+        "rnn-top_down",
+        lambda dtype: vision.TopDownRNN(
+            CELLS["gru"][0](dtype),
+            ASKED["additive"][0](dtype),
+            CELLS["lstm"][0](dtype),
+            dtype=dtype,
+        ),
+        reference.top_down(reference.gru, ASKED["additive"][1], reference.lstm),
+        "sequence",
+        QUERY_SIZE,
+        compiled=False,
+    ),
 ]
 
 VARIANTS = ATTENTIONS + RECURRENT

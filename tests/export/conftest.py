@@ -2,6 +2,7 @@
 
 import os
 import sys
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -11,9 +12,12 @@ import pytest
 import tensorflow as tf
 
 from keras_attention import BahdanauAttention
+from keras_attention.export import onnx as onnx_exporter
 from keras_attention.export import save_litert, save_onnx, save_saved_model
+from keras_attention.export import saved_model as saved_model_exporter
+from keras_attention.export.drawing import draw_images
 from keras_attention.export.signatures import ids_signatures
-from keras_attention.models import EncoderDecoder
+from keras_attention.models import Captioner, EncoderDecoder, ImageEncoder
 from keras_attention.subwords import Subwords
 from keras_attention.text import Vocabulary
 
@@ -21,6 +25,9 @@ MAX_LENGTH = 8
 SCRIPTS = Path(__file__).parents[2] / "export"
 LETTERS = Vocabulary("abcdefgh", lowercase=True)
 SOUNDS = Vocabulary(["AA", "B", "K", "D", "É"], separator=" ")
+WORDS = Vocabulary(["a", "red", "apple", ",", "above", "nine", "crèmes"], separator=" ")
+# Neither side may be taken for the other, nor a map's for the number of words.
+IMAGE_SIZE, MAP_SHAPE = (12, 20), (3, 5)
 
 
 def speller(kind="default", letters=LETTERS, sounds=SOUNDS):
@@ -34,6 +41,21 @@ def speller(kind="default", letters=LETTERS, sounds=SOUNDS):
     for variable in model.trainable_variables:
         variable.assign(2.0 * variable)
     return model
+
+
+def captioner():
+    """An untrained model that says different things of different images."""
+    keras.utils.set_random_seed(7)
+    encoder = ImageEncoder(filters=(4, 6), blocks=0)
+    model = Captioner(WORDS, IMAGE_SIZE, encoder, embedding_dim=6, units=8)
+    for variable in model.trainable_variables:
+        variable.assign(2.0 * variable)
+    return model
+
+
+def images():
+    """Images that no exporter has recorded."""
+    return np.concatenate(draw_images(IMAGE_SIZE, seed=3))
 
 
 class Foreign:
@@ -142,6 +164,37 @@ def text_artifact(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
+def image_artifact(tmp_path_factory):
+    model = captioner()
+    path = tmp_path_factory.mktemp("image") / "caption"
+    report = save_saved_model(model, path, kind="image", max_length=MAX_LENGTH)
+    loaded = tf.saved_model.load(str(path / "1"))
+    return SimpleNamespace(path=path, report=report, model=model, loaded=loaded)
+
+
+@pytest.fixture(scope="session")
+def pixels_artifact(tmp_path_factory):
+    model = captioner()
+    path = tmp_path_factory.mktemp("pixels") / "caption"
+    with pytest.MonkeyPatch.context() as patch:
+        # The search is the one of the artifact for files.
+        _keep(patch, "encode", "step", "greedy", "score")
+        report = save_saved_model(model, path, max_length=MAX_LENGTH)
+    loaded = tf.saved_model.load(str(path / "1"))
+    return SimpleNamespace(path=path, report=report, model=model, loaded=loaded)
+
+
+@pytest.fixture(scope="session")
+def image_onnx_artifact(tmp_path_factory):
+    model = captioner()
+    path = tmp_path_factory.mktemp("onnx") / "caption"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(onnx_exporter, "GRAPHS", {"encoder": "encode", "beam": "beam"})
+        report = save_onnx(model, path, max_length=MAX_LENGTH)
+    return SimpleNamespace(path=path, report=report, model=model)
+
+
+@pytest.fixture(scope="session")
 def litert_artifact(tmp_path_factory):
     pytest.importorskip("ai_edge_litert")
     model = speller()
@@ -164,15 +217,15 @@ def subwords_artifact(tmp_path_factory):
 @pytest.fixture
 def only_signatures(monkeypatch):
     """Leaves the other signatures out of a SavedModel over ids, because they take their time."""
+    return partial(_keep, monkeypatch)
 
-    def choose(*names):
-        def few(*arguments):
-            signatures = ids_signatures(*arguments)
-            return {name: signatures[name] for name in names}
 
-        monkeypatch.setattr("keras_attention.export.saved_model.ids_signatures", few)
+def _keep(patch, *names):
+    def few(*arguments):
+        signatures = ids_signatures(*arguments)
+        return {name: signatures[name] for name in names}
 
-    return choose
+    patch.setattr(saved_model_exporter, "ids_signatures", few)
 
 
 @pytest.fixture

@@ -50,6 +50,12 @@ def consumer(request):
     return program
 
 
+def word_of(value):
+    if isinstance(value, (str, bytes)):
+        return "x" + (value.encode() if isinstance(value, str) else value).hex()
+    return repr(float(value))
+
+
 def write_words(examples, path):
     """Recorded examples as `consumer.cc` reads them."""
     with open(path, "w", encoding="ascii") as file:
@@ -58,10 +64,8 @@ def write_words(examples, path):
                 print("case", signature, file=file)
                 for side, arrays in (("in", inputs), ("out", outputs)):
                     for name, array in arrays.items():
-                        text = array.dtype.kind == "U"
-                        kind = "string" if text else array.dtype.name
-                        values = array.ravel().tolist()
-                        shown = ("x" + v.encode().hex() if text else repr(float(v)) for v in values)
+                        kind = "string" if array.dtype.kind in "SU" else array.dtype.name
+                        shown = map(word_of, array.ravel().tolist())
                         print(side, name, kind, array.ndim, *array.shape, *shown, file=file)
 
 
@@ -93,6 +97,13 @@ def test_cpp_takes_text(consumer, text_artifact, tmp_path):
     examples = replay.read_examples(replay.examples_file(text_artifact.path / "3"))
     write_words(examples, tmp_path / "words")
     code, lines = consume(consumer, text_artifact.path / "3", tmp_path / "words")
+    assert code == 0 and len(lines) == 3, lines
+
+
+def test_cpp_takes_files_of_images(consumer, image_artifact, tmp_path):
+    examples = replay.read_examples(replay.examples_file(image_artifact.path / "1"))
+    write_words(examples, tmp_path / "words")
+    code, lines = consume(consumer, image_artifact.path / "1", tmp_path / "words")
     assert code == 0 and len(lines) == 3, lines
 
 

@@ -151,7 +151,7 @@ def test_a_model_without_the_needed_parts(tmp_path, save):
 
 
 def test_litert_takes_one_row(tmp_path):
-    with pytest.raises(ValueError, match=r"examples: expected matrices of one row, .*\(2, 1\)"):
+    with pytest.raises(ValueError, match=r"examples: expected arrays of one row, .*\(2, 1\)"):
         save_litert(Foreign(), tmp_path / "new", examples=[[[4], [5]]])
     assert listing(tmp_path) == []
 

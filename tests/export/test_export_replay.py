@@ -9,7 +9,8 @@ import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 
 from keras_attention.export import ExportError, replay, verification, verify
-from keras_attention.export.examples import Case, draw_ids, draw_texts, write_examples
+from keras_attention.export.drawing import draw_ids, draw_texts
+from keras_attention.export.examples import Case, write_examples
 from keras_attention.export.portable import portable_kernels
 from keras_attention.export.replay import isolation, operations, warmup
 from tests.export.conftest import LETTERS, speller

@@ -159,6 +159,12 @@ def test_a_model_without_vocabularies_has_no_text(tmp_path, script):
     assert listing(tmp_path) == ["ids.keras"]
 
 
+def test_a_model_that_reads_no_images(saved, tmp_path, script):
+    code, _, err = script("to_saved_model", saved, tmp_path / "new", "--kind=image")
+    assert code == 1 and "kind: expected 'ids' or 'text', because EncoderDecoder" in err
+    assert listing(tmp_path) == []
+
+
 @pytest.mark.parametrize("name", ["to_onnx", "to_saved_model", "to_litert", "verify", "run_onnx"])
 def test_help_and_wrong_usage(name, script):
     code, out, _ = script(name, "--help")
@@ -180,34 +186,9 @@ def test_verify_and_run_onnx_without_an_artifact(tmp_path, script):
     assert code == 1 and "holds no beam.onnx" in err
 
 
-@pytest.fixture
-def drawing(monkeypatch):
+def test_run_onnx_with_nothing_to_read(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(str(SCRIPTS))
     import run_onnx
 
-    return run_onnx
-
-
-def test_an_alignment_is_drawn_in_columns(drawing):
-    weights = np.array([[0.9, 0.1, 0.0], [0.0, 0.4, 0.6]])
-    assert drawing.draw(weights, list("ab "), ["AH0", "B"]) == [
-        "     a b ␣",
-        "AH0 ┤██░░·",
-        "  B ┤· ▒▒▓▓",
-    ]
-    words = drawing.draw(np.eye(2), ["guten", "Tag"], ["good", "day"])
-    assert words == [
-        "      │  ┌ Tag",
-        "      ┌ guten",
-        "good ┤███·",
-        " day ┤·  ███",
-    ]
-    assert drawing.draw(np.zeros((0, 0)), [], []) == [""]
-
-
-@pytest.mark.parametrize("sources", ["日本", "שלום", ["न", "े", "é"]])
-def test_columns_stay_in_place_in_any_script(drawing, sources):
-    head, row = drawing.draw(np.eye(1, len(sources)), list(sources), ["x"])
-    cell = 3 if sources == "日本" else 2
-    assert drawing.width(head.rstrip()) == 3 + cell * (len(sources) - 1) + cell - 1
-    assert row == "x ┤" + "█" * cell + ("·" + " " * (cell - 1)) * (len(sources) - 2) + "·"
+    with pytest.raises(ValueError, match="at least one text or image, received none: onnxruntime"):
+        run_onnx.decode(tmp_path, [])

@@ -4,6 +4,7 @@ It reads `models.config` as the server does, checks a `PredictRequest` against
 the signature that it names, and writes answers to REST in rows or in columns.
 """
 
+import base64
 import contextlib
 import http.server
 import json
@@ -173,7 +174,7 @@ def fill(request, body, definition):
         )
     if rows:
         named = [
-            row if isinstance(row, dict) else {next(iter(definition.inputs)): row}
+            row if isinstance(row, dict) and "b64" not in row else {only_input(definition): row}
             for row in body["instances"]
         ]
         columns = {key: [row.get(key) for row in named] for key in named[0]}
@@ -185,6 +186,7 @@ def fill(request, body, definition):
                 grpc.StatusCode.INVALID_ARGUMENT, f"JSON object: does not have named input: {key}"
             )
         dtype = tf.as_dtype(definition.inputs[key].dtype)
+        values = [decoded(value) for value in values]
         try:
             request.inputs[key].CopyFrom(tf.make_tensor_proto(values, dtype))
         except (TypeError, ValueError) as error:
@@ -193,6 +195,18 @@ def fill(request, body, definition):
                 f"JSON Value: {json.dumps(values)} is not of expected type: {dtype.name}",
             ) from error
     return rows
+
+
+def only_input(definition):
+    """The name of the input that a request need not name."""
+    return next(iter(definition.inputs))
+
+
+def decoded(value):
+    """Bytes for what JSON holds in base 64; everything else as it is."""
+    if isinstance(value, dict) and set(value) == {"b64"}:
+        return base64.b64decode(value["b64"], validate=True)
+    return value
 
 
 def plain(array):

@@ -4,10 +4,13 @@ import numpy as np
 
 
 def plain(array):
-    """An array of a type that numpy itself has: text for bytes, float32 for bfloat16."""
+    """An array of a type that numpy itself has: text for bytes, float32 for bfloat16.
+
+    Bytes that are no text, such as those of an image, keep apart what differs.
+    """
     array = np.asarray(array)
     if array.dtype == object or array.dtype.kind == "S":
-        texts = [x.decode("utf-8", "replace") for x in array.ravel().tolist()]
+        texts = [x.decode("utf-8", "surrogateescape") for x in array.ravel().tolist()]
         return np.array(texts, dtype=np.str_).reshape(array.shape)
     return array.astype(np.float32) if array.dtype.kind == "V" else array
 

@@ -1,16 +1,10 @@
-"""Pictures of attention: which source tokens each target token looked at."""
-
-import functools
-import unicodedata
+"""An alignment as a heat map: which source tokens each target token looked at."""
 
 import numpy as np
 
 from keras_attention.extras import require
+from keras_attention.plots.labels import drawable, extent, fonts, label_of
 
-_LONGEST_LABEL = 24  # characters
-_FIRST_FAMILY = "DejaVu Sans"  # comes with matplotlib
-# Fonts that draw a box, or nothing, for every character there is.
-_FONTS_WITHOUT_GLYPHS = ("lastresort", "adobeblank", "adobenotdef")
 # From white to indigo; the lightness in OKLab falls by the same amount from each to the next,
 # so that equal differences of weight look equally large.
 _COLORS = (
@@ -113,7 +107,7 @@ def plot_attention(
     bar = figure.colorbar(image, cax=bar_axes)
     bar.outline.set_visible(False)
     bar.ax.tick_params(length=2, width=0.5, labelsize=8, colors="0.25")
-    bar.set_label(_drawable(colorbar_label), size=9, color="0.25", **_fonts(colorbar_label))
+    bar.set_label(drawable(colorbar_label), size=9, color="0.25", **fonts(colorbar_label))
 
     # The layout in inches, so that cells are square and labels have their room.
     gap = 0.1
@@ -124,9 +118,9 @@ def plot_attention(
     heading = None
     if title:
         heading = figure.text(
-            0, 0, _drawable(title), size=size + 2, color="0.1", parse_math=False, **_fonts(title)
+            0, 0, drawable(title), size=size + 2, color="0.1", parse_math=False, **fonts(title)
         )
-        heading_width, heading_height = _extent(heading, canvas)
+        heading_width, heading_height = extent(heading, canvas)
         top += heading_height + 1.5 * gap
     bar_height = max(height, 1.4)
     right = 0.2 + 0.14 + 0.65
@@ -144,10 +138,10 @@ def plot_attention(
     place(bar_axes, left + width + 0.2, top, 0.14, bar_height)
     small = {"size": size, "color": "0.4", "parse_math": False}
     if source_label:
-        axes.set_xlabel(_drawable(source_label), labelpad=4, **small, **_fonts(source_label))
+        axes.set_xlabel(drawable(source_label), labelpad=4, **small, **fonts(source_label))
         axes.xaxis.set_label_position("top")
     if target_label:
-        axes.set_ylabel(_drawable(target_label), labelpad=4, **small, **_fonts(target_label))
+        axes.set_ylabel(drawable(target_label), labelpad=4, **small, **fonts(target_label))
     if heading is not None:
         middle = np.clip(
             left + width / 2, gap + heading_width / 2, full_width - gap - heading_width / 2
@@ -212,7 +206,7 @@ def _hairlines(axes, rows, columns):
 
 def _label_axis(axis, tokens, size, cell, canvas):
     """Labels the ticks; returns the inches that the labels take away from the axes."""
-    texts = [_label(token) for token in tokens]
+    texts = [label_of(token) for token in tokens]
     axis.set_ticks(range(len(tokens)), texts, size=size)
     axis.set_tick_params(which="major", length=0, pad=4, colors="0.1")
     if axis.axis_name == "x":
@@ -220,8 +214,8 @@ def _label_axis(axis, tokens, size, cell, canvas):
         axis.set_tick_params(which="both", length=0)
     labels = axis.get_ticklabels()
     for label, text in zip(labels, texts):
-        label.set(parse_math=False, **_fonts(text))
-    sizes = [_extent(label, canvas) for label in labels]
+        label.set(parse_math=False, **fonts(text))
+    sizes = [extent(label, canvas) for label in labels]
     across, along = max(w for w, _ in sizes), max(h for _, h in sizes)
     pad = 4 / 72
     if cell is None:
@@ -231,12 +225,6 @@ def _label_axis(axis, tokens, size, cell, canvas):
     for label in labels:
         label.set(rotation=90, rotation_mode="default", va="bottom", ha="center")
     return across + pad
-
-
-def _extent(text, canvas):
-    """Width and height in inches."""
-    box = text.get_window_extent(canvas.get_renderer())
-    return box.width / canvas.figure.dpi, box.height / canvas.figure.dpi
 
 
 def _write_values(axes, image, weights, size):
@@ -253,95 +241,3 @@ def _write_values(axes, image, weights, size):
             ha="center",
             va="center",
         )
-
-
-def _label(token):
-    """What is drawn for a token."""
-    inner = token.strip(" ")
-    lead = len(token) - len(token.lstrip(" "))
-    trail = len(token) - lead - len(inner)
-    text = "\N{OPEN BOX}" * lead + inner + "\N{OPEN BOX}" * trail
-    if text and unicodedata.category(text[0]).startswith("M") and _family_of(text[0]):
-        # A mark that combines needs something to stand on.
-        text = "\N{DOTTED CIRCLE}" + text
-    text = _drawable(text)
-    return text if len(text) <= _LONGEST_LABEL else text[: _LONGEST_LABEL - 1] + "…"
-
-
-def _drawable(text):
-    """The text, with code points for what no installed font can draw."""
-    if all(map(_can_draw, text)) and not all(map(_is_joiner, text)):
-        return text
-    # What only changes how its neighbours look is of no use beside a code point.
-    kept = [c for c in text if not _is_joiner(c)] or text
-    shown = (c if _can_draw(c) and not _is_joiner(c) else f" U+{ord(c):04X} " for c in kept)
-    return " ".join("".join(shown).split())
-
-
-def _can_draw(character):
-    return character == " " or (
-        _family_of(character) is not None and (character.isprintable() or _is_joiner(character))
-    )
-
-
-def _is_joiner(character):
-    code = ord(character)
-    selector = 0xFE00 <= code <= 0xFE0F or 0xE0100 <= code <= 0xE01EF
-    return selector or unicodedata.category(character) == "Cf"
-
-
-def _fonts(text):
-    """The families, the usual one first, that together have every character of a text."""
-    families = dict.fromkeys([_FIRST_FAMILY, *filter(None, map(_family_of, text))])
-    return {"family": list(families)}
-
-
-@functools.cache
-def _family_of(character):
-    """The installed font family that draws a character, or None."""
-    if ord(character) in _characters(_first_path()):
-        return _FIRST_FAMILY
-    # Of several the one with most characters of the same script is likely made for it.
-    block = range(ord(character) & ~0x7F, (ord(character) & ~0x7F) + 0x80)
-    best, most = None, 0
-    for family, path in _regular_fonts():
-        has = _characters(path)
-        if ord(character) not in has:
-            continue
-        count = sum(code in has for code in block) + ("sans" in family.lower())
-        if count > most:
-            best, most = family, count
-    return best
-
-
-def _first_path():
-    manager = require("matplotlib.font_manager", "plots")
-    return manager.findfont(_FIRST_FAMILY, fallback_to_default=False)
-
-
-@functools.cache
-def _regular_fonts():
-    """`(family, path)` of every installed family, the upright regular one where there is one."""
-    manager = require("matplotlib.font_manager", "plots")
-    entries = {}
-    for entry in manager.fontManager.ttflist:
-        plain = entry.name.lower().replace(" ", "").lstrip(".")
-        if plain.startswith(_FONTS_WITHOUT_GLYPHS):
-            continue
-        distance = (entry.style != "normal", abs(_weight(manager, entry.weight) - 400), entry.fname)
-        if entry.name not in entries or distance < entries[entry.name][0]:
-            entries[entry.name] = (distance, entry.fname)
-    return [(name, path) for name, (_, path) in sorted(entries.items())]
-
-
-def _weight(manager, weight):
-    return manager.weight_dict.get(weight, 400) if isinstance(weight, str) else weight
-
-
-@functools.cache
-def _characters(path):
-    manager = require("matplotlib.font_manager", "plots")
-    try:
-        return frozenset(manager.get_font(path).get_charmap())
-    except (OSError, RuntimeError):  # listed once, but unreadable now
-        return frozenset()

@@ -1,0 +1,121 @@
+"""Features of images, computed once by an encoder that does not learn, and kept on disk."""
+
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+import keras
+import numpy as np
+
+
+class CaptionedFeatures(NamedTuple):
+    """The features `(h, w, D)` of an image, and one caption.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from keras_attention.datasets import CaptionedFeatures
+    >>> CaptionedFeatures(np.zeros((3, 3, 8), "float16"), "a dog").caption
+    'a dog'
+    """
+
+    features: np.ndarray
+    caption: str
+
+
+class CachedFeatures:
+    """One example a caption, with its image's features: `[i]` is a `CaptionedFeatures`.
+
+    The encoder sees each image once. Its features are kept in a file as
+    float16, and used again as long as encoder and images are the same. An
+    interrupted computation goes on where it was.
+
+    Args:
+        images: `CaptionedImages`.
+        encoder: images `(B, H, W, 3)` from 0 to 255 to features `(B, h, w, D)`.
+        path: where to keep them, `PATH.npy` and `PATH.json`.
+        batch_size: images at once.
+
+    Example:
+
+    >>> import pathlib, tempfile
+    >>> import tensorflow as tf
+    >>> from keras_attention.datasets import CachedFeatures, Captioned, CaptionedImages
+    >>> from keras_attention.models import ImageEncoder
+    >>> encoder = ImageEncoder(filters=(4, 8))
+    >>> encoder.build((None, 16, 16, 3))
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     file = pathlib.Path(folder, "grey.png")
+    ...     pixels = tf.fill((5, 5, 1), tf.constant(9, tf.uint8))
+    ...     _ = file.write_bytes(tf.io.encode_png(pixels).numpy())
+    ...     images = CaptionedImages([Captioned(str(file), ("Grey.", "All grey."))], (16, 16))
+    ...     cached = CachedFeatures(images, encoder, pathlib.Path(folder, "features"))
+    ...     len(cached), cached[1].features.shape, cached[1].caption
+    (2, (4, 4, 8), 'all grey')
+    """
+
+    def __init__(self, images, encoder, path, batch_size=32):
+        self._files = [example.image for example in images.examples]
+        self._items = [
+            (number, caption)
+            for number, example in enumerate(images.examples)
+            for caption in example.captions
+        ]
+        self._captions = images.captions
+        made_of = _fingerprint(images, encoder)
+        data, note = Path(f"{path}.npy"), Path(f"{path}.json")
+        if _note(note) != {"of": made_of, "done": len(self._files)}:
+            self._compute(images, encoder, data, note, made_of, batch_size)
+        # Read into memory by the pages that are used.
+        self._features = np.load(data, mmap_mode="r")
+
+    def __len__(self):
+        return len(self._items)
+
+    def __getitem__(self, index):
+        return CaptionedFeatures(self._features[self._items[index][0]], self._captions[index])
+
+    def _compute(self, images, encoder, data, note, made_of, batch_size):
+        count = len(self._files)
+        shape = (count, *encoder.compute_output_shape((None, *images.image_size, 3))[1:])
+        before = _note(note)
+        going_on = data.exists() and before is not None and before["of"] == made_of
+        done = before["done"] if going_on else 0
+        if not going_on:
+            note.unlink(missing_ok=True)
+        mode = "r+" if going_on else "w+"
+        features = np.lib.format.open_memmap(data, mode, dtype="float16", shape=shape)
+        bar = keras.utils.Progbar(count, unit_name="image")
+        for begin in range(done, count, batch_size):
+            files = self._files[begin : begin + batch_size]
+            batch = np.stack([images.image(file) for file in files])
+            found = encoder(batch.astype("float32"), training=False)
+            features[begin : begin + len(files)] = keras.ops.convert_to_numpy(found)
+            features.flush()
+            _write(note, {"of": made_of, "done": begin + len(files)})
+            bar.update(begin + len(files))
+
+
+def _fingerprint(images, encoder):
+    """Tells encoders and images apart."""
+    digest = hashlib.sha256(json.dumps(list(images.image_size)).encode())
+    for weight in encoder.weights:
+        digest.update(np.ascontiguousarray(keras.ops.convert_to_numpy(weight)).tobytes())
+    config = keras.saving.serialize_keras_object(encoder)
+    digest.update(json.dumps(config, sort_keys=True, default=str).encode())
+    for example in images.examples:
+        status = os.stat(example.image)
+        digest.update(f"{example.image} {status.st_size} {status.st_mtime_ns}".encode())
+    return digest.hexdigest()
+
+
+def _note(path):
+    return json.loads(path.read_text("utf-8")) if path.exists() else None
+
+
+def _write(path, content):
+    unfinished = path.with_name(path.name + ".unfinished")
+    unfinished.write_text(json.dumps(content), "utf-8")
+    os.replace(unfinished, path)

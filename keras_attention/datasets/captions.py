@@ -1,0 +1,249 @@
+"""Images with captions of one's own: a folder, and a file that says what is on each."""
+
+import csv
+import hashlib
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from keras_attention.checks import check_number, check_rate
+from keras_attention.datasets.images import check_image_size, read_image
+
+_IMAGE_COLUMNS = ("image", "image_name", "file_name", "filename")
+_CAPTION_COLUMNS = ("caption", "text", "comment")
+# "Who's afraid?" is who's, afraid. Underscores divide words.
+_WORD = re.compile("[^\\W_]+(?:['\N{RIGHT SINGLE QUOTATION MARK}-][^\\W_]+)*")
+
+
+class Captioned(NamedTuple):
+    """An image file and its captions, as people wrote them.
+
+    Example:
+
+    >>> from keras_attention.datasets import Captioned
+    >>> len(Captioned("dog.jpg", ("A dog runs .", "A running dog .")).captions)
+    2
+    """
+
+    image: str
+    captions: tuple
+
+
+class CaptionedImage(NamedTuple):
+    """An image (uint8, `(height, width, 3)`) and one caption, its words divided by single spaces.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from keras_attention.datasets import CaptionedImage
+    >>> CaptionedImage(np.zeros((96, 96, 3), "uint8"), "a dog runs").caption
+    'a dog runs'
+    """
+
+    image: np.ndarray
+    caption: str
+
+
+def plain_caption(text):
+    """The lowercased words of a caption, divided by single spaces, without punctuation.
+
+    Example:
+
+    >>> from keras_attention.datasets import plain_caption
+    >>> plain_caption('A black-and-white dog, running ("fast") .')
+    'a black-and-white dog running fast'
+    """
+    return " ".join(_WORD.findall(text.lower()))
+
+
+def load_captions(images, captions, dev=0.1, test=0.1):
+    """Images of a folder and their captions from a file, split by image.
+
+    The file is UTF-8 and says the name of an image and one caption a line, in
+    one of these forms:
+
+    - tab-separated, `NAME<TAB>CAPTION` or `NAME#NUMBER<TAB>CAPTION`, without
+      a heading, as in `Flickr8k.token.txt`;
+    - comma-separated with a heading, in which the image is called `image`,
+      `image_name`, `file_name` or `filename` and the caption `caption`,
+      `text` or `comment`, as in Kaggle's `captions.txt`.
+
+    All captions of an image go into one split, chosen by the image's name
+    alone, so that an image stays where it was when others are added. Captions
+    without a word are left out.
+
+    Args:
+        images: the folder with the images.
+        captions: the file with the captions.
+        dev, test: the shares of the images, at least 0, together below 1.
+
+    Returns:
+        A dictionary with the lists `"train"`, `"dev"` and `"test"` of
+        `Captioned`, in the order of the file.
+
+    Raises:
+        OSError: where the folder or the file is not there.
+        ValueError: for shares out of range, a file in another form, an image
+            that is not in the folder, or nothing to train on.
+
+    Example:
+
+    >>> import pathlib, tempfile
+    >>> from keras_attention.datasets import load_captions
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     folder = pathlib.Path(folder)
+    ...     _ = (folder / "dog.jpg").write_bytes(b"")
+    ...     _ = (folder / "captions.txt").write_text("image,caption\\ndog.jpg,A dog runs .\\n")
+    ...     load_captions(folder, folder / "captions.txt", dev=0, test=0)["train"][0].captions
+    ('A dog runs .',)
+    """
+    check_rate("dev", dev)
+    check_rate("test", test)
+    splits = {"train": [], "dev": [], "test": []}
+    for example in captioned(images, read_captions(captions)):
+        digest = hashlib.sha256(Path(example.image).name.encode()).digest()
+        place = int.from_bytes(digest[:8], "big") / 2**64
+        splits["dev" if place < dev else "test" if place < dev + test else "train"].append(example)
+    if not splits["train"]:
+        raise ValueError(f"captions: expected images to train on, received none in {captions!s}.")
+    return splits
+
+
+def captioned(images, captions, names=None):
+    """The `Captioned` of a folder, of `{name: [caption]}`, in the order of `names`."""
+    folder = Path(images)
+    if not folder.is_dir():
+        raise FileNotFoundError(f"images: expected a folder, received {str(images)!r}.")
+    names = list(captions) if names is None else names
+    unsafe = [name for name in names if Path(name).is_absolute() or ".." in Path(name).parts]
+    if unsafe:
+        raise ValueError(f"captions: expected names inside the folder, received {unsafe[0]!r}.")
+    missing = [name for name in names if name not in captions or not (folder / name).is_file()]
+    if missing:
+        raise ValueError(
+            f"images: expected in {str(folder)!r} every image that has captions, and a caption "
+            f"for every image that is listed; {len(missing)} of {len(names)} lack one or the "
+            f"other, the first is {missing[0]!r}."
+        )
+    return [Captioned(str(folder / name), tuple(captions[name])) for name in names]
+
+
+def read_captions(file):
+    """`{name: [caption]}` of a file in one of the forms that `load_captions` describes."""
+    try:
+        text = Path(file).read_text("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"captions: expected UTF-8, received {str(file)!r}: {error}.") from error
+    heading = text.partition("\n")[0]
+    rows = _tabbed(text, file) if "\t" in heading else _with_heading(text, heading, file)
+    captions = {}
+    for name, caption in rows:
+        kept = captions.setdefault(name, [])
+        if _WORD.search(caption):
+            kept.append(caption.strip())
+    return {name: kept for name, kept in captions.items() if kept}
+
+
+def _tabbed(text, file):
+    for number, line in enumerate(text.split("\n"), 1):
+        if not line.strip():
+            continue
+        name, tab, caption = line.partition("\t")
+        if not tab:
+            raise ValueError(
+                f"captions: expected a tab between name and caption on every line, received "
+                f"{line[:60]!r} on line {number} of {str(file)!r}."
+            )
+        yield re.sub(r"#\d+$", "", name.strip()), caption
+
+
+def _with_heading(text, heading, file):
+    columns = [column.strip() for column in next(csv.reader([heading]), [])]
+    image = next((column for column in columns if column in _IMAGE_COLUMNS), None)
+    caption = next((column for column in columns if column in _CAPTION_COLUMNS), None)
+    if image is None or caption is None:
+        raise ValueError(
+            "captions: expected lines with a tab, or a heading with one of "
+            f"{', '.join(_IMAGE_COLUMNS)} and one of {', '.join(_CAPTION_COLUMNS)}, received "
+            f"{heading[:60]!r} in {str(file)!r}."
+        )
+    rows = csv.reader(text.splitlines(keepends=True))
+    next(rows)
+    for row in rows:
+        if not row:
+            continue
+        if len(row) != len(columns):
+            raise ValueError(
+                f"captions: expected {len(columns)} columns in every row, received {len(row)} "
+                f"before line {rows.line_num + 1} of {str(file)!r}."
+            )
+        yield row[columns.index(image)].strip(), row[columns.index(caption)]
+
+
+class CaptionedImages:
+    """One example a caption, with its image read, for training: `[i]` is a `CaptionedImage`.
+
+    Images are read when asked for, stretched to one size, and kept while they
+    fit into `memory`.
+
+    Args:
+        examples: a list of `Captioned`.
+        image_size: `(height, width)`.
+        memory: how many bytes of pixels are kept; 0 keeps none.
+
+    Raises:
+        ValueError: for no examples, or numbers out of range; when an item is taken,
+            for a file that is broken or no image, naming it.
+
+    Example:
+
+    >>> import pathlib, tempfile
+    >>> import tensorflow as tf
+    >>> from keras_attention.datasets import Captioned, CaptionedImages
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     file = pathlib.Path(folder, "grey.png")
+    ...     pixels = tf.fill((5, 5, 1), tf.constant(9, tf.uint8))
+    ...     _ = file.write_bytes(tf.io.encode_png(pixels).numpy())
+    ...     images = CaptionedImages([Captioned(str(file), ("Grey.", "All grey."))], (96, 96))
+    ...     len(images), images[1].caption, images[1].image.shape
+    (2, 'all grey', (96, 96, 3))
+    """
+
+    def __init__(self, examples, image_size=(96, 96), memory=2**30):
+        self.examples = list(examples)
+        if not self.examples:
+            raise ValueError("examples: expected at least one, received none.")
+        self.image_size = check_image_size("image_size", image_size)
+        check_number("memory", memory, at_least=0)
+        height, width = self.image_size
+        self._most = int(memory // (3 * height * width))
+        self._kept = {}
+        self._items = [
+            (example.image, plain_caption(caption))
+            for example in self.examples
+            for caption in example.captions
+        ]
+
+    def __len__(self):
+        return len(self._items)
+
+    def __getitem__(self, index):
+        path, caption = self._items[index]
+        return CaptionedImage(self.image(path), caption)
+
+    @property
+    def captions(self):
+        """All captions, for a vocabulary."""
+        return [caption for _, caption in self._items]
+
+    def image(self, path):
+        """The pixels of one of the files, read only."""
+        image = self._kept.get(path)
+        if image is None:
+            image = read_image(path, self.image_size)
+            image.flags.writeable = False
+            if len(self._kept) < self._most:
+                self._kept[path] = image
+        return image

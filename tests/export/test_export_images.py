@@ -1,0 +1,311 @@
+"""A captioner's artifacts: files or pixels in, words and maps out, and what is no image refused."""
+
+import io
+import subprocess
+import sys
+import zlib
+from functools import partial
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+from keras_attention import generation
+from keras_attention.export import drawing, save_litert, save_onnx, save_saved_model
+from keras_attention.export.replay.warmup import read_warmup
+from tests.export.conftest import (
+    IMAGE_SIZE,
+    MAP_SHAPE,
+    MAX_LENGTH,
+    SCRIPTS,
+    WORDS,
+    captioner,
+    images,
+    listing,
+    speller,
+    step_by_step,
+    until_end,
+)
+from tests.export.test_export_onnx import sizes
+from tests.export.test_export_saved_model import call
+from tests.export.test_export_scripts import ALONE
+
+
+def file_of(image, kind="PNG", **options):
+    """A Pillow image, or an array, as the bytes of a file."""
+    if not isinstance(image, Image.Image):
+        image = Image.fromarray(np.asarray(image).astype("uint8"))
+    content = io.BytesIO()
+    image.save(content, kind, **options)
+    return content.getvalue()
+
+
+@pytest.fixture(scope="module")
+def expected(image_artifact):
+    """What the live model says of `images()`."""
+    return generation.decode_captions(image_artifact.model, images(), MAX_LENGTH)
+
+
+# ---- files in, text out
+
+
+def test_what_an_artifact_for_files_offers(image_artifact):
+    signatures = image_artifact.loaded.signatures
+    assert set(image_artifact.report["signatures"]) == {"greedy", "beam", "serving_default"}
+    for name, signature in signatures.items():
+        (spec,) = signature.structured_input_signature[1].values()
+        assert (spec.name, spec.dtype, spec.shape.as_list()) == ("image_bytes", tf.string, [None])
+        outputs = signature.structured_outputs
+        assert set(outputs) == {"texts", "scores", "target_tokens", "attention"}
+        several = [4] if name == "beam" else []
+        assert outputs["attention"].shape.as_list() == [None, *several, None, *MAP_SHAPE]
+
+
+def test_files_are_captioned_as_by_the_live_model(image_artifact, expected):
+    found = call(image_artifact, "greedy", image_bytes=[file_of(image) for image in images()])
+    assert [text.decode() for text in found["texts"]] == [one.text for one in expected]
+    # Else this shows little.
+    assert len(set(found["texts"].tolist())) > 2
+    np.testing.assert_allclose(found["scores"], [one.score for one in expected], atol=1e-4)
+    for one, tokens, maps in zip(expected, found["target_tokens"], found["attention"]):
+        written = [token.decode() for token in tokens if token]
+        assert written == one.tokens
+        np.testing.assert_allclose(maps[: len(written)], one.maps, atol=1e-5)
+        np.testing.assert_allclose(maps[: len(written)].sum((1, 2)), 1, atol=1e-5)
+
+
+def test_the_best_of_the_beam_is_served(image_artifact):
+    files = [file_of(image) for image in images()]
+    beam = call(image_artifact, "beam", image_bytes=files)
+    found = generation.BeamSearch(max_length=MAX_LENGTH)(image_artifact.model, images())
+    texts = [[WORDS.decode(one) for one in row] for row in np.asarray(found.sequences)]
+    assert [[text.decode() for text in row] for row in beam["texts"]] == texts
+    maps = np.reshape(found.attention, (*found.sequences.shape, *MAP_SHAPE))
+    np.testing.assert_allclose(beam["attention"], maps, atol=1e-5)
+    best = call(image_artifact, "serving_default", image_bytes=files)
+    assert best["texts"].tolist() == beam["texts"][:, 0].tolist()
+    width = best["attention"].shape[1]
+    np.testing.assert_array_equal(best["attention"], beam["attention"][:, 0, :width])
+
+
+def odd_files():
+    rng = np.random.default_rng(5)
+    colours = Image.fromarray(rng.integers(0, 256, (*IMAGE_SIZE, 4), "uint8"), "RGBA")
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    wide = np.repeat(rng.integers(0, 256, (1, 9, 3), "uint8"), 400, axis=1)
+    return {
+        "grey": file_of(colours.convert("L")),
+        "grey JPEG": file_of(colours.convert("L"), "JPEG"),
+        "alpha": file_of(colours),
+        "grey and alpha": file_of(colours.convert("LA")),
+        "palette": file_of(colours.convert("RGB").quantize(8)),
+        "black and white": file_of(colours.convert("1")),
+        "progressive, large": file_of(
+            colours.convert("RGB").resize((300, 200)), "JPEG", progressive=True
+        ),
+        "turned by EXIF": file_of(colours.convert("RGB"), "JPEG", exif=turned),
+        "very wide": file_of(wide),
+        "one pixel": file_of(np.full((1, 1, 3), 200)),
+        "zeros behind the end": file_of(colours.convert("RGB"), "JPEG") + bytes(9),
+    }
+
+
+def test_files_of_many_kinds_are_read_as_pillow_reads_them(image_artifact):
+    files = odd_files()
+    found = call(image_artifact, "greedy", image_bytes=list(files.values()))
+    height, width = IMAGE_SIZE
+    read = [Image.open(io.BytesIO(content)).convert("RGB") for content in files.values()]
+    pixels = np.stack([np.asarray(one.resize((width, height), Image.BILINEAR)) for one in read])
+    expected = generation.decode_captions(image_artifact.model, pixels, MAX_LENGTH)
+    for name, one, score, maps in zip(files, expected, found["scores"], found["attention"]):
+        # Both round, and a step of brightness is no other picture.
+        assert score == pytest.approx(one.score, abs=0.1), name
+        np.testing.assert_allclose(maps[0], one.maps[0], atol=0.02, err_msg=name)
+
+
+def claiming(height, width):
+    """A small PNG whose header claims to be of another size."""
+    content = bytearray(file_of(np.zeros((1, 1, 3))))
+    content[16:24] = width.to_bytes(4, "big") + height.to_bytes(4, "big")
+    content[29:33] = zlib.crc32(bytes(content[12:29])).to_bytes(4, "big")
+    return bytes(content)
+
+
+BROKEN = {
+    "nothing": b"",
+    "text": b"a red apple",
+    "the start of a JPEG": b"\xff\xd8\xff",
+    "the start of a PNG": b"\x89PNG\r\n\x1a\n",
+    "half a JPEG": file_of(images()[0], "JPEG")[:-200],
+    "half a PNG": file_of(images()[0])[:-40],
+    "a GIF": file_of(images()[0], "GIF"),
+    "an animated GIF": file_of(
+        Image.new("P", (4, 4)), "GIF", save_all=True, append_images=[Image.new("P", (4, 4), 1)]
+    ),
+    "a huge PNG": claiming(200_000, 200_000),
+    "a PNG of no size": claiming(0, 0),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_what_is_no_image_is_an_error_for_its_request(image_artifact, name):
+    good = file_of(images()[0])
+    for files in ([BROKEN[name]], [good, BROKEN[name]]):
+        with pytest.raises(tf.errors.InvalidArgumentError):
+            call(image_artifact, "greedy", image_bytes=files)
+    assert call(image_artifact, "greedy", image_bytes=[good])["scores"].shape == (1,)
+
+
+def test_no_images_at_all(image_artifact, pixels_artifact):
+    with pytest.raises(tf.errors.InvalidArgumentError, match="image_bytes: expected at least one"):
+        call(image_artifact, "serving_default", image_bytes=np.zeros((0,), "S1"))
+    with pytest.raises(tf.errors.InvalidArgumentError, match="image: expected at least one image"):
+        call(pixels_artifact, "greedy", image=np.zeros((0, *IMAGE_SIZE, 3), "float32"))
+
+
+def test_the_warmup_holds_images(image_artifact):
+    requests = list(read_warmup(image_artifact.path / "1"))
+    assert {name for name, _ in requests} == {"greedy", "beam", "serving_default"}
+    for _, inputs in requests:
+        read = [Image.open(io.BytesIO(content)) for content in inputs["image_bytes"]]
+        assert {image.format for image in read} == {"PNG", "JPEG"}
+
+
+# ---- pixels in, ids out
+
+
+def test_pixels_are_decoded_as_by_the_live_model(pixels_artifact, expected):
+    assert set(pixels_artifact.report["signatures"]) == {"encode", "step", "greedy", "score"}
+    found = call(pixels_artifact, "greedy", image=images())
+    assert [WORDS.decode(ids) for ids in found["sequences"]] == [one.text for one in expected]
+    for one, maps in zip(expected, found["attention"]):
+        np.testing.assert_allclose(maps[: len(one.maps)], one.maps, atol=1e-5)
+    scored = call(pixels_artifact, "score", image=images(), targets=found["sequences"])
+    np.testing.assert_allclose(scored["scores"], found["scores"], atol=1e-4)
+    assert scored["attention"].shape == (*found["sequences"].shape, *MAP_SHAPE)
+
+
+def test_a_client_that_steps_gets_what_greedy_gets(pixels_artifact):
+    def encode(tokens):
+        return call(pixels_artifact, "encode", image=tokens)
+
+    step = partial(call, pixels_artifact, "step")
+    chosen = step_by_step(encode, step, images(), {"decoder_cell_0", "decoder_cell_1"})
+    greedy = call(pixels_artifact, "greedy", image=images())["sequences"]
+    np.testing.assert_array_equal(until_end(chosen), greedy)
+
+
+def test_images_of_another_size_are_refused(pixels_artifact):
+    with pytest.raises(tf.errors.InvalidArgumentError, match="image"):
+        call(pixels_artifact, "greedy", image=np.zeros((1, 5, 5, 3), "float32"))
+
+
+# ---- other runtimes
+
+
+def test_onnx_takes_pixels(image_onnx_artifact):
+    report = image_onnx_artifact.report
+    assert report["ids_equal"] and report["graphs"] == ["encoder", "beam"]
+    encoder, beam = (
+        onnx.load(image_onnx_artifact.path / f"{name}.onnx").graph for name in report["graphs"]
+    )
+    pixels = {"image": ["batch", *IMAGE_SIZE, 3]}
+    assert sizes(encoder.input) == sizes(beam.input) == pixels
+    assert sizes(encoder.output) == {
+        "memory_keys": ["batch", 15, 8],
+        "memory_values": ["batch", 15, 6],
+        "decoder_cell_0": ["batch", 8],
+        "decoder_cell_1": ["batch", 8],
+    }
+    assert sizes(beam.output)["attention"] == ["batch", 4, "target", *MAP_SHAPE]
+    session = onnxruntime.InferenceSession(image_onnx_artifact.path / "beam.onnx")
+    sequences, maps = session.run(["sequences", "attention"], {"image": images()})
+    found = generation.BeamSearch(max_length=MAX_LENGTH)(image_onnx_artifact.model, images())
+    np.testing.assert_array_equal(sequences, found.sequences)
+    np.testing.assert_allclose(maps, np.reshape(found.attention, maps.shape), atol=1e-5)
+
+
+def test_run_onnx_captions_files(image_onnx_artifact, tmp_path):
+    files = [tmp_path / "one.png", tmp_path / "two.png"]
+    for path, image in zip(files, images()):
+        path.write_bytes(file_of(image))
+    model = image_onnx_artifact.model
+    search = generation.BeamSearch(max_length=MAX_LENGTH)
+    expected = generation.decode_captions(model, images()[:2], search=search)
+    command = [sys.executable, "-c", ALONE, SCRIPTS / "run_onnx.py", image_onnx_artifact.path]
+    command += [*files, "--overlay", tmp_path / "drawn"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    for path, one in zip(files, expected):
+        assert f"{path}  ->  {one.text}   (score {one.score:.2f})\n" in done.stdout
+        with Image.open(tmp_path / "drawn" / f"{path.name}.png") as picture:
+            assert picture.width > picture.height > 100
+    assert listing(tmp_path / "drawn") == ["one.png.png", "two.png.png"]
+
+
+def test_run_onnx_refuses_what_is_no_image(image_onnx_artifact, tmp_path, script):
+    for name in ("text", "half a JPEG", "a GIF"):
+        (tmp_path / "file").write_bytes(BROKEN[name])
+        code, out, err = script("run_onnx", image_onnx_artifact.path, tmp_path / "file")
+        assert (code, out) == (1, "") and "cannot be read as a JPEG or PNG" in err, name
+        assert err.count("\n") == 1
+
+
+def test_litert_takes_pixels(tmp_path, monkeypatch):
+    pytest.importorskip("ai_edge_litert")
+    graphs = {"encoder": "encode", "greedy": "greedy"}
+    monkeypatch.setattr("keras_attention.export.litert.GRAPHS", graphs)
+    report = save_litert(
+        captioner(), tmp_path / "new", max_length=4, examples=[images()[:1], images()[1:2]]
+    )
+    assert report["ids_equal"] and report["graphs"] == ["encoder", "greedy"]
+
+
+# ---- what a model reads, and what it is tried with
+
+
+def test_the_kind_must_be_what_the_model_reads(tmp_path):
+    model = captioner()
+    with pytest.raises(ValueError, match=r"kind: expected 'ids' or 'image', because Captioner has"):
+        save_saved_model(model, tmp_path / "new", kind="text")
+    with pytest.raises(ValueError, match="kind: expected 'ids' or 'text', because EncoderDecoder"):
+        save_saved_model(speller(), tmp_path / "new", kind="image")
+    for wrong in ([np.zeros((1, 5, 5, 3))], [np.zeros((0, *IMAGE_SIZE, 3))]):
+        with pytest.raises(ValueError, match=r"examples: expected images \(batch, 12, 20, 3\)"):
+            save_onnx(model, tmp_path / "new", examples=wrong)
+    for wrong in ([b"abc"], [["abc"]], [[]]):
+        with pytest.raises(ValueError, match="examples: expected lists of bytes"):
+            save_saved_model(model, tmp_path / "new", kind="image", examples=wrong)
+    assert listing(tmp_path) == []
+
+
+class WithoutWords:
+    """Reads images and writes ids of which it knows no more than their number."""
+
+    image_size, variables = IMAGE_SIZE, ()
+
+    def start(self, inputs): ...
+
+    def step(self, tokens, state): ...
+
+
+def test_words_need_a_vocabulary(tmp_path):
+    with pytest.raises(ValueError, match="a Vocabulary of what it writes"):
+        save_saved_model(WithoutWords(), tmp_path / "new", kind="image")
+    assert listing(tmp_path) == []
+
+
+def test_files_that_are_drawn_differ_in_kind_and_size():
+    files = [content for batch in drawing.draw_files(IMAGE_SIZE) for content in batch.tolist()]
+    read = [Image.open(io.BytesIO(content)) for content in files]
+    assert {(image.format, image.mode) for image in read} == {
+        ("PNG", "RGB"),
+        ("PNG", "RGBA"),
+        ("JPEG", "RGB"),
+        ("JPEG", "L"),
+    }
+    assert (1, 1) in {image.size for image in read}

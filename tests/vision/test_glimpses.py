@@ -1,0 +1,270 @@
+"""A network that looks at one part of an image after another."""
+
+import keras
+import numpy as np
+import pytest
+from keras import layers, ops
+
+from keras_attention import vision
+from keras_attention.models import GlimpseClassifier
+
+SHAPE = (None, 10, 12, 2)
+
+
+def glimpses(cell=None, steps=3, combine="add", policy=None, **options):
+    dtype = options.get("dtype", "float32")
+    layer = vision.GlimpseRNN(
+        layers.LSTMCell(5, dtype=dtype) if cell is None else cell,
+        steps,
+        vision.Retina(3, 2, dtype=dtype),
+        vision.GlimpseNetwork(6, 4, combine, dtype=dtype),
+        vision.GaussianPlaces(0.4, seed=1, dtype=dtype) if policy is None else policy,
+        **options,
+    )
+    layer.build(SHAPE)
+    rng = np.random.default_rng(7)
+    for variable in layer.trainable_variables:
+        variable.assign(0.7 * rng.normal(size=variable.shape))
+    return layer
+
+
+def images(rng, count=4):
+    return rng.normal(size=(count, *SHAPE[1:])).astype("float32")
+
+
+def relu(x):
+    return np.maximum(x, 0)
+
+
+@pytest.mark.parametrize("combine", ["add", "multiply"])
+def test_the_network_is_its_formula(combine, rng):
+    network = vision.GlimpseNetwork(6, 4, combine, dtype="float64")
+    patches, places = rng.normal(size=(3, 2, 3, 3, 2)), rng.normal(size=(3, 2))
+    found = network(patches, places)
+    for layer in (network.what, network.where, network.from_what, network.from_where):
+        if layer.use_bias:
+            layer.bias.assign(rng.normal(size=layer.bias.shape))
+    found = network(patches, places)
+
+    def dense(layer, x):
+        kernel, *bias = (np.asarray(variable) for variable in layer.weights)
+        return x @ kernel + (bias[0] if bias else 0)
+
+    what = dense(network.from_what, relu(dense(network.what, patches.reshape(3, -1))))
+    where = dense(network.from_where, relu(dense(network.where, places)))
+    expected = relu(what + where) if combine == "add" else relu(what) * relu(where)
+    np.testing.assert_allclose(found, expected, rtol=1e-9)
+
+
+def test_a_call_is_its_steps(rng):
+    layer, given = glimpses(), images(rng)
+    outputs, places, log_probs = layer(given, return_places=True)
+    state = layer.initial_state(4)
+    for t in range(3):
+        state, place, log_prob = layer.step(given, state)
+        for whole, one in ((outputs, state[0]), (places, place), (log_probs, log_prob)):
+            np.testing.assert_allclose(whole[:, t], one, rtol=1e-5, atol=1e-6)
+
+
+def test_it_looks_where_it_says_and_never_outside(rng):
+    layer, given = glimpses(), images(rng, 30)
+    seen = []
+    cut_out = layer.retina.call
+    layer.retina.call = lambda images, places: (
+        seen.append(np.array(places)) or cut_out(images, places)
+    )
+    _, places, log_probs = layer(given, return_places=True, training=True)
+    np.testing.assert_array_equal(np.stack(seen, 1), places)
+    assert np.abs(places).max() == 1
+    # Of the place as drawn; of one that was cut it would be another.
+    state = layer.initial_state(30)
+    mean, _ = layer.policy(state[0], None)
+    first = np.asarray(places)[:, 0]
+    density = -0.5 * (((first - np.asarray(mean)) / 0.4) ** 2).sum(-1)
+    density -= np.log(2 * np.pi * 0.4**2)
+    inside = np.abs(first).max(-1) < 1
+    np.testing.assert_allclose(np.asarray(log_probs)[inside, 0], density[inside], rtol=1e-4)
+    assert not np.isclose(np.asarray(log_probs)[~inside, 0], density[~inside]).any()
+
+
+def test_what_is_classified_and_where_is_chosen_train_apart(rng):
+    tf = pytest.importorskip("tensorflow")
+    layer, given = glimpses(), images(rng)
+    with tf.GradientTape(persistent=True) as tape:
+        outputs, places, log_probs = layer(given, return_places=True, training=True)
+        sums = ops.sum(outputs), ops.sum(places), ops.sum(log_probs)
+    policy = layer.policy.trainable_variables
+    others = layer.cell.trainable_variables + layer.network.trainable_variables
+    assert tape.gradient(sums[0], policy) == [None, None]
+    assert all(np.any(gradient) for gradient in tape.gradient(sums[0], others))
+    assert tape.gradient(sums[1], policy + others) == [None] * (len(policy) + len(others))
+    assert all(np.any(gradient) for gradient in tape.gradient(sums[2], policy))
+    assert tape.gradient(sums[2], others) == [None] * len(others)
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_in_a_graph_of_an_unknown_batch(compiled, rng):
+    tf = pytest.importorskip("tensorflow")
+    layer, given = glimpses(), images(rng)
+    shape = [4 if compiled else None, *SHAPE[1:]]
+
+    @tf.function(input_signature=[tf.TensorSpec(shape)], jit_compile=compiled)
+    def found(images):
+        return layer(images, return_places=True)
+
+    for one, other in zip(found(given), layer(given, return_places=True)):
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "cell", [layers.GRUCell(5, dropout=0.3), [layers.LSTMCell(4), layers.LSTMCell(5)]]
+)
+def test_other_cells(cell, rng):
+    if isinstance(cell, list):
+        cell = layers.StackedRNNCells(cell)
+    layer = glimpses(cell, policy=vision.UniformPlaces(3))
+    assert tuple(layer(images(rng), steps=5, training=True).shape) == (4, 5, 5)
+
+
+def test_half_precision(rng):
+    given = images(rng)
+    exact = glimpses()(given, return_places=True)
+    half = glimpses(dtype="mixed_float16")(given, return_places=True)
+    dtypes = [keras.backend.standardize_dtype(found.dtype) for found in half]
+    assert dtypes == ["float16", "float32", "float32"]
+    for one, other in zip(half, exact):
+        np.testing.assert_allclose(np.asarray(one, "float32"), other, atol=0.03)
+
+
+def test_in_a_functional_model_that_is_saved(tmp_path, rng):
+    given, inputs = images(rng), keras.Input(SHAPE[1:])
+    model = keras.Model(inputs, glimpses()(inputs, return_places=True))
+    assert [output.shape for output in model.outputs] == [(None, 3, 5), (None, 3, 2), (None, 3)]
+    model.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    for one, other in zip(loaded(given), model(given)):
+        np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ({"cell": layers.LSTM(3)}, "cell: expected a Keras RNN cell"),
+        ({"steps": 0}, "steps: expected a positive integer, received 0"),
+        ({"combine": "max"}, "combine: expected one of 'add', 'multiply', received 'max'"),
+    ],
+)
+def test_wrong_options_are_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        glimpses(**options)
+
+
+def test_wrong_images_are_refused(rng):
+    with pytest.raises(ValueError, match=r"images: expected .batch, height, width, channels"):
+        glimpses()(images(rng)[0])
+    with pytest.raises(ValueError, match="images: expected the 2 features"):
+        glimpses()(np.zeros((2, 10, 12, 3)))
+
+
+@pytest.fixture
+def classifier():
+    model = GlimpseClassifier(glimpses(), classes=3, samples=2, factor=0.5)
+    model.build(SHAPE)
+    return model
+
+
+def outcome(rng):
+    """Logits that are right in the second and third of 3 steps, in the first row of 4."""
+    logits = np.zeros((4, 3, 3), "float32")
+    logits[:, :, 2] = 1
+    logits[0, 1:, 1] = 2
+    return {
+        "logits": logits,
+        "log_probs": keras.Variable(rng.normal(size=(4, 3))),
+        "baselines": keras.Variable(rng.uniform(size=(4, 3))),
+    }
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_the_hybrid_loss_is_its_formula(training, classifier, rng):
+    tf = pytest.importorskip("tensorflow")
+    found, labels = outcome(rng), np.array([1, 1, 0, 0])
+    with tf.GradientTape() as tape:
+        loss = classifier.compute_loss(y=labels, y_pred=found, training=training)
+    rewards = np.zeros((4, 3))
+    rewards[0] = [2 / 3, 2 / 3, 1 / 3]
+    logits, baselines = found["logits"], np.asarray(found["baselines"])
+    chosen = np.take_along_axis(logits, labels[:, None, None].repeat(3, 1), 2)[..., 0]
+    entropy = (np.log(np.exp(logits).sum(-1)) - chosen).mean()
+    expected = entropy + ((baselines - rewards) ** 2).mean()
+    np.testing.assert_allclose(loss, expected, rtol=1e-5)
+    variables = [found["log_probs"].value, found["baselines"].value]
+    for_places, for_baselines = tape.gradient(loss, variables)
+    # While training, the other sample of the same image is the baseline.
+    others = rewards[[1, 0, 3, 2]] if training else baselines
+    np.testing.assert_allclose(for_places, -0.5 * (rewards - others) / 4, rtol=1e-5, atol=1e-7)
+    np.testing.assert_allclose(for_baselines, 2 * (baselines - rewards) / 12, rtol=1e-5)
+
+
+def test_rows_without_weight_do_not_count(classifier, rng):
+    found, labels = outcome(rng), np.array([1, 1, 0, 0])
+    weighed = classifier.compute_loss(
+        y=labels, y_pred=found, sample_weight=np.array([1.0, 1, 0, 0]), training=False
+    )
+    halves = {name: np.asarray(value)[:2] for name, value in found.items()}
+    half = classifier.compute_loss(y=labels[:2], y_pred=halves, training=False)
+    np.testing.assert_allclose(weighed, half, rtol=1e-5)
+
+
+def test_the_baseline_does_not_know_the_place_it_judges(rng):
+    model = GlimpseClassifier(glimpses(), classes=3)
+    model.build(SHAPE)
+    model.baseline.kernel.assign(rng.normal(size=(5, 1)))
+    given = images(rng)
+    outputs = model.glimpses(given)
+    expected = np.asarray(model.baseline(outputs))[:, :-1, 0]
+    found = np.asarray(model(given)["baselines"])
+    np.testing.assert_allclose(found[:, 1:], expected, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(found[:, 0], model.baseline.bias[0])
+
+
+def spots(rng, count):
+    """The upper right corner tells the class; from the middle it is not to be seen."""
+    images = np.zeros((count, 9, 9, 1), "float32")
+    labels = rng.integers(2, size=count)
+    images[:, 1:3, 6:8, 0] = 2.0 * labels[:, None, None] - 1
+    return images, labels
+
+
+def test_it_learns_where_to_look(rng):
+    glimpses = vision.GlimpseRNN(
+        layers.GRUCell(8),
+        steps=2,
+        retina=vision.Retina(3, 1),
+        network=vision.GlimpseNetwork(8, 8),
+        policy=vision.GaussianPlaces(0.4, seed=1),
+    )
+    model = GlimpseClassifier(glimpses, classes=2)
+    model.compile(keras.optimizers.Adam(0.02), jit_compile=False)
+    images, labels = spots(rng, 64 * 60)
+    model.fit(images, labels, batch_size=64, epochs=2, verbose=0)
+    images, labels = spots(rng, 64)
+    assert model.evaluate(images, labels, verbose=0, return_dict=True)["accuracy"] > 0.9
+    row, column = np.asarray(model(images)["places"])[:, -1].mean(0)
+    assert row < -0.3 and column > 0.3
+
+
+def test_a_trained_classifier_is_saved(classifier, tmp_path, rng):
+    given = images(rng)
+    classifier.compile("adam", jit_compile=False)
+    classifier.fit(given, np.array([0, 0, 1, 1]), batch_size=4, shuffle=False, verbose=0)
+    classifier.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    assert (loaded.samples, loaded.factor) == (2, 0.5)
+    for name, expected in classifier(given).items():
+        np.testing.assert_array_equal(loaded(given)[name], expected)
+
+
+def test_a_classifier_of_something_else_is_refused():
+    with pytest.raises(ValueError, match="glimpses: expected a GlimpseRNN"):
+        GlimpseClassifier(layers.GRUCell(3), classes=2)
