@@ -69,7 +69,13 @@ def _parser():
     parser.add_argument("folder", type=Path, help="where everything goes")
     data = parser.add_mutually_exclusive_group()
     data.add_argument("--language", default="en", help="of the captions of scenes (en)")
-    data.add_argument("--flickr8k", type=Path, metavar="FOLDER", help="with its images and texts")
+    data.add_argument(
+        "--flickr8k",
+        nargs="?",
+        const="",
+        metavar="FOLDER",
+        help="with its images and texts; without FOLDER they are fetched",
+    )
     data.add_argument(
         "--images",
         nargs=2,
@@ -134,9 +140,12 @@ def _data(options):
         return Data(examples, examples["train"].words, test)
 
     if options.flickr8k is not None:
-        splits = datasets.load_flickr8k(options.flickr8k)
+        splits = datasets.load_flickr8k(options.flickr8k or None)
     else:
         splits = datasets.load_captions(*options.images)
+    for name, images in splits.items():
+        if not images:
+            raise SystemExit(f"--images: expected enough images that some are held out for {name}.")
     examples = {n: datasets.CaptionedImages(splits[n], (size, size)) for n in ("train", "dev")}
     words = Vocabulary.from_texts(examples["train"].captions, " ", size=options.words)
     encoder = None

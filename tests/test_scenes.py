@@ -100,7 +100,7 @@ def test_every_box_holds_what_is_drawn_and_touches_it(monkeypatch):
             assert 0 <= top < bottom <= 96 and 0 <= left < right <= 96
             box = drawn[top:bottom, left:right]
             assert all(edge.any() for edge in (box[0], box[-1], box[:, 0], box[:, -1]))
-            assert 24 - 2 <= max(box.shape) <= 36
+            assert 24 <= max(box.shape) <= 36
             inside[top:bottom, left:right] = True
         assert not drawn[~inside].any()
 
@@ -254,7 +254,7 @@ def test_other_sizes(size):
     scene = Scenes("test", size=size)[5]
     assert scene.image.shape == (size, size, 3)
     longer = [max(b - t, r - left) for t, left, b, r in (o.box for o in scene.objects)]
-    assert size / 4 - 2 <= min(longer) <= max(longer) <= size * 3 / 8
+    assert size / 4 <= min(longer) <= max(longer) <= size * 3 / 8
 
 
 @pytest.mark.parametrize(
@@ -271,6 +271,14 @@ def test_other_sizes(size):
 def test_wrong_arguments_are_refused(options, message):
     with pytest.raises(ValueError, match=message):
         Scenes(**options)
+
+
+def test_pictures_fill_their_box():
+    for character, size in itertools.product(KINDS.values(), (24, 36)):
+        picture = openmoji.draw_picture(character, size)
+        assert max(picture.shape[:2]) == size
+        drawn = picture[..., 3] > 0
+        assert all(edge.any() for edge in (drawn[0], drawn[-1], drawn[:, 0], drawn[:, -1]))
 
 
 def test_a_character_that_is_no_emoji_is_refused():

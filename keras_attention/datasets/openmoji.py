@@ -24,7 +24,7 @@ LANGUAGES = ("ar", "de", "en", "es", "fa", "fr", "id", "it", "ja", "ko", "pt", "
 
 # Drawn once at this size and made smaller from there.
 _LARGE = 144
-# Fainter than this is a trace of resampling that no eye sees; it would widen boxes.
+# Fainter than this is a trace of resampling that no eye sees.
 _FAINTEST = 16
 
 
@@ -79,10 +79,8 @@ def draw_picture(character, size):
     small = tuple(max(1, round(side * scale)) for side in large.size)
     lanczos = require("PIL.Image", "scenes").Resampling.LANCZOS
     picture = np.array(large.resize(small, lanczos))
-    drawn = picture[..., 3] >= _FAINTEST
-    picture[~drawn] = 0
-    rows, columns = np.flatnonzero(drawn.any(1)), np.flatnonzero(drawn.any(0))
-    return picture[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    picture[picture[..., 3] < _FAINTEST] = 0
+    return picture
 
 
 @functools.lru_cache(maxsize=len(LANGUAGES))

@@ -209,6 +209,41 @@ def test_the_command_trains_measures_and_draws(tmp_path, monkeypatch):
     assert (tmp_path / "out" / "hard" / "places.tsv").read_text("utf-8").count("\n") == 5
 
 
+@pytest.mark.parametrize("flickr8k", [True, False])
+def test_the_command_takes_folders_of_images(tmp_path, monkeypatch, flickr8k):
+    tf = pytest.importorskip("tensorflow")
+    monkeypatch.syspath_prepend(Path(__file__).parents[2] / "export")
+    import train_captioner
+
+    folder = tmp_path / "data"
+    images = folder / "Flicker8k_Dataset"
+    images.mkdir(parents=True)
+    names = [f"{i}.jpg" for i in range(20, 44)]
+    for name, scene in zip(names, TEST):
+        (images / name).write_bytes(tf.io.encode_jpeg(scene.image).numpy())
+    lines = [f"{name}#{k}\t{TEST[i].caption} .\n" for i, name in enumerate(names) for k in (0, 1)]
+    (folder / "Flickr8k.token.txt").write_text("".join(lines), "utf-8")
+    for split, part in (("train", names[:8]), ("dev", names[8:10]), ("test", names[22:])):
+        text = "".join(name + "\n" for name in part)
+        (folder / f"Flickr_8k.{split}Images.txt").write_text(text, "utf-8")
+
+    def in_this_process(options, arguments):
+        train_captioner.main([*arguments, "--only-train", "--attention", "soft"])
+
+    monkeypatch.setattr(train_captioner, "_train_in_processes", in_this_process)
+    given = ["--images", images, folder / "Flickr8k.token.txt", "--image-size", 32]
+    if flickr8k:
+        given = ["--flickr8k", folder, "--image-size", 32]
+        given += ["--backbone", "MobileNetV2", "--weights", "none"]
+    given += ["--epochs", 1, "--units", 8, "--no-export"]
+    train_captioner.main([str(x) for x in (tmp_path / "out", *given)])
+    report = json.loads((tmp_path / "out" / "report.json").read_text("utf-8"))
+    assert "bleu4" in report and "pointing" not in report and report["steps"] == 1
+    if flickr8k:
+        assert report["test_scenes"] == 2
+        assert np.load(tmp_path / "out" / "features-train.npy").shape == (8, 1, 1, 1280)
+
+
 def test_a_folder_of_images_is_trained_on_through_cached_features(tmp_path, capsys):
     from keras_attention.datasets import CachedFeatures
 
