@@ -108,7 +108,7 @@ class GlimpseNetwork(keras.layers.Layer):
 class GlimpseRNN(keras.layers.Layer):
     """Looks at one part of an image after another, and decides itself where to look next.
 
-        place_t           ~ policy(output_{t-1}, place_{t-1})
+        place_t           ~ policy(output_{t-1})
         patches_t         = retina(image, place_t)
         g_t               = network(patches_t, place_t)
         output_t, state_t = cell(g_t, state_{t-1})
@@ -179,7 +179,7 @@ class GlimpseRNN(keras.layers.Layer):
         parts = (
             (self.retina, (images_shape, (None, 2))),
             (self.network, (patches, (None, 2))),
-            (self.policy, ((None, cells.output_size(self.cell)), (None, 2))),
+            (self.policy, ((None, cells.output_size(self.cell)),)),
         )
         for part, shapes in parts:
             if not part.built:
@@ -198,8 +198,8 @@ class GlimpseRNN(keras.layers.Layer):
 
         def one(carry, x):
             noise, _ = x
-            carry, log_prob = self.step(images, carry, noise, training)
-            return carry, (carry[0], carry[2], log_prob)
+            carry, place, log_prob = self.step(images, carry, noise, training)
+            return carry, (carry[0], place, log_prob)
 
         dtype = score_dtype(self.compute_dtype)
         found = scan(one, carry, (noise, ops.arange(steps)), (self.compute_dtype, dtype, dtype))[1]
@@ -217,19 +217,19 @@ class GlimpseRNN(keras.layers.Layer):
             training: whether the cell's dropout acts.
 
         Returns:
-            The next state and the log-probability `(B,)` of the place.
+            The next state, of which the first part is the output `(B, units)`,
+            the place `(B, 2)` and its log-probability `(B,)`.
         """
-        output, cell_state, last = state
-        drawn, log_prob = self.policy(output, last, noise)
+        output, cell_state = state
+        drawn, log_prob = self.policy(output, noise)
         place = ops.clip(drawn, -1.0, 1.0)
         seen = self.network(self.retina(images, place), ops.cast(place, self.compute_dtype))
-        return (*cells.step(self.cell, seen, cell_state, training), place), log_prob
+        return cells.step(self.cell, seen, cell_state, training), place, log_prob
 
     def initial_state(self, batch):
-        """The output, the state of the cell and the place before the first glimpse."""
+        """The output and the state of the cell before the first glimpse."""
         output = ops.zeros((batch, cells.output_size(self.cell)), dtype=self.compute_dtype)
-        place = ops.zeros((batch, 2), dtype=score_dtype(self.compute_dtype))
-        return output, cells.zero_state(self.cell, batch, self.compute_dtype), place
+        return output, cells.zero_state(self.cell, batch, self.compute_dtype)
 
     def _prime_dropout(self, images, carry):
         """The cell's masks are drawn outside the loop that uses them."""

@@ -7,7 +7,6 @@ from keras import ops
 
 from keras_attention.checks import (
     check_features,
-    check_flag,
     check_positive_number,
     check_rank,
     score_dtype,
@@ -19,13 +18,10 @@ class GaussianPlaces(keras.layers.Layer):
     """Draws the next place around the one that a state points to.
 
         mean  = tanh(W state + b)
-        mean  = last + tanh(W state + b)                         if `relative`
         place ~ Normal(mean, std)                                while training
         place = mean                                             otherwise
 
-    W starts at zero: before any training it looks at the middle. Relative to
-    the last place, as an eye moves, is simpler to learn: what a glimpse shows
-    coarsely on its left lies to the left of it, wherever that is.
+    W starts at zero: before any training it looks at the middle.
 
     A drawn place may lie outside the image. Its log-probability is that of the
     place as drawn; whoever looks there cuts it to [-1, 1] afterwards. The other
@@ -34,17 +30,15 @@ class GaussianPlaces(keras.layers.Layer):
     score-function estimate, has it with respect to the mean alone.
 
     Source: Mnih et al., "Recurrent Models of Visual Attention", 2014, the
-    location network, which is not relative.
+    location network.
 
     Args:
         std: the standard deviation, where the image spans from -1 to 1.
-        relative: whether the state says how far to go, not where to.
         seed: an integer, or a `keras.random.SeedGenerator`.
         **kwargs: of `keras.layers.Layer`.
 
     Call arguments:
         state: `(B, D)`.
-        last: `(B, 2)`, where it looks now; at first the middle, 0.
         noise: `(B, 2)`, from `noise()`, or None for the mean.
 
     Returns:
@@ -58,22 +52,21 @@ class GaussianPlaces(keras.layers.Layer):
 
     >>> import numpy as np
     >>> from keras_attention import vision
-    >>> places, _ = vision.GaussianPlaces()(np.ones((1, 4)), np.array([[0.5, -0.25]]))
+    >>> places, _ = vision.GaussianPlaces()(np.ones((1, 4)))
     >>> places.numpy().tolist()
-    [[0.5, -0.25]]
+    [[0.0, 0.0]]
     """
 
-    def __init__(self, std=0.25, relative=True, seed=None, **kwargs):
+    def __init__(self, std=0.3, seed=None, **kwargs):
         # The mean is computed in half precision, but not the place itself.
         super().__init__(**{"autocast": False, **kwargs})
         check_positive_number("std", std)
-        check_flag("relative", relative)
-        self.std, self.relative = std, relative
+        self.std = std
         made = isinstance(seed, keras.random.SeedGenerator)
         self._seed = None if made else seed
         self.seed = seed if made else keras.random.SeedGenerator(seed)
 
-    def build(self, state_shape, last_shape=None, noise_shape=None):
+    def build(self, state_shape, noise_shape=None):
         check_features(state=state_shape)
         self.mean = keras.layers.Dense(
             2, "tanh", kernel_initializer="zeros", dtype=self.dtype_policy, name="mean"
@@ -85,11 +78,9 @@ class GaussianPlaces(keras.layers.Layer):
         """Standard normal numbers of `shape` while training, else None."""
         return keras.random.normal(shape, seed=self.seed) if training else None
 
-    def call(self, state, last, noise=None):
+    def call(self, state, noise=None):
         check_rank("state", state, (2,), "(batch, features)")
         mean = ops.cast(self.mean(state), score_dtype(self.compute_dtype))
-        if self.relative:
-            mean = mean + ops.stop_gradient(ops.cast(last, mean.dtype))
         place = mean
         if noise is not None:
             place = mean + self.std * ops.cast(noise, mean.dtype)
@@ -97,14 +88,13 @@ class GaussianPlaces(keras.layers.Layer):
         squares = ops.sum(ops.square((place - mean) / self.std), axis=-1)
         return place, -0.5 * squares - math.log(2 * math.pi * self.std**2)
 
-    def compute_output_spec(self, state, last, noise=None):
+    def compute_output_spec(self, state, noise=None):
         dtype = score_dtype(self.compute_dtype)
         batch = state.shape[0]
         return keras.KerasTensor((batch, 2), dtype), keras.KerasTensor((batch,), dtype)
 
     def get_config(self):
-        options = {"std": self.std, "relative": self.relative, "seed": self._seed}
-        return {**super().get_config(), **options}
+        return {**super().get_config(), "std": self.std, "seed": self._seed}
 
 
 @keras.saving.register_keras_serializable(package="keras_attention")
@@ -117,7 +107,6 @@ class UniformPlaces(keras.layers.Layer):
 
     Call arguments:
         state: `(B, D)`.
-        last: `(B, 2)`, of no effect.
         noise: `(B, 2)`, from `noise()`.
 
     Returns:
@@ -128,8 +117,7 @@ class UniformPlaces(keras.layers.Layer):
     >>> import numpy as np
     >>> from keras_attention import vision
     >>> policy = vision.UniformPlaces(seed=1)
-    >>> state, last = np.ones((1, 4)), np.zeros((1, 2))
-    >>> places, log_probs = policy(state, last, policy.noise((1, 2)))
+    >>> places, log_probs = policy(np.ones((1, 4)), policy.noise((1, 2)))
     >>> round(float(log_probs[0]), 4)
     -1.3863
     """
@@ -140,20 +128,20 @@ class UniformPlaces(keras.layers.Layer):
         self._seed = None if made else seed
         self.seed = seed if made else keras.random.SeedGenerator(seed)
 
-    def build(self, state_shape, last_shape=None, noise_shape=None):
+    def build(self, state_shape, noise_shape=None):
         self.built = True
 
     def noise(self, shape, training=None):
         """Places of `shape`, while training and afterwards."""
         return keras.random.uniform(shape, -1.0, 1.0, seed=self.seed)
 
-    def call(self, state, last, noise):
+    def call(self, state, noise):
         check_rank("state", state, (2,), "(batch, features)")
         place = ops.cast(noise, score_dtype(self.compute_dtype))
         # The density is 1/4 everywhere.
         return place, ops.zeros_like(place[:, 0]) - math.log(4.0)
 
-    def compute_output_spec(self, state, last, noise):
+    def compute_output_spec(self, state, noise):
         dtype = score_dtype(self.compute_dtype)
         batch = state.shape[0]
         return keras.KerasTensor((batch, 2), dtype), keras.KerasTensor((batch,), dtype)

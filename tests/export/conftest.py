@@ -1,6 +1,9 @@
 """Small models of two kinds, and what is exported of them: once a session, because it costs."""
 
+import hashlib
 import os
+import shutil
+import subprocess
 import sys
 from functools import partial
 from pathlib import Path
@@ -22,6 +25,7 @@ from keras_attention.subwords import Subwords
 from keras_attention.text import Vocabulary
 
 MAX_LENGTH = 8
+CONSUMER = Path(__file__).with_name("consumer.cc")
 SCRIPTS = Path(__file__).parents[2] / "export"
 LETTERS = Vocabulary("abcdefgh", lowercase=True)
 SOUNDS = Vocabulary(["AA", "B", "K", "D", "É"], separator=" ")
@@ -212,6 +216,31 @@ def subwords_artifact(tmp_path_factory):
     report = save_saved_model(model, path, kind="text", max_length=3, examples=texts)
     loaded = tf.saved_model.load(str(path / "1"))
     return SimpleNamespace(path=path, report=report, model=model, loaded=loaded)
+
+
+@pytest.fixture(scope="session")
+def consumer(request):
+    """The compiled program; kept between runs, because it takes a while."""
+    compiler = shutil.which("g++") or shutil.which("clang++")
+    if compiler is None:
+        pytest.skip("there is no C++ compiler (g++ or clang++)")
+    library = Path(tf.sysconfig.get_lib(), "libtensorflow_cc.so.2")
+    if not library.is_file():
+        pytest.skip(f"this TensorFlow comes without {library.name}")
+    # The session lives in a library of which the program names no symbol.
+    command = [compiler, *tf.sysconfig.get_compile_flags(), "-O0", "-w", str(CONSUMER)]
+    command += ["-Wl,--no-as-needed", f"-L{library.parent}", f"-Wl,-rpath,{library.parent}"]
+    command += [f"-l:{library.name}", "-l:libtensorflow_framework.so.2", "-ldl"]
+    key = CONSUMER.read_bytes() + " ".join([tf.__version__, *command]).encode()
+    folder = Path(request.config.cache.mkdir("consumer"))
+    program = folder / hashlib.sha256(key).hexdigest()[:16]
+    if not program.exists():
+        # Another test process may be compiling it as well.
+        fresh = f"{program}.{os.getpid()}"
+        done = subprocess.run([*command, "-o", fresh], capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr[-3000:]
+        os.replace(fresh, program)
+    return program
 
 
 @pytest.fixture

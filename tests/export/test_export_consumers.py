@@ -1,11 +1,9 @@
 """Programs that are not ours run the artifacts: C++, onnx's reference, LiteRT, Serving's protos."""
 
-import hashlib
 import os
 import shutil
 import subprocess
 from functools import partial
-from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -22,32 +20,6 @@ from tests.export.conftest import MAX_LENGTH, padded_ids, step_by_step, until_en
 
 # What another program reads depends little on the model.
 one_kind = pytest.mark.parametrize("kind", ["default"], indirect=True, scope="session")
-SOURCE = Path(__file__).with_name("consumer.cc")
-
-
-@pytest.fixture(scope="session")
-def consumer(request):
-    """The compiled program; kept between runs, because it takes a while."""
-    compiler = shutil.which("g++") or shutil.which("clang++")
-    if compiler is None:
-        pytest.skip("there is no C++ compiler (g++ or clang++)")
-    library = Path(tf.sysconfig.get_lib(), "libtensorflow_cc.so.2")
-    if not library.is_file():
-        pytest.skip(f"this TensorFlow comes without {library.name}")
-    # The session lives in a library of which the program names no symbol.
-    command = [compiler, *tf.sysconfig.get_compile_flags(), "-O0", "-w", str(SOURCE)]
-    command += ["-Wl,--no-as-needed", f"-L{library.parent}", f"-Wl,-rpath,{library.parent}"]
-    command += [f"-l:{library.name}", "-l:libtensorflow_framework.so.2", "-ldl"]
-    key = SOURCE.read_bytes() + " ".join([tf.__version__, *command]).encode()
-    folder = Path(request.config.cache.mkdir("consumer"))
-    program = folder / hashlib.sha256(key).hexdigest()[:16]
-    if not program.exists():
-        # Another test process may be compiling it as well.
-        fresh = f"{program}.{os.getpid()}"
-        done = subprocess.run([*command, "-o", fresh], capture_output=True, text=True)
-        assert done.returncode == 0, done.stderr[-3000:]
-        os.replace(fresh, program)
-    return program
 
 
 def word_of(value):
@@ -97,13 +69,6 @@ def test_cpp_takes_text(consumer, text_artifact, tmp_path):
     examples = replay.read_examples(replay.examples_file(text_artifact.path / "3"))
     write_words(examples, tmp_path / "words")
     code, lines = consume(consumer, text_artifact.path / "3", tmp_path / "words")
-    assert code == 0 and len(lines) == 3, lines
-
-
-def test_cpp_takes_files_of_images(consumer, image_artifact, tmp_path):
-    examples = replay.read_examples(replay.examples_file(image_artifact.path / "1"))
-    write_words(examples, tmp_path / "words")
-    code, lines = consume(consumer, image_artifact.path / "1", tmp_path / "words")
     assert code == 0 and len(lines) == 3, lines
 
 

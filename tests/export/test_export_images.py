@@ -1,6 +1,8 @@
 """A captioner's artifacts: files or pixels in, words and maps out, and what is no image refused."""
 
+import importlib
 import io
+import json
 import subprocess
 import sys
 import zlib
@@ -14,7 +16,7 @@ import tensorflow as tf
 from PIL import Image
 
 from keras_attention import generation
-from keras_attention.export import drawing, save_litert, save_onnx, save_saved_model
+from keras_attention.export import drawing, replay, save_litert, save_onnx, save_saved_model
 from keras_attention.export.replay.warmup import read_warmup
 from tests.export.conftest import (
     IMAGE_SIZE,
@@ -29,6 +31,7 @@ from tests.export.conftest import (
     step_by_step,
     until_end,
 )
+from tests.export.test_export_consumers import consume, write_words
 from tests.export.test_export_onnx import sizes
 from tests.export.test_export_saved_model import call
 from tests.export.test_export_scripts import ALONE
@@ -175,6 +178,41 @@ def test_the_warmup_holds_images(image_artifact):
         assert {image.format for image in read} == {"PNG", "JPEG"}
 
 
+def test_the_client_reads_the_answers_of_a_server(image_artifact, expected, monkeypatch):
+    pytest.importorskip("tensorflow_serving", reason="needs the extra serving")
+    from tests.export.test_export_serving import CONFIG
+    from tests.serving.model_server import ModelServer, RefusedError
+
+    monkeypatch.syspath_prepend(SCRIPTS / "serving")
+    caption_client = importlib.import_module("caption_client")
+    path = image_artifact.path
+    server = ModelServer(CONFIG % path.name, path.parent)
+    files = [file_of(image) for image in images()]
+    for name in ("greedy", "beam"):
+        body = json.loads(json.dumps(caption_client.body(files, name)))
+        answer = json.loads(json.dumps(server.rest("/v1/models/translate:predict", body)))
+        for one, row in zip(expected, answer["predictions"]):
+            found = caption_client.captions(row)
+            assert (len(found) > 1) == (name == "beam")
+            for caption in found:
+                assert caption.text == " ".join(caption.words)
+                assert np.shape(caption.maps)[1:] == MAP_SHAPE or not caption.words
+            if name == "greedy":
+                assert (found[0].text, found[0].words) == (one.text, one.tokens)
+                assert np.allclose(np.reshape(found[0].maps, one.maps.shape), one.maps, atol=1e-5)
+    broken = caption_client.body([files[0], files[1][:-30]])
+    with pytest.raises(RefusedError) as refused:
+        server.rest("/v1/models/translate:predict", broken)
+    assert refused.value.code.name == "INVALID_ARGUMENT"
+
+
+def test_cpp_takes_files(consumer, image_artifact, tmp_path):
+    examples = replay.read_examples(replay.examples_file(image_artifact.path / "1"))
+    write_words(examples, tmp_path / "words")
+    code, lines = consume(consumer, image_artifact.path / "1", tmp_path / "words")
+    assert code == 0 and len(lines) == 3, lines
+
+
 # ---- pixels in, ids out
 
 
@@ -257,12 +295,12 @@ def test_run_onnx_refuses_what_is_no_image(image_onnx_artifact, tmp_path, script
 
 def test_litert_takes_pixels(tmp_path, monkeypatch):
     pytest.importorskip("ai_edge_litert")
-    graphs = {"encoder": "encode", "greedy": "greedy"}
+    graphs = {"encoder": "encode", "step": "step"}
     monkeypatch.setattr("keras_attention.export.litert.GRAPHS", graphs)
     report = save_litert(
         captioner(), tmp_path / "new", max_length=4, examples=[images()[:1], images()[1:2]]
     )
-    assert report["ids_equal"] and report["graphs"] == ["encoder", "greedy"]
+    assert report["ids_equal"] and report["graphs"] == ["encoder", "step"]
 
 
 # ---- what a model reads, and what it is tried with

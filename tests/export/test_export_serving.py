@@ -8,11 +8,9 @@ import pytest
 
 pytest.importorskip("tensorflow_serving", reason="needs the extra serving: tensorflow-serving-api")
 
-import tensorflow as tf
-
 from keras_attention import generation
-from tests.export.conftest import MAP_SHAPE, MAX_LENGTH, SCRIPTS, images
-from tests.serving.model_server import ModelServer, RefusedError
+from tests.export.conftest import MAX_LENGTH, SCRIPTS
+from tests.serving.model_server import ModelServer
 
 CONFIG = """
 model_config_list { config {
@@ -55,28 +53,3 @@ def test_a_text_artifact_over_rest(text_artifact, name, monkeypatch):
             assert found[0].text == one.text
             assert found[0].score == pytest.approx(one.score, abs=1e-4)
             assert np.allclose(found[0].attention, one.attention, atol=1e-5)
-
-
-def test_an_artifact_for_images_over_rest(image_artifact, monkeypatch):
-    monkeypatch.syspath_prepend(SCRIPTS / "serving")
-    caption_client = importlib.import_module("caption_client")
-    path = image_artifact.path
-    server = ModelServer(CONFIG % path.name, path.parent)
-    files = [tf.io.encode_png(image).numpy() for image in images()[:3].astype("uint8")]
-    expected = generation.decode_captions(image_artifact.model, images()[:3], MAX_LENGTH)
-    for name in ("greedy", "beam"):
-        body = json.loads(json.dumps(caption_client.body(files, name)))
-        answer = json.loads(json.dumps(server.rest("/v1/models/translate:predict", body)))
-        for one, row in zip(expected, answer["predictions"]):
-            found = caption_client.captions(row)
-            assert (len(found) > 1) == (name == "beam")
-            for caption in found:
-                assert caption.text == " ".join(caption.words)
-                assert np.shape(caption.maps)[1:] == MAP_SHAPE or not caption.words
-            if name == "greedy":
-                assert (found[0].text, found[0].words) == (one.text, one.tokens)
-                assert np.allclose(np.reshape(found[0].maps, one.maps.shape), one.maps, atol=1e-5)
-    broken = caption_client.body([files[0], files[1][:-30]])
-    with pytest.raises(RefusedError) as refused:
-        server.rest("/v1/models/translate:predict", broken)
-    assert refused.value.code.name == "INVALID_ARGUMENT"

@@ -21,8 +21,9 @@ def random_weights(layer, rng):
     return layer
 
 
-@pytest.mark.parametrize("gate", ["scalar", "vector"])
-@pytest.mark.parametrize("normalizer", normalizers.NAMES)
+@pytest.mark.parametrize(
+    ("normalizer", "gate"), [*zip(normalizers.NAMES, ["scalar", "vector"] * 4, strict=True)]
+)
 def test_the_context_is_gated_and_the_maps_are_not(normalizer, gate, rng):
     query, value = rng.normal(size=(2, 3, 4)), rng.normal(size=(2, 2, 3, 5))
     mask = np.array([[[1, 1, 1], [1, 0, 0]], [[1, 1, 1], [1, 1, 1]]], bool)
@@ -66,7 +67,7 @@ def test_another_gate_is_refused():
 
 def find_the_symbol(rng, rows):
     """A map on which each word stands at one place, with a label beside it that is asked for."""
-    words, labels, places = 3, 2, 4
+    words, labels, places = 3, 4, 4
     at = np.array([rng.permutation(places)[:words] for _ in range(rows)])
     says = rng.integers(labels, size=(rows, words))
     features = np.zeros((rows, places, words + labels), "float32")
@@ -83,7 +84,7 @@ def test_soft_and_hard_attention_learn_where_to_look(kind, rng):
     """A map of four places shows three words, each with a label; two are asked for in turn."""
     normalizer = "softmax" if kind == "soft" else normalizers.HardSample(kind, seed=1)
     attention = vision.GatedAttention("general", normalizer)
-    decoder = AttentionRNN(layers.GRUCell(8), attention, input_feeding=False, attention_layer=2)
+    decoder = AttentionRNN(layers.GRUCell(8), attention, input_feeding=False, attention_layer=4)
     sequence, features, labels, places = find_the_symbol(rng, 128)
     decoder.build(sequence.shape, features.shape)
     optimizer = keras.optimizers.Adam(0.03)
@@ -100,7 +101,7 @@ def test_soft_and_hard_attention_learn_where_to_look(kind, rng):
         optimizer.apply_gradients(zip(tape.gradient(loss, variables), variables))
         return loss
 
-    for _ in range(100):
+    for _ in range(150):
         train()
     logits, maps = decoder(sequence, features, return_attention_scores=True)
     looked_at = np.argmax(np.reshape(maps, (128, 2, 4)), axis=2)

@@ -61,8 +61,8 @@ def test_a_call_is_its_steps(rng):
     outputs, places, log_probs = layer(given, return_places=True)
     state = layer.initial_state(4)
     for t in range(3):
-        state, place, log_prob = layer.step(given, state)
-        for whole, one in ((outputs, state[0]), (places, place), (log_probs, log_prob)):
+        state, log_prob = layer.step(given, state)
+        for whole, one in ((outputs, state[0]), (places, state[2]), (log_probs, log_prob)):
             np.testing.assert_allclose(whole[:, t], one, rtol=1e-5, atol=1e-6)
 
 
@@ -78,7 +78,7 @@ def test_it_looks_where_it_says_and_never_outside(rng):
     assert np.abs(places).max() == 1
     # Of the place as drawn; of one that was cut it would be another.
     state = layer.initial_state(30)
-    mean, _ = layer.policy(state[0], None)
+    mean, _ = layer.policy(state[0], state[2])
     first = np.asarray(places)[:, 0]
     density = -0.5 * (((first - np.asarray(mean)) / 0.4) ** 2).sum(-1)
     density -= np.log(2 * np.pi * 0.4**2)

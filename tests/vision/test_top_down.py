@@ -24,7 +24,7 @@ def test_it_is_an_attention_rnn_whose_words_are_joined_by_the_mean(rng):
     np.testing.assert_allclose(outputs, expected, rtol=1e-5, atol=1e-6)
 
 
-def test_it_goes_on_from_a_state_and_trains_with_dropout(tmp_path, rng):
+def test_it_is_saved_goes_on_from_a_state_and_has_its_cells_dropout(tmp_path, rng):
     cells = layers.LSTMCell(4, dropout=0.3), layers.GRUCell(3, recurrent_dropout=0.3)
     image, words = keras.Input((2, 2, 5)), keras.Input((None, 4))
     first = vision.MeanState([4, 4, 3])(image)
@@ -32,12 +32,11 @@ def test_it_goes_on_from_a_state_and_trains_with_dropout(tmp_path, rng):
     model = keras.Model([words, image], decoder(words, image, initial_state=first))
     assert model.output_shape == (None, None, 3)
     given = rng.normal(size=(2, 5, 4)), rng.normal(size=(2, 2, 2, 5))
-    model.compile("adam", "mse", jit_compile=False)
-    model.fit(given, np.zeros((2, 5, 3)), verbose=0)
     model.save(tmp_path / "model.keras")
     loaded = keras.models.load_model(tmp_path / "model.keras")
     np.testing.assert_array_equal(loaded(given), model(given))
 
+    assert np.std(decoder(*given, training=True) - decoder(*given)) > 0
     whole, last = decoder(*given, return_state=True)
     begun, state = decoder(given[0][:, :2], given[1], return_state=True)
     rest, end = decoder(given[0][:, 2:], given[1], initial_state=state, return_state=True)
