@@ -298,7 +298,16 @@ def compiled(function, like=None):
         spec = tf.TensorSpec((None, None), tf.int32)
     else:
         spec = {n: tf.TensorSpec((None, *a.shape[1:]), a.dtype) for n, a in like.items()}
-    return tf.function(function, input_signature=[spec], autograph=False)
+    graph = tf.function(function, input_signature=[spec], autograph=False)
+    # Called as it is, since TensorFlow warns where a few functions of one name are traced.
+    graph = graph.get_concrete_function()
+
+    def run(inputs):
+        return graph(
+            tf.nest.map_structure(lambda a, s: tf.convert_to_tensor(a, s.dtype), inputs, spec)
+        )
+
+    return run
 
 
 def gradient(function):

@@ -6,8 +6,9 @@ import numpy as np
 
 from keras_attention.backend import compiled
 from keras_attention.checks import check_positive
-from keras_attention.generation.greedy import Decoded, greedy
-from keras_attention.text import Vocabulary
+from keras_attention.generation.best import best_of
+from keras_attention.generation.unknown import word_replacer
+from keras_attention.text import UNKNOWN, Vocabulary
 
 
 class DecodedText(NamedTuple):
@@ -36,7 +37,15 @@ class DecodedText(NamedTuple):
     attention: Any
 
 
-def decode_texts(model, texts, max_length=64, batch_size=256, search=None):
+def decode_texts(
+    model,
+    texts,
+    max_length=64,
+    batch_size=256,
+    search=None,
+    n_best=None,
+    replace_unknown=False,
+):
     """Decodes texts with a model that knows its vocabularies.
 
     Args:
@@ -48,38 +57,59 @@ def decode_texts(model, texts, max_length=64, batch_size=256, search=None):
         batch_size: how many texts at once. Texts of similar length go together.
         search: what decodes, `search(model, ids) -> Hypotheses`, such as
             `BeamSearch(width=4)`; greedily by default.
+        n_best: how many hypotheses of each text are returned, each with its
+            score, tokens and attention; by default just the best.
+        replace_unknown: what becomes of a word that the model writes as
+            `<unk>`, for want of a token. `True` puts in the source word that it
+            attended to most, a dictionary its translation where it has one; a
+            function like `keras_attention.generation.replace_unknown` is given
+            the source words, the tokens written and the attention of a
+            hypothesis, and returns the tokens. By default `<unk>` stays.
 
     Returns:
         A list of `DecodedText`, one a text, in their order; of a search the
-        best hypotheses.
+        best hypotheses. With `n_best` a list of such lists, one a text, the
+        best first; shorter where a search has found fewer.
 
     Raises:
         ValueError: where the model has no vocabularies, `texts` is a single
-            string, or a number is not positive.
+            string, a number is not positive, `n_best` more than there are, or
+            `replace_unknown` none of those.
 
     Example:
 
-    >>> from keras_attention.generation import decode_texts
+    >>> from keras_attention.generation import BeamSearch, decode_texts
     >>> from keras_attention.models import EncoderDecoder
     >>> from keras_attention.text import Vocabulary
     >>> letters, phonemes = Vocabulary("abc"), Vocabulary(["K", "AE", "B"], separator=" ")
     >>> model = EncoderDecoder(letters, phonemes, units=16)
     >>> decode_texts(model, ["cab"], max_length=3)[0].source_tokens
     ['c', 'a', 'b']
+    >>> search = BeamSearch(width=4, max_length=3)
+    >>> [(best, other)] = decode_texts(model, ["cab"], search=search, n_best=2)
+    >>> best.score >= other.score
+    True
+    >>> found = decode_texts(model, ["cab"], max_length=3, replace_unknown={"c": "K"})
+    >>> "<unk>" in found[0].target_tokens
+    False
     """
     source, target = text_vocabularies(model)
     check_positive("batch_size", batch_size)
     if isinstance(texts, str):
         raise ValueError(f"texts: expected a list of strings, received the string {texts!r}.")
+    decode = best_of(model, search, max_length, n_best)
+    replaced = word_replacer(replace_unknown, source, target)
     from keras_attention.datasets import pad
 
     ids = [source.encode(text) for text in texts]
     order = sorted(range(len(ids)), key=lambda i: len(ids[i]))
 
-    def decode(batch):
-        if search is None:
-            return greedy(model, batch, max_length)
-        return Decoded(*(part[:, 0] for part in search(model, batch)))
+    def written(read, sequence, score, weights):
+        tokens = target.to_tokens(sequence)
+        weights = weights[: len(tokens), : len(read)]
+        if UNKNOWN in sequence:
+            tokens = replaced(read, tokens, weights)
+        return DecodedText(target.join(tokens), float(score), read, tokens, weights)
 
     # A graph takes seconds to trace, so it is worth it for many batches only.
     run = compiled(decode) if len(texts) > batch_size else decode
@@ -87,18 +117,14 @@ def decode_texts(model, texts, max_length=64, batch_size=256, search=None):
     for begin in range(0, len(order), batch_size):
         rows = order[begin : begin + batch_size]
         found = run(pad([ids[i] for i in rows]))
-        sequences, scores, _, attention = (np.asarray(part) for part in found)
-        for i, sequence, score, weights in zip(rows, sequences, scores, attention):
-            tokens = target.to_tokens(sequence)
+        for i, *hypotheses in zip(rows, *(np.asarray(part) for part in found)):
             read = source.split(texts[i])
-            decoded[i] = DecodedText(
-                target.join(tokens),
-                float(score),
-                read,
-                tokens,
-                weights[: len(tokens), : len(read)],
-            )
-    return decoded
+            decoded[i] = [
+                written(read, sequence, score, weights)
+                for n, (sequence, score, length, weights) in enumerate(zip(*hypotheses))
+                if n == 0 or length > 0
+            ]
+    return [best for best, *_ in decoded] if n_best is None else decoded
 
 
 def text_vocabularies(model):

@@ -1,8 +1,13 @@
 """Words that the model has no token for are taken over from the source, where attention points."""
 
+from collections.abc import Mapping
+from functools import partial
+from itertools import pairwise
+
 import numpy as np
 
 from keras_attention.checks import check_shape
+from keras_attention.subwords import CONTINUED, SPACE, Subwords
 from keras_attention.text import SPECIALS, UNKNOWN
 
 UNKNOWN_TOKEN = SPECIALS[UNKNOWN]
@@ -127,6 +132,74 @@ class GraphReplacer:
             instead = table.lookup(copied)
             copied = tf.where(tf.equal(instead, ""), copied, instead)
         return tf.where(pointed, copied, target_tokens)
+
+
+def word_replacer(replace, source, target):
+    """What replaces unknown words between two vocabularies, as `decode_texts` is told to.
+
+    Whole words are copied, also where the source is read in pieces, and spelt
+    as the target's vocabulary joins them.
+
+    Args:
+        replace: `False`, `True`, a dictionary of `replacements` or a function,
+            see `replace_unknown`, whose arguments it takes: source words,
+            target tokens, attention.
+        source, target: a `Vocabulary` each.
+
+    Returns:
+        A function from source tokens, target tokens and attention to target
+        tokens.
+
+    Raises:
+        ValueError: for anything else; and by what it returns, where a function
+            gives other than a string for each token.
+
+    Example:
+
+    >>> from keras_attention.generation.unknown import word_replacer
+    >>> from keras_attention.subwords import Subwords
+    >>> from keras_attention.text import Vocabulary
+    >>> replaced = word_replacer(True, Subwords(["▁Te", "##ko", "##a"]), Vocabulary("ab"))
+    >>> replaced(["▁Te", "##ko", "##a"], ["<unk>"], [[0.2, 0.7, 0.1]])
+    ['Tekoa']
+    """
+    if replace is False:
+        return lambda source_tokens, target_tokens, attention: target_tokens
+    if replace is True:
+        replace = replace_unknown
+    elif isinstance(replace, Mapping):
+        replace = partial(replace_unknown, replacements=_checked(replace))
+    elif not callable(replace):
+        raise ValueError(
+            "replace_unknown: expected True, False, a dictionary from source words to what is "
+            f"written for them, or a function, received {replace!r}."
+        )
+    # As in an unknown token, which is a word: pieces themselves say where there is a space.
+    before = SPACE if isinstance(target, Subwords) else ""
+
+    def replaced(source_tokens, target_tokens, attention):
+        words = _whole_words(source, source_tokens)
+        found = replace(words, list(target_tokens), attention)
+        fits = isinstance(found, (list, tuple)) and all(isinstance(x, str) for x in found)
+        if not fits or len(found) != len(target_tokens):
+            raise ValueError(
+                f"replace_unknown: expected a function that returns {len(target_tokens)} strings "
+                f"for as many tokens, received {found!r}."
+            )
+        return [new if new == old else before + new for new, old in zip(found, target_tokens)]
+
+    return replaced
+
+
+def _whole_words(vocabulary, tokens):
+    """For each token the word that it belongs to, as it stands in the text."""
+    if not isinstance(vocabulary, Subwords):
+        return list(tokens)
+    begins = [i for i, token in enumerate(tokens) if i == 0 or not token.startswith(CONTINUED)]
+    words = []
+    for begin, end in pairwise([*begins, len(tokens)]):
+        words += [vocabulary.join(tokens[begin:end])] * (end - begin)
+    return words
 
 
 def _checked(replacements):

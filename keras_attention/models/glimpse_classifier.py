@@ -4,7 +4,7 @@ import keras
 from keras import ops
 
 from keras_attention.cells import output_size
-from keras_attention.checks import check_number, check_positive, check_shape
+from keras_attention.checks import check_number, check_positive, check_shape, score_dtype
 from keras_attention.losses import hard_attention_loss
 from keras_attention.vision import GlimpseRNN
 
@@ -32,8 +32,9 @@ class GlimpseClassifier(keras.Model):
 
     Sources: Mnih et al., "Recurrent Models of Visual Attention", 2014 (learnt
     baseline, hybrid loss); Ba, Mnih and Kavukcuoglu, "Multiple Object
-    Recognition with Visual Attention", 2015 (log-probability as reward); the mean of the others: Kool, van
-    Hoof and Welling, "Buy 4 REINFORCE Samples, Get a Baseline for Free!", 2019.
+    Recognition with Visual Attention", 2015 (the log-probability as reward);
+    the mean of the others: Kool, van Hoof and Welling, "Buy 4 REINFORCE
+    Samples, Get a Baseline for Free!", 2019.
 
     Args:
         glimpses: a `GlimpseRNN`.
@@ -108,7 +109,9 @@ class GlimpseClassifier(keras.Model):
         self, x=None, y=None, y_pred=None, sample_weight=None, training=True, **kwargs
     ):
         """The hybrid loss; `sample_weight` `(B,)` weighs the rows."""
-        logits = ops.cast(y_pred["logits"], "float32")
+        dtype = score_dtype(self.compute_dtype)
+        y_pred = {name: ops.cast(found, dtype) for name, found in y_pred.items()}
+        logits, baselines = y_pred["logits"], y_pred["baselines"]
         check_shape("y", y, logits.shape[:1], "one label an image")
         steps = ops.shape(logits)[1]
         labels = ops.repeat(ops.expand_dims(ops.cast(y, "int32"), 1), steps, axis=1)
@@ -117,9 +120,8 @@ class GlimpseClassifier(keras.Model):
         self.right.update_state(right[:, -1], sample_weight)
         rewards = ops.stop_gradient(-losses)
         loss = _mean(losses, sample_weight)
-        loss = loss + _mean(ops.square(y_pred["baselines"] - rewards), sample_weight)
+        loss = loss + _mean(ops.square(baselines - rewards), sample_weight)
         if self.factor:
-            baselines = y_pred["baselines"]
             if self.samples > 1 and training:
                 baselines = self._mean_of_the_others(rewards)
             log_probs = ops.expand_dims(y_pred["log_probs"], 2)

@@ -33,7 +33,9 @@ class GaussianPlaces(keras.layers.Layer):
     location network.
 
     Args:
-        std: the standard deviation, where the image spans from -1 to 1.
+        std: the standard deviation, where the image spans from -1 to 1. A
+            built layer has it as a variable that does not train by itself: wide
+            at first finds what there is to see, narrow later sees it well.
         seed: an integer, or a `keras.random.SeedGenerator`.
         **kwargs: of `keras.layers.Layer`.
 
@@ -61,7 +63,7 @@ class GaussianPlaces(keras.layers.Layer):
         # The mean is computed in half precision, but not the place itself.
         super().__init__(**{"autocast": False, **kwargs})
         check_positive_number("std", std)
-        self.std = std
+        self.first_std = std
         made = isinstance(seed, keras.random.SeedGenerator)
         self._seed = None if made else seed
         self.seed = seed if made else keras.random.SeedGenerator(seed)
@@ -72,6 +74,14 @@ class GaussianPlaces(keras.layers.Layer):
             2, "tanh", kernel_initializer="zeros", dtype=self.dtype_policy, name="mean"
         )
         self.mean.build(state_shape)
+        self.std = self.add_weight(
+            shape=(),
+            initializer=keras.initializers.Constant(self.first_std),
+            dtype=score_dtype(self.compute_dtype),
+            trainable=False,
+            autocast=False,
+            name="std",
+        )
         self.built = True
 
     def noise(self, shape, training=None):
@@ -81,12 +91,13 @@ class GaussianPlaces(keras.layers.Layer):
     def call(self, state, noise=None):
         check_rank("state", state, (2,), "(batch, features)")
         mean = ops.cast(self.mean(state), score_dtype(self.compute_dtype))
+        std = ops.convert_to_tensor(self.std)
         place = mean
         if noise is not None:
-            place = mean + self.std * ops.cast(noise, mean.dtype)
+            place = mean + std * ops.cast(noise, mean.dtype)
         place = ops.stop_gradient(place)
-        squares = ops.sum(ops.square((place - mean) / self.std), axis=-1)
-        return place, -0.5 * squares - math.log(2 * math.pi * self.std**2)
+        squares = ops.sum(ops.square((place - mean) / std), axis=-1)
+        return place, -0.5 * squares - 2 * ops.log(std) - math.log(2 * math.pi)
 
     def compute_output_spec(self, state, noise=None):
         dtype = score_dtype(self.compute_dtype)
@@ -94,7 +105,7 @@ class GaussianPlaces(keras.layers.Layer):
         return keras.KerasTensor((batch, 2), dtype), keras.KerasTensor((batch,), dtype)
 
     def get_config(self):
-        return {**super().get_config(), "std": self.std, "seed": self._seed}
+        return {**super().get_config(), "std": self.first_std, "seed": self._seed}
 
 
 @keras.saving.register_keras_serializable(package="keras_attention")

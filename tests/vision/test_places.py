@@ -9,45 +9,40 @@ from keras_attention import vision
 from keras_attention.losses import hard_attention_loss
 
 
-def gaussian(dtype="float64", std=0.3, relative=False):
-    policy = vision.GaussianPlaces(std, relative, seed=1, dtype=dtype)
+def gaussian(dtype="float64", std=0.3):
+    policy = vision.GaussianPlaces(std, seed=1, dtype=dtype)
     policy.build((None, 3))
     policy.mean.set_weights([np.array([[0.2, -0.5], [1.0, 0.3], [-0.4, 0.1]]), np.array([0.1, 0])])
     return policy
 
 
-def density(policy, state, last, place):
+def density(policy, state, place):
     kernel, bias = policy.mean.get_weights()
-    mean = np.tanh(state @ kernel + bias) + (last if policy.relative else 0)
+    mean = np.tanh(state @ kernel + bias)
     squares = ((place - mean) / policy.std) ** 2
     return -0.5 * squares.sum(-1) - np.log(2 * np.pi * policy.std**2)
 
 
-@pytest.mark.parametrize("relative", [False, True])
-def test_the_log_probability_is_that_of_the_place_as_drawn(relative, rng):
-    policy, state = gaussian(relative=relative), rng.normal(size=(4, 3))
-    last = rng.uniform(-1, 1, size=(4, 2))
+def test_the_log_probability_is_that_of_the_place_as_drawn(rng):
+    policy, state = gaussian(), rng.normal(size=(4, 3))
     # Far enough to lie outside.
     noise = 10 * rng.normal(size=(4, 2))
-    place, log_prob = policy(state, last, noise)
+    place, log_prob = policy(state, noise)
     assert np.abs(place).max() > 1
-    np.testing.assert_allclose(log_prob, density(policy, state, last, np.asarray(place)), rtol=1e-9)
+    np.testing.assert_allclose(log_prob, density(policy, state, np.asarray(place)), rtol=1e-9)
 
 
 def test_without_noise_it_is_the_mean_and_noise_is_for_training():
     policy, state = gaussian(), np.ones((1, 3))
     kernel, bias = policy.mean.get_weights()
-    last, expected = np.array([[0.5, -0.2]]), np.tanh(state @ kernel + bias)
-    np.testing.assert_allclose(policy(state, last)[0], expected)
-    policy.relative = True
-    np.testing.assert_allclose(policy(state, last)[0], last + expected)
+    np.testing.assert_allclose(policy(state)[0], np.tanh(state @ kernel + bias))
     assert policy.noise((5, 2)) is None
     drawn = np.asarray(policy.noise((2000, 2), training=True))
     np.testing.assert_allclose([drawn.mean(), drawn.std()], [0, 1], atol=0.05)
 
 
 def test_before_training_it_looks_at_the_middle(rng):
-    place, _ = vision.GaussianPlaces()(rng.normal(size=(3, 5)), np.zeros((3, 2)))
+    place, _ = vision.GaussianPlaces()(rng.normal(size=(3, 5)))
     np.testing.assert_array_equal(place, np.zeros((3, 2)))
 
 
@@ -58,7 +53,7 @@ def test_the_score_function_climbs_the_expected_reward():
     states = np.broadcast_to([[0.5, -0.2, 0.3]], (count, 3))
     noise = np.random.default_rng(3).normal(size=(count, 2))
     with tf.GradientTape() as tape:
-        place, log_prob = policy(states, np.zeros((count, 2)), noise)
+        place, log_prob = policy(states, noise)
         rewards = -ops.sum(ops.square(place - target), axis=-1)
         baseline = ops.mean(rewards)
         loss = hard_attention_loss(ops.reshape(log_prob, (-1, 1, 1)), rewards, baseline)
@@ -73,7 +68,7 @@ def test_the_score_function_climbs_the_expected_reward():
 def test_uniform_places_cover_the_image_and_are_drawn_afterwards_too():
     policy = vision.UniformPlaces(seed=2)
     noise = policy.noise((4000, 2))
-    place, log_prob = policy(np.ones((4000, 3)), np.zeros((4000, 2)), noise)
+    place, log_prob = policy(np.ones((4000, 3)), noise)
     found = np.asarray(place)
     assert np.abs(found).max() <= 1
     np.testing.assert_allclose(found.mean(0), [0, 0], atol=0.05)
@@ -81,9 +76,7 @@ def test_uniform_places_cover_the_image_and_are_drawn_afterwards_too():
     np.testing.assert_allclose(log_prob, np.log(0.25), rtol=1e-6)
 
 
-@pytest.mark.parametrize(
-    "policy", [vision.GaussianPlaces(0.3, False, seed=4), vision.UniformPlaces(5)]
-)
+@pytest.mark.parametrize("policy", [vision.GaussianPlaces(0.3, seed=4), vision.UniformPlaces(5)])
 def test_config(policy):
     again = type(policy).from_config(policy.get_config())
     assert again.get_config() == policy.get_config()
@@ -91,9 +84,7 @@ def test_config(policy):
 
 
 def test_half_precision_places_in_float32():
-    place, log_prob = gaussian("mixed_float16")(
-        np.ones((2, 3), "float16"), np.zeros((2, 2)), np.ones((2, 2))
-    )
+    place, log_prob = gaussian("mixed_float16")(np.ones((2, 3), "float16"), np.ones((2, 2)))
     for found in (place, log_prob):
         assert keras.backend.standardize_dtype(found.dtype) == "float32"
 
@@ -102,4 +93,4 @@ def test_wrong_input_is_refused():
     with pytest.raises(ValueError, match="std: expected a number above 0, received 0"):
         vision.GaussianPlaces(0)
     with pytest.raises(ValueError, match=r"state: expected .batch, features."):
-        gaussian()(np.ones((2, 1, 3)), np.zeros((2, 2)))
+        gaussian()(np.ones((2, 1, 3)))
