@@ -100,9 +100,10 @@ def _parser():
             help=f"whether to {what}",
         )
     parser.add_argument("--only-train", action="store_true", help="train this one model, no more")
+    choices = {"attention": tuple(KINDS.values()), "cell": ("lstm", "gru")}
     for name, default in captioning.Settings()._asdict().items():
-        flag = f"--{name.replace('_', '-')}"
-        parser.add_argument(flag, type=type(default), default=default, help=f"({default})")
+        given = {"type": type(default), "default": default, "choices": choices.get(name)}
+        parser.add_argument(f"--{name.replace('_', '-')}", help=f"({default})", **given)
     return parser
 
 
@@ -151,6 +152,8 @@ def _data(options):
     encoder = None
     if options.backbone:
         weights = None if options.weights == "none" else options.weights
+        # Random weights shall be the same in every process, or each had features of its own.
+        keras.utils.set_random_seed(options.seed)
         encoder = backbone(options.backbone, (size, size), weights)
         # Computed once, and by whichever process comes first.
         examples = {

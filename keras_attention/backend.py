@@ -322,7 +322,7 @@ def gradient(function):
             with tf.GradientTape() as tape:
                 tape.watch(tensor)
                 result = function(tensor, *others)
-            return tape.gradient(result, tensor)
+            return tape.gradient(result, tensor, unconnected_gradients=tf.UnconnectedGradients.ZERO)
 
         return tf.function(slope, autograph=False)
     if keras.backend.backend() == "jax":

@@ -8,7 +8,13 @@ from keras import ops
 from keras_attention import BahdanauAttention
 from keras_attention.generation import BeamSearch, decode_captions, greedy, sample
 from keras_attention.losses import SequenceCrossentropy, doubly_stochastic_loss
-from keras_attention.models import Captioner, ImageEncoder, WordDetection, backbone
+from keras_attention.models import (
+    Captioner,
+    ConvolutionBlock,
+    ImageEncoder,
+    WordDetection,
+    backbone,
+)
 from keras_attention.normalizers import HardSample
 from keras_attention.text import Vocabulary
 from keras_attention.vision import GatedAttention
@@ -180,6 +186,11 @@ def test_every_method_of_generation_captions_images():
     scores = [caption.score for caption in decode_captions(model, IMAGES, max_length=5)]
     assert all(w.score >= s - 1e-5 for w, s in zip(wide, scores))
     assert all(w.maps.shape == (len(w.tokens), 4, 6) for w in wide)
+    search = BeamSearch(width=3, max_length=5)
+    for best, several in zip(wide, decode_captions(model, IMAGES, search=search, n_best=3)):
+        assert len(several) == 3 and several[0].tokens == best.tokens
+        assert several[0].score >= several[1].score >= several[2].score
+        assert all(one.maps.shape == (len(one.tokens), 4, 6) for one in several)
     drawn = sample(model, IMAGES, max_length=5, seed=3)
     assert drawn.sequences.shape[0] == 3
 
@@ -225,6 +236,93 @@ def test_wrong_arguments_are_refused(options, message):
 def test_wrong_inputs_are_refused(changed, message):
     with pytest.raises(ValueError, match=message):
         small()({**inputs_of(), **changed})
+
+
+@pytest.mark.parametrize(
+    ("inputs", "message"),
+    [
+        ({"image": keras.KerasTensor((2, 16, 24, 3))}, "inputs: expected a dictionary with"),
+        (IMAGES, "inputs: expected a dictionary with"),
+    ],
+)
+def test_inputs_without_a_target_are_refused(inputs, message):
+    with pytest.raises(ValueError, match=message):
+        small()(inputs)
+
+
+def test_nothing_to_caption_is_refused():
+    with pytest.raises(ValueError, match="images: expected either 'image' or 'features'"):
+        decode_captions(small(), {})
+
+
+class Own(keras.layers.Layer):
+    """As people write them: no `build`, no shape of the output, no `training`."""
+
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.convolution = keras.layers.Conv2D(4, 3, strides=4, padding="same")
+
+    def call(self, images):
+        return self.convolution(images)
+
+
+@pytest.mark.filterwarnings("ignore:`build.. was called on layer")
+def test_an_encoder_of_ones_own_needs_nothing_but_a_call(tmp_path):
+    model = small(encoder=Own())
+    assert model.map_shape == (4, 6)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras", custom_objects={"Own": Own})
+    np.testing.assert_array_equal(logits_of(loaded), logits_of(model))
+
+
+@pytest.mark.parametrize("trainable", [True, False])
+def test_dropout_acts_in_an_encoder_that_learns_alone(trainable):
+    encoder = keras.Sequential(
+        [keras.layers.Rescaling(1 / 255), keras.layers.Conv2D(4, 4, 4), keras.layers.Dropout(0.5)]
+    )
+    encoder.trainable = trainable
+    model = small(encoder=encoder)
+    features = [ops.convert_to_numpy(model.encode(IMAGES, training=x)) for x in (True, False)]
+    assert np.array_equal(*features) is not trainable
+
+
+def test_captions_without_a_word_reward_nothing():
+    model = small("hard")
+    model({"image": IMAGES, "target": TARGET[:, :1]}, training=True)
+    assert float(model.baseline.average) == 0.0
+
+
+@pytest.mark.parametrize("size", [(15, 23), (16, 24), (9, 33)])
+@pytest.mark.parametrize("filters", [(4,), (4, 5), (4, 5, 6, 7)])
+def test_the_encoder_has_a_stage_for_every_number_of_filters(filters, size):
+    encoder = ImageEncoder(filters)
+    found = encoder(np.zeros((1, *size, 3)))
+    expected = [-(-side // 2 ** len(filters)) for side in size]
+    assert tuple(found.shape) == (1, *expected, filters[-1])
+    assert encoder.compute_output_shape((1, *size, 3)) == tuple(found.shape)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"filters": ()}, "filters: expected one number a stage"),
+        ({"filters": 16}, "filters: expected one number a stage"),
+        ({"filters": (4, 6), "blocks": (1,)}, "blocks: expected one number, or one for each of 2"),
+        ({"filters": (4,), "blocks": -1}, "blocks: expected integers of at least 0"),
+    ],
+)
+def test_wrong_stages_are_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        ImageEncoder(**options)
+
+
+def test_a_residual_block_refuses_other_channels():
+    with pytest.raises(ValueError, match="features: expected as many channels as filters"):
+        ConvolutionBlock(6)(np.zeros((1, 4, 4, 3)))
+
+
+def test_a_backbone_whose_module_does_not_name_it():
+    assert backbone("MobileNetV3Small", (32, 32), weights=None).output_shape == (None, 1, 1, 576)
 
 
 def test_an_unknown_backbone_is_refused():

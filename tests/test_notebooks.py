@@ -18,11 +18,13 @@ IMAGES = {
     "01_attention_step_by_step.ipynb": 12,
     "02_translation.ipynb": 10,
     "03_image_captioning.ipynb": 16,
+    "04_glimpses.ipynb": 9,
 }
 # What a notebook needs beyond the extra notebooks.
 NEEDED = {
     "02_translation.ipynb": ("sacrebleu", "tensorflow_text"),
     "03_image_captioning.ipynb": ("sacrebleu", "PIL"),
+    "04_glimpses.ipynb": ("sklearn",),
 }
 
 

@@ -66,7 +66,7 @@ class CachedFeatures:
         self._captions = images.captions
         made_of = _fingerprint(images, encoder)
         data, note = Path(f"{path}.npy"), Path(f"{path}.json")
-        if _note(note) != {"of": made_of, "done": len(self._files)}:
+        if not data.exists() or _note(note) != {"of": made_of, "done": len(self._files)}:
             self._compute(images, encoder, data, note, made_of, batch_size)
         # Read into memory by the pages that are used.
         self._features = np.load(data, mmap_mode="r")
@@ -103,12 +103,36 @@ def _fingerprint(images, encoder):
     digest = hashlib.sha256(json.dumps(list(images.image_size)).encode())
     for weight in encoder.weights:
         digest.update(np.ascontiguousarray(keras.ops.convert_to_numpy(weight)).tobytes())
-    config = keras.saving.serialize_keras_object(encoder)
+    config = _numbered(keras.saving.serialize_keras_object(encoder))
     digest.update(json.dumps(config, sort_keys=True, default=str).encode())
     for example in images.examples:
         status = os.stat(example.image)
         digest.update(f"{example.image} {status.st_size} {status.st_mtime_ns}".encode())
     return digest.hexdigest()
+
+
+def _numbered(config):
+    """A config with numbers in place of names: Keras counts on over all layers of a process."""
+    numbers = {}
+
+    def walk(part, function):
+        if isinstance(part, dict):
+            return {key: walk(value, function) for key, value in part.items()}
+        if isinstance(part, (list, tuple)):
+            return [walk(value, function) for value in part]
+        return function(part)
+
+    def collect(part):
+        if isinstance(part, dict):
+            if isinstance(part.get("name"), str):
+                numbers.setdefault(part["name"], len(numbers))
+            part = list(part.values())
+        if isinstance(part, (list, tuple)):
+            for value in part:
+                collect(value)
+
+    collect(config)
+    return walk(config, lambda leaf: numbers.get(leaf, leaf) if isinstance(leaf, str) else leaf)
 
 
 def _note(path):

@@ -48,6 +48,8 @@ def caption_batches(
     """
     check_positive("batch_size", batch_size)
     check_positive("count", count)
+    if width is not None:
+        check_positive("width", width)
     check_choice("kind", kind, ("image", "features"))
 
     def one_epoch(done):

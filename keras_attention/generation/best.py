@@ -1,8 +1,11 @@
 """The best hypotheses of each row, of whatever decodes."""
 
+import numpy as np
+
 from keras_attention.checks import check_positive
 from keras_attention.generation.greedy import greedy
 from keras_attention.generation.hypotheses import Hypotheses
+from keras_attention.text import END
 
 
 def best_of(model, search=None, max_length=64, n_best=None):
@@ -52,3 +55,36 @@ def best_of(model, search=None, max_length=64, n_best=None):
         return Hypotheses(*(part[:, :wanted] for part in found))
 
     return decode
+
+
+def rows_of(found):
+    """Row by row, what was written: of each hypothesis its tokens, their score and attention.
+
+    The start, the end and padding are no part of it, wherever a search chose
+    them. Hypotheses that a search did not find are left out, but for the first.
+
+    Args:
+        found: `Hypotheses`; of images the attention may be maps.
+
+    Returns:
+        Of each row a list of `(ids (L,), score, attention (L, ...))`, as NumPy
+        arrays.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from keras_attention.generation import Hypotheses
+    >>> from keras_attention.generation.best import rows_of
+    >>> scores, attention = np.array([[-0.1, -1e30]]), np.ones((1, 2, 2, 1))
+    >>> found = Hypotheses(np.array([[[5, 2], [0, 0]]]), scores, np.array([[2, 0]]), attention)
+    >>> [[(ids.tolist(), score) for ids, score, _ in row] for row in rows_of(found)]
+    [[([5], -0.1)]]
+    """
+    rows = []
+    for row in zip(*(np.asarray(part) for part in found)):
+        rows.append([])
+        for sequence, score, length, attention in zip(*row):
+            if length > 0 or not rows[-1]:
+                kept = np.flatnonzero(sequence[:length] > END)
+                rows[-1].append((sequence[kept], float(score), attention[kept]))
+    return rows

@@ -6,7 +6,7 @@ import numpy as np
 
 from keras_attention.backend import compiled
 from keras_attention.checks import check_positive
-from keras_attention.generation.greedy import Decoded, greedy
+from keras_attention.generation.best import best_of, rows_of
 
 
 class DecodedCaption(NamedTuple):
@@ -32,7 +32,7 @@ class DecodedCaption(NamedTuple):
     maps: Any
 
 
-def decode_captions(model, images, max_length=32, batch_size=64, search=None):
+def decode_captions(model, images, max_length=32, batch_size=64, search=None, n_best=None):
     """Captions images with a model that knows its vocabulary.
 
     Args:
@@ -45,14 +45,17 @@ def decode_captions(model, images, max_length=32, batch_size=64, search=None):
         batch_size: how many images at once.
         search: what decodes, `search(model, images) -> Hypotheses`, such as
             `BeamSearch(width=4)`; greedily by default.
+        n_best: how many captions of each image are returned, each with its
+            score and maps; by default just the best.
 
     Returns:
         A list of `DecodedCaption`, one an image, in their order; of a search
-        the best hypotheses.
+        the best hypotheses. With `n_best` a list of such lists, one an image,
+        the best first; shorter where a search has found fewer.
 
     Raises:
-        ValueError: where the model has no vocabulary, or a number is not
-            positive.
+        ValueError: where the model has no vocabulary, a number is not
+            positive, or `n_best` more than there are.
 
     Example:
 
@@ -73,23 +76,24 @@ def decode_captions(model, images, max_length=32, batch_size=64, search=None):
                 f"Captioner, received {type(model).__name__} without {name}."
             )
     check_positive("batch_size", batch_size)
+    decode = best_of(model, search, max_length, n_best)
     given = images if isinstance(images, dict) else {"image": images}
+    if len(given) != 1:
+        raise ValueError(
+            f"images: expected either 'image' or 'features', received {sorted(given)}."
+        )
     given = {name: np.asarray(array) for name, array in given.items()}
     count = len(next(iter(given.values())))
 
-    def decode(batch):
-        if search is None:
-            return greedy(model, batch, max_length)
-        return Decoded(*(part[:, 0] for part in search(model, batch)))
+    def written(ids, score, maps):
+        tokens = model.vocabulary.to_tokens(ids)
+        return DecodedCaption(model.vocabulary.join(tokens), score, tokens, maps)
 
     # A graph takes seconds to trace, so it is worth it for many batches only.
     run = compiled(decode, given) if count > batch_size else decode
     captions = []
     for begin in range(0, count, batch_size):
         found = run({name: array[begin : begin + batch_size] for name, array in given.items()})
-        maps = np.asarray(model.as_maps(found.attention))
-        for sequence, score, looks in zip(np.asarray(found.sequences), found.scores, maps):
-            tokens = model.vocabulary.to_tokens(sequence)
-            text = model.vocabulary.join(tokens)
-            captions.append(DecodedCaption(text, float(score), tokens, looks[: len(tokens)]))
-    return captions
+        found = found._replace(attention=model.as_maps(found.attention))
+        captions += [[written(*one) for one in hypotheses] for hypotheses in rows_of(found)]
+    return [best for best, *_ in captions] if n_best is None else captions

@@ -2,11 +2,9 @@
 
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from keras_attention.backend import compiled
 from keras_attention.checks import check_positive
-from keras_attention.generation.best import best_of
+from keras_attention.generation.best import best_of, rows_of
 from keras_attention.generation.unknown import word_replacer
 from keras_attention.text import UNKNOWN, Vocabulary
 
@@ -104,12 +102,11 @@ def decode_texts(
     ids = [source.encode(text) for text in texts]
     order = sorted(range(len(ids)), key=lambda i: len(ids[i]))
 
-    def written(read, sequence, score, weights):
-        tokens = target.to_tokens(sequence)
-        weights = weights[: len(tokens), : len(read)]
-        if UNKNOWN in sequence:
+    def written(read, ids, score, weights):
+        tokens, weights = target.to_tokens(ids), weights[:, : len(read)]
+        if UNKNOWN in ids:
             tokens = replaced(read, tokens, weights)
-        return DecodedText(target.join(tokens), float(score), read, tokens, weights)
+        return DecodedText(target.join(tokens), score, read, tokens, weights)
 
     # A graph takes seconds to trace, so it is worth it for many batches only.
     run = compiled(decode) if len(texts) > batch_size else decode
@@ -117,13 +114,9 @@ def decode_texts(
     for begin in range(0, len(order), batch_size):
         rows = order[begin : begin + batch_size]
         found = run(pad([ids[i] for i in rows]))
-        for i, *hypotheses in zip(rows, *(np.asarray(part) for part in found)):
+        for i, hypotheses in zip(rows, rows_of(found)):
             read = source.split(texts[i])
-            decoded[i] = [
-                written(read, sequence, score, weights)
-                for n, (sequence, score, length, weights) in enumerate(zip(*hypotheses))
-                if n == 0 or length > 0
-            ]
+            decoded[i] = [written(read, *hypothesis) for hypothesis in hypotheses]
     return [best for best, *_ in decoded] if n_best is None else decoded
 
 

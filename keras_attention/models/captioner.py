@@ -50,7 +50,8 @@ class Captioner(keras.Model):
         image_size: height and width of the images.
         encoder: a layer or model, images `(B, H, W, 3)` from 0 to 255 to
             features `(B, h, w, D)`: your own, a `backbone`, or by default an
-            `ImageEncoder`. It learns along if its `trainable` is True.
+            `ImageEncoder`. It learns along if its `trainable` is True; if not, it
+            works while training as it does later, without dropout.
         embedding_dim: the size of the words' embeddings.
         units: the size of the decoder's cell.
         cell: `"lstm"` or `"gru"`.
@@ -59,8 +60,9 @@ class Captioner(keras.Model):
         dropout: on the embeddings and before the logits.
         doubly_stochastic: the factor of that loss, lambda of the paper.
         word_detection: the factor of a loss by which every place of the features
-            learns to detect the words of the caption, see `WordDetection`. From
-            scratch an encoder learns much sooner by it.
+            learns to detect the words of the caption, see `WordDetection`, whose
+            logits at z_t are then added to logits_t. From scratch an encoder
+            learns much sooner by it.
         **kwargs: of `keras.Model`.
 
     Call arguments:
@@ -175,9 +177,9 @@ class Captioner(keras.Model):
 
     def _build_parts(self):
         images = (None, *self.image_size, 3)
-        if not self.encoder.built:
-            self.encoder.build(images)
-        features = tuple(self.encoder.compute_output_shape(images))
+        # By a call without numbers: not every layer has a `build` and tells its output's shape.
+        found = self.encoder(keras.KerasTensor(images, dtype=self.compute_dtype))
+        features = tuple(getattr(found, "shape", ()))
         if len(features) != 4 or None in features[1:]:
             raise ValueError(
                 "encoder: expected one that gives features of shape (batch, height, width, "
@@ -218,6 +220,8 @@ class Captioner(keras.Model):
         images = ops.convert_to_tensor(images)
         expected = (None, *self.image_size, 3)
         check_shape("image", images, expected, "a batch of colour images of the model's size")
+        # What is frozen gives the features that may have been kept, without dropout.
+        training = training if self.encoder.trainable else False
         return self.encoder(ops.cast(images, self.compute_dtype), training=training)
 
     def start(self, inputs):
@@ -263,7 +267,8 @@ class Captioner(keras.Model):
         if self._config["doubly_stochastic"]:
             loss = losses.doubly_stochastic_loss(maps, mask)
             self.add_loss(self._config["doubly_stochastic"] * loss)
-        if self.baseline is not None:
+        # Of targets without a word nothing is known that could reward.
+        if self.baseline is not None and target.shape[1] != 1:
             # The label of a step is the next input; that of the last is not known here.
             likelihood = -keras.losses.sparse_categorical_crossentropy(
                 target[:, 1:], logits[:, :-1], from_logits=True
@@ -275,11 +280,7 @@ class Captioner(keras.Model):
             self.add_loss(loss)
 
     def _features_and_target(self, inputs, training):
-        if not isinstance(inputs, dict) or "target" not in inputs:
-            raise ValueError(
-                "inputs: expected a dictionary with 'image' (or 'features') and the ids 'target', "
-                f"received {sorted(inputs) if isinstance(inputs, dict) else type(inputs).__name__}."
-            )
+        _check_has_target(inputs)
         target = ops.convert_to_tensor(inputs["target"])
         if averaged_over_replicas():
             target = ops.cast(target, "int32")
@@ -301,6 +302,7 @@ class Captioner(keras.Model):
         return features
 
     def compute_output_spec(self, inputs, return_attention_scores=False, training=None):
+        _check_has_target(inputs)
         target = inputs["target"]
         logits = keras.KerasTensor((*target.shape, len(self.vocabulary)))
         if not return_attention_scores:
@@ -389,6 +391,14 @@ class WordDetection(layers.Layer):
 
     def get_config(self):
         return {**super().get_config(), "vocabulary_size": self.vocabulary_size}
+
+
+def _check_has_target(inputs):
+    if not isinstance(inputs, dict) or "target" not in inputs:
+        raise ValueError(
+            "inputs: expected a dictionary with 'image' (or 'features') and the ids 'target', "
+            f"received {sorted(inputs) if isinstance(inputs, dict) else type(inputs).__name__}."
+        )
 
 
 def _image_size(size):

@@ -21,7 +21,9 @@ class ImageEncoder(layers.Layer):
 
     Args:
         filters: of each stage; the last is the size of the features.
-        blocks: how many residual blocks follow each halving.
+        blocks: how many residual blocks follow each halving: one number for all,
+            or one a stage; by default none after the first, one after the second,
+            and so on.
         coordinates: whether the last stage reads its places.
         **kwargs: of `keras.layers.Layer`.
 
@@ -34,7 +36,8 @@ class ImageEncoder(layers.Layer):
         once a stage.
 
     Raises:
-        ValueError: for sizes that are not positive integers, and what is no image.
+        ValueError: for filters that are not positive integers, blocks that are not
+            one a stage, and what is no image.
 
     Example:
 
@@ -44,13 +47,13 @@ class ImageEncoder(layers.Layer):
     (2, 4, 5, 8)
     """
 
-    def __init__(self, filters=(16, 48, 128), blocks=(0, 1, 2), coordinates=True, **kwargs):
+    def __init__(self, filters=(16, 48, 128), blocks=None, coordinates=True, **kwargs):
         super().__init__(**kwargs)
-        filters = tuple(filters)
-        blocks = (blocks,) * len(filters) if isinstance(blocks, int) else tuple(blocks)
+        if not isinstance(filters, (list, tuple)) or not filters:
+            raise ValueError(f"filters: expected one number a stage, received {filters!r}.")
         for number in filters:
             check_positive("filters", number)
-        blocks = blocks[: len(filters)]
+        filters, blocks = tuple(filters), _blocks(blocks, len(filters))
         check_flag("coordinates", coordinates)
         self.filters, self.blocks, self.coordinates = filters, blocks, coordinates
         policy = {"dtype": self.dtype_policy}
@@ -128,6 +131,10 @@ class ConvolutionBlock(layers.Layer):
         self.normalization = layers.BatchNormalization(**policy)
 
     def build(self, features_shape):
+        if self.strides == 1:
+            expected = (None, None, None, self.filters)
+            shape = keras.KerasTensor(features_shape)
+            check_shape("features", shape, expected, "as many channels as filters, to be added")
         self.convolution.build(features_shape)
         self.normalization.build(self.convolution.compute_output_shape(features_shape))
         self.built = True
@@ -175,10 +182,13 @@ def backbone(name, image_size, weights="imagenet", trainable=False):
         known = sorted(n for n, v in vars(keras.applications).items() if callable(v))
         raise ValueError(f"name: expected one of {', '.join(known)}, received {name!r}.")
     check_flag("trainable", trainable)
+    # Not every public module names its networks: that of MobileNetV3 does not.
+    path = f".{network.__module__.rpartition('.')[2]}"
     module = next(
         m
         for m in vars(keras.applications).values()
-        if hasattr(m, "preprocess_input") and getattr(m, name, None) is network
+        if hasattr(m, "preprocess_input")
+        and (getattr(m, name, None) is network or m.__name__.endswith(path))
     )
     images = keras.Input((*image_size, 3), name="images")
     body = network(include_top=False, weights=weights, input_shape=(*image_size, 3))
@@ -186,6 +196,20 @@ def backbone(name, image_size, weights="imagenet", trainable=False):
     model = keras.Model(images, body(module.preprocess_input(images)), name=f"{name}_features")
     model.trainable = trainable
     return model
+
+
+def _blocks(blocks, stages):
+    if blocks is None:
+        return tuple(range(stages))
+    each = (blocks,) * stages if isinstance(blocks, int) else blocks
+    if not isinstance(each, (list, tuple)) or len(each) != stages:
+        raise ValueError(
+            f"blocks: expected one number, or one for each of {stages} stages, received {blocks!r}."
+        )
+    for number in each:
+        if isinstance(number, bool) or not isinstance(number, int) or number < 0:
+            raise ValueError(f"blocks: expected integers of at least 0, received {number!r}.")
+    return tuple(each)
 
 
 def _with_coordinates(features):

@@ -1,5 +1,7 @@
 """Captioning: train a model to caption scenes, and measure what it says and where it looks."""
 
+import hashlib
+import json
 from typing import NamedTuple
 
 import keras
@@ -89,8 +91,8 @@ def train(folder, examples, words, settings=Settings(), encoder=None):  # noqa: 
 
     After every epoch the state of the training is kept in `folder/backup`, and
     the best weights on dev. Called again after an interruption with the same
-    settings, it goes on from there; called again after the end, it gives the
-    finished model back.
+    settings, words and size of images, it goes on from there; called again
+    after the end, it gives the finished model back.
 
     Args:
         folder: where to keep the backup and the model.
@@ -104,14 +106,23 @@ def train(folder, examples, words, settings=Settings(), encoder=None):  # noqa: 
 
     Returns:
         `runs.Trained`, with the weights that were best on dev.
+
+    Raises:
+        ValueError: for features without the encoder that gave them.
     """
-    done = runs.finished(folder, settings)
+    learnt = examples["train"]
+    first = learnt[0]
+    kind = "image" if hasattr(first, "image") else "features"
+    if kind == "features" and not hasattr(encoder, "input_shape"):
+        raise ValueError(
+            f"encoder: expected the model that gave the features, received {encoder!r}."
+        )
+    data = _digest(words, getattr(first, kind).shape)
+    done = runs.finished(folder, settings, data)
     if done is not None:
         return done
     keras.utils.set_random_seed(settings.seed)
-    learnt = examples["train"]
-    kind = "image" if hasattr(learnt[0], "image") else "features"
-    image_size = learnt[0].image.shape[:2] if kind == "image" else encoder.input_shape[1:3]
+    image_size = first.image.shape[:2] if kind == "image" else encoder.input_shape[1:3]
     model = build(words, image_size, settings, encoder)
     count = min(settings.scenes, len(learnt))
 
@@ -128,7 +139,11 @@ def train(folder, examples, words, settings=Settings(), encoder=None):  # noqa: 
     batches = caption_batches(shown(learnt), count=count, epoch=epoch, order=order, **options)
     dev = examples["dev"]
     validation = caption_batches(shown(dev), count=len(dev), epoch=lambda: 0, **options)
-    return runs.fit(folder, model, batches, validation, settings, settings.epochs)
+    return runs.fit(folder, model, batches, validation, settings, settings.epochs, data)
+
+
+def _digest(words, shape):
+    return hashlib.sha256(json.dumps([list(words), list(shape)]).encode()).hexdigest()
 
 
 class Pictured(NamedTuple):

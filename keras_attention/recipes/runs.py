@@ -29,12 +29,13 @@ class Trained(NamedTuple):
     steps: int
 
 
-def finished(folder, settings):
+def finished(folder, settings, data=None):
     """The model that was trained in `folder` with the same settings, or None.
 
     Args:
         folder: where `fit` was called.
         settings: a named tuple of numbers and strings.
+        data: as in `fit`; a model of which it was not noted fits any.
 
     Returns:
         `Trained`, or None.
@@ -43,14 +44,14 @@ def finished(folder, settings):
     note = _read(folder / "training.json")
     if note is None or not (folder / "model.keras").exists():
         return None
-    if note["settings"] != settings._asdict():
+    if note["settings"] != settings._asdict() or note.get("data") not in (None, data):
         return None
     print(f"The training in {folder} is finished.")
     model = keras.saving.load_model(folder / "model.keras")
     return Trained(model, note["seconds"], note["steps"])
 
 
-def fit(folder, model, batches, validation, settings, patience=None):
+def fit(folder, model, batches, validation, settings, patience=None, data=None):
     """Trains a model that writes sequences, and saves it as `model.keras` in `folder`.
 
     The state of the training is kept in `folder/backup` after every epoch.
@@ -66,6 +67,8 @@ def fit(folder, model, batches, validation, settings, patience=None):
         patience: after how many epochs without a better loss on `validation`
             training stops, and the best weights are taken; None always trains
             to the end and takes the last.
+        data: what tells one training's data from another's, such as a digest:
+            a string, or None. With other data nothing is gone on with.
 
     Returns:
         `Trained`.
@@ -80,7 +83,8 @@ def fit(folder, model, batches, validation, settings, patience=None):
         jit_compile=False,
     )
     backup = folder / "backup"
-    _discard_other_backup(backup, settings)
+    made_of = settings._asdict() | ({} if data is None else {"data": data})
+    _discard_other_backup(backup, made_of)
     budget = AnnealToBudget(
         settings.learning_rate,
         steps=settings.epochs * int(batches.cardinality()),
@@ -107,7 +111,7 @@ def fit(folder, model, batches, validation, settings, patience=None):
     model.save(unfinished)
     os.replace(unfinished, folder / "model.keras")
     note = {"settings": settings._asdict(), "seconds": budget.spent, "steps": steps}
-    (folder / "training.json").write_text(json.dumps(note, indent=2) + "\n", "utf-8")
+    _write(folder / "training.json", note | ({} if data is None else {"data": data}))
     shutil.rmtree(backup, ignore_errors=True)
     return Trained(model, budget.spent, steps)
 
@@ -117,16 +121,22 @@ def epochs_done(model, batches):
     return int(model.optimizer.iterations) // int(batches.cardinality())
 
 
-def _discard_other_backup(backup, settings):
+def _discard_other_backup(backup, made_of):
     """A backup made with other settings cannot be gone on with."""
     note = backup / "settings.json"
     if backup.exists():
-        if _read(note) == settings._asdict():
+        if _read(note) == made_of:
             print(f"Going on with the interrupted training in {backup}.")
             return
         shutil.rmtree(backup)
     backup.mkdir(parents=True)
-    note.write_text(json.dumps(settings._asdict()), "utf-8")
+    _write(note, made_of)
+
+
+def _write(path, content):
+    unfinished = path.with_name(path.name + ".unfinished")
+    unfinished.write_text(json.dumps(content, indent=2) + "\n", "utf-8")
+    os.replace(unfinished, path)
 
 
 def _read(path):

@@ -7,7 +7,13 @@ import keras
 import numpy as np
 import pytest
 
-from keras_attention.datasets import Captioned, CaptionedImages, Scene, SceneObject
+from keras_attention.datasets import (
+    Captioned,
+    CaptionedFeatures,
+    CaptionedImages,
+    Scene,
+    SceneObject,
+)
 from keras_attention.generation import DecodedCaption
 from keras_attention.models import ImageEncoder
 from keras_attention.recipes import captioning
@@ -125,6 +131,30 @@ def test_an_interrupted_training_goes_on_with_the_next_scenes(tmp_path, monkeypa
     resumed = captioning.train(tmp_path, DATA, WORDS, settings)
     assert epochs == [0, 1, 1, 2] and orders == [0, 1, 2]
     assert "Going on" in capsys.readouterr().out and resumed.steps == 6
+
+
+def test_a_training_with_other_words_is_another(tmp_path, monkeypatch):
+    noted = []
+    monkeypatch.setattr(captioning.runs, "finished", lambda *given: noted.append(given[-1]) or 1)
+    for words, examples in ((WORDS, DATA), (WORDS[1:], DATA), (WORDS, DATA)):
+        captioning.train(tmp_path, examples, words, SETTINGS)
+    assert noted[0] == noted[2] != noted[1]
+    monkeypatch.undo()
+    note = {"settings": SETTINGS._asdict(), "seconds": 1.0, "steps": 2, "data": noted[0]}
+    (tmp_path / "training.json").write_text(json.dumps(note), "utf-8")
+    (tmp_path / "model.keras").touch()
+    monkeypatch.setattr(keras.saving, "load_model", lambda path: "model")
+    assert captioning.runs.finished(tmp_path, SETTINGS, noted[0]).model == "model"
+    assert captioning.runs.finished(tmp_path, SETTINGS, noted[1]) is None
+
+
+def test_features_need_their_encoder(tmp_path):
+    class Features:
+        def __getitem__(self, index):
+            return CaptionedFeatures(np.zeros((2, 3, 4)), "a red")
+
+    with pytest.raises(ValueError, match="encoder: expected the model that gave the features"):
+        captioning.train(tmp_path, {"train": Features()}, WORDS, SETTINGS)
 
 
 def caption(text, places, map_shape=(2, 3)):
@@ -286,6 +316,18 @@ def test_a_folder_of_images_is_trained_on_through_cached_features(tmp_path, caps
     (tmp_path / "features.json").write_text(json.dumps(note | {"done": 4}), "utf-8")
     CachedFeatures(images, encoder, tmp_path / "features", batch_size=1)
     assert len(calls) == 2
+    # Nor for a twin, whose layers Keras counted on, nor does a file that is lost stay lost.
+    inputs = keras.Input((16, 24, 3))
+    twin = keras.Model(inputs, ImageEncoder((4, 6), (0, 0))(inputs))
+    twin.trainable = False
+    twin.set_weights(encoder.get_weights())
+    before = (tmp_path / "features.npy").stat().st_mtime_ns
+    CachedFeatures(images, twin, tmp_path / "features")
+    assert (tmp_path / "features.npy").stat().st_mtime_ns == before
+    (tmp_path / "features.npy").unlink()
+    calls.clear()
+    CachedFeatures(images, encoder, tmp_path / "features", batch_size=6)
+    assert len(calls) == 1
     encoder.set_weights([weight + 1 for weight in encoder.get_weights()])
     CachedFeatures(images, encoder, tmp_path / "features", batch_size=1)
-    assert len(calls) == 8
+    assert len(calls) == 7

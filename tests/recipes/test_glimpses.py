@@ -67,7 +67,7 @@ def test_the_convolutional_network_has_as_many_weights():
     for settings in (SETTINGS, glimpses.Settings()):
         ours, cnn = (glimpses.build(settings, kind).count_params() for kind in ("glimpses", "cnn"))
         # Whole filters only.
-        assert abs(cnn / ours - 1) < (0.25 if settings is SETTINGS else 0.02)
+        assert abs(cnn / ours - 1) < (0.25 if settings is SETTINGS else 0.03)
 
 
 def test_places_are_random_in_the_ablation_alone(splits):

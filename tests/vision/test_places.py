@@ -19,8 +19,9 @@ def gaussian(dtype="float64", std=0.3):
 def density(policy, state, place):
     kernel, bias = policy.mean.get_weights()
     mean = np.tanh(state @ kernel + bias)
-    squares = ((place - mean) / policy.std) ** 2
-    return -0.5 * squares.sum(-1) - np.log(2 * np.pi * policy.std**2)
+    std = float(policy.std)
+    squares = ((place - mean) / std) ** 2
+    return -0.5 * squares.sum(-1) - np.log(2 * np.pi * std**2)
 
 
 def test_the_log_probability_is_that_of_the_place_as_drawn(rng):
@@ -63,6 +64,19 @@ def test_the_score_function_climbs_the_expected_reward():
     mean = np.tanh(states[0] @ kernel + bias)
     expected = 2 * (mean - target) * (1 - mean**2)
     np.testing.assert_allclose(found, expected, atol=0.05)
+
+
+def test_the_deviation_can_be_changed_and_is_saved(tmp_path):
+    inputs = keras.Input((3,))
+    policy = gaussian("float32")
+    model = keras.Model(inputs, policy(inputs, np.ones((1, 2), "float32")))
+    policy.std.assign(0.01)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    for one, other in zip(loaded(np.ones((1, 3))), model(np.ones((1, 3)))):
+        np.testing.assert_array_equal(one, other)
+    mean, _ = policy(np.ones((1, 3)))
+    np.testing.assert_allclose(model(np.ones((1, 3)))[0] - mean, [[0.01, 0.01]], rtol=1e-3)
 
 
 def test_uniform_places_cover_the_image_and_are_drawn_afterwards_too():
