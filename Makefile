@@ -7,7 +7,7 @@
 # make g2p    trains the spelling model for as good a figure as 45 minutes allow
 # make translate  trains, measures and exports a translation model         (an hour)
 # make caption   trains, measures and exports a captioning model           (an hour)
-# make glimpses  trains a network that looks around for a digit, and a CNN    (12 minutes)
+# make glimpses  trains a network that looks around for a digit, and a CNN    (16 minutes)
 PYTHON ?= python3
 BIN := .venv/bin
 STARTED := $(shell date +%s)

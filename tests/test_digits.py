@@ -69,6 +69,15 @@ def test_batches_place_anew_every_epoch(made):
     np.testing.assert_array_equal(again[0][0], batches[0][0])
 
 
+def test_the_same_digit_lies_elsewhere_in_the_next_epoch(made):
+    batches = PlacedDigitBatches(made, batch_size=6, size=24, pieces=0)
+    (first, labels), _ = batches[0], batches.on_epoch_end()
+    again, others = batches[0]
+    assert (first[labels.argsort()] != again[others.argsort()]).any(axis=(1, 2, 3)).all()
+    # Nor do the places of an epoch only change hands.
+    assert ((first > 0) != (again > 0)).any()
+
+
 def test_batches_pair_images_with_their_labels(made):
     images, labels = PlacedDigitBatches(made, batch_size=6, size=8, pieces=0)[0]
     np.testing.assert_array_equal(images[..., 0], made.images[labels])
