@@ -156,7 +156,59 @@ def test_hard_attention_is_taught_by_the_likelihood_of_what_follows():
     assert float(model.baseline.average) == before
 
 
-@pytest.mark.parametrize("choice", ["gru", "hard", "straight"])
+def test_rewards_are_the_likelihood_of_the_words_from_there_on():
+    model = small("hard")
+    logits = logits_of(model, training=True)
+    rewards = []
+    for row, ids in enumerate(TARGET):
+        for step in range(3):
+            following = [t for t in range(step, 3) if ids[t + 1] != 0]
+            if ids[step + 1] != 0:
+                spoken = [logits[row, t] for t in following]
+                logp = [x[ids[t + 1]] - np.log(np.exp(x).sum()) for t, x in zip(following, spoken)]
+                rewards.append(sum(logp))
+    # The baseline has moved from 0 towards their mean.
+    np.testing.assert_allclose(model.baseline.average, 0.1 * np.mean(rewards), rtol=1e-4)
+
+
+@pytest.mark.parametrize("factor", [0.0, 0.5])
+def test_logits_come_of_word_state_and_look(factor):
+    model = small(word_detection=factor)
+    if factor:
+        model.detection.logits.bias.assign(RNG.normal(size=9))
+    embedded, features = model.embedding(TARGET), model.encode(IMAGES)
+    vectors = model.decoder(
+        embedded, features, initial_state=model.first_state(features), sequence_mask=TARGET != 0
+    )
+    vectors = ops.convert_to_numpy(vectors)
+    hidden = np.tanh(vectors @ model.output_layer.get_weights()[0] + embedded)
+    kernel, bias = model.logits.get_weights()
+    expected = hidden @ kernel + bias
+    if factor:
+        kernel, bias = model.detection.logits.get_weights()
+        expected = expected + vectors[..., 8:] @ kernel + bias
+    np.testing.assert_allclose(logits_of(model), expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("coordinates", [True, False])
+def test_the_encoder_knows_where_it_is_by_coordinates_alone(coordinates):
+    keras.utils.set_random_seed(1)
+    encoder = ImageEncoder((4, 8), coordinates=coordinates)
+    # What lies at the border sees the padding of the convolutions.
+    inner = ops.convert_to_numpy(encoder(np.full((1, 32, 32, 3), 200.0)))[0, 3:-3, 3:-3]
+    same = np.allclose(inner, inner[:1, :1], atol=1e-5)
+    assert same is not coordinates
+
+
+def test_a_block_that_finds_nothing_passes_its_input_on():
+    block = ConvolutionBlock(3)
+    block.build((None, 4, 4, 3))
+    block.convolution.kernel.assign(np.zeros((3, 3, 3, 3)))
+    features = RNG.normal(size=(1, 4, 4, 3)).astype("float32")
+    np.testing.assert_allclose(block(features), features)
+
+
+@pytest.mark.parametrize("choice", ["hard", "straight"])
 def test_one_batch_is_learnt_by_heart(choice):
     keras.utils.set_random_seed(0)
     model = small(choice, doubly_stochastic=0.0)
