@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import sys
 from pathlib import Path
 from typing import NamedTuple
 
@@ -87,7 +88,9 @@ class CachedFeatures:
             note.unlink(missing_ok=True)
         mode = "r+" if going_on else "w+"
         features = np.lib.format.open_memmap(data, mode, dtype="float16", shape=shape)
-        bar = keras.utils.Progbar(count, unit_name="image")
+        # For people who look on, not for log files.
+        verbose = int(sys.stdout.isatty())
+        bar = keras.utils.Progbar(count, verbose=verbose, unit_name="image")
         for begin in range(done, count, batch_size):
             files = self._files[begin : begin + batch_size]
             batch = np.stack([images.image(file) for file in files])
