@@ -1,5 +1,6 @@
 # make demo   trains, draws, exports and verifies a spelling model   (about 7 minutes)
-# make test   runs the tests                                         (about 12 minutes)
+# make test   runs the tests                                         (about 15 minutes)
+# make test-slow  runs the tests that take longest, which make test leaves out
 # make bench  measures us and the peers, each in an environment of its own
 # make test-backends  runs the tests on JAX and on torch, in environments of their own
 # make test-beam  runs the tests of batch translation on Apache Beam, in an environment of its own
@@ -12,13 +13,17 @@ PYTHON ?= python3
 BIN := .venv/bin
 STARTED := $(shell date +%s)
 
-.PHONY: demo test test-backends test-beam precision gpu compare-tfa bench g2p translate caption glimpses notebook lint format large-vocabulary clean
+.PHONY: demo test test-slow test-backends test-beam precision gpu compare-tfa bench g2p translate caption glimpses notebook lint format large-vocabulary clean
 
 demo: .venv/installed
 	$(BIN)/python export/demo.py build/demo --started $(STARTED)
 
 test: .venv/installed lint
-	$(BIN)/python -m pytest -q -n 2 --dist loadscope
+	$(BIN)/python -m pytest -q -n 2 --dist loadscope -m "not slow"
+
+# Those that make test leaves out, since it must end within minutes.
+test-slow: .venv/installed
+	$(BIN)/python -m pytest -q -n 2 --dist loadscope -m slow
 
 # What is not TensorFlow's own, without TensorFlow; fails where a test fails.
 test-backends:

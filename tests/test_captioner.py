@@ -208,7 +208,7 @@ def test_a_block_that_finds_nothing_passes_its_input_on():
     np.testing.assert_allclose(block(features), features)
 
 
-@pytest.mark.parametrize("choice", ["hard", "straight"])
+@pytest.mark.parametrize("choice", ["hard", pytest.param("straight", marks=pytest.mark.slow)])
 def test_one_batch_is_learnt_by_heart(choice):
     keras.utils.set_random_seed(0)
     model = small(choice, doubly_stochastic=0.0)

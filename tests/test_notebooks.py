@@ -54,7 +54,11 @@ def images(notebook):
     return sum(any(kind.startswith("image/") for kind in o.get("data", {})) for o in outputs)
 
 
-@pytest.mark.parametrize("name", NAMES)
+# The longest of them; the others run through the same cells of training and export.
+RUN = [pytest.param(n, marks=pytest.mark.slow if n.startswith("02") else ()) for n in NAMES]
+
+
+@pytest.mark.parametrize("name", RUN)
 def test_runs(name, runner, tmp_path, monkeypatch):
     skip_without_packages(name)
     monkeypatch.setenv("KERAS_ATTENTION_QUICK", "1")
@@ -81,6 +85,7 @@ def captioner():
     return Captioner(Vocabulary(["a", "fox"], " "), (16, 16), units=8, embedding_dim=8)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name, built, make",
     [

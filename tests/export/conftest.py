@@ -127,7 +127,9 @@ def until_end(sequences):
     return sequences[:, : (sequences != 0).sum(1).max()]
 
 
-@pytest.fixture(scope="session", params=["default", "bahdanau"])
+@pytest.fixture(
+    scope="session", params=["default", pytest.param("bahdanau", marks=pytest.mark.slow)]
+)
 def kind(request):
     return request.param
 

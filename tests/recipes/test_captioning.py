@@ -213,6 +213,7 @@ def test_gradient_maps_are_features_times_gradient(trained):
     np.testing.assert_allclose(maps[-1][place], slope, rtol=0.05)
 
 
+@pytest.mark.slow
 def test_the_command_trains_measures_and_draws(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(Path(__file__).parents[2] / "export")
     import train_captioner

@@ -31,6 +31,7 @@ def test_training_learns_and_leaves_the_model_and_a_note_of_it(trained):
     assert g2p.evaluate(loaded, ENTRIES) == rates
 
 
+@pytest.mark.slow  # that of captions goes through the same code
 def test_an_interrupted_training_goes_on_where_it_was(tmp_path, monkeypatch, capsys):
     settings = SETTINGS._replace(epochs=4)
     epochs = []

@@ -74,6 +74,7 @@ def test_other_attentions(attention):
     assert again.source_vocabulary == model.source_vocabulary
 
 
+@pytest.mark.slow  # that of captions goes through the same code
 def test_an_interrupted_training_goes_on_where_it_was(tmp_path, monkeypatch, capsys):
     settings = SETTINGS._replace(epochs=3)
     epochs = []
@@ -109,6 +110,7 @@ def test_settings_that_make_no_sense_are_refused(tmp_path):
         translation.train(tmp_path, SPLITS | {"dev": []}, SETTINGS)
 
 
+@pytest.mark.slow
 def test_the_command_trains_both_models_and_reports(trained, tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(Path(__file__).parents[2] / "export")
     import train_translation
