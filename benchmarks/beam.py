@@ -83,7 +83,8 @@ def ours(sizes, xla=False, as_tfa=False):
     from keras import layers
 
     from keras_attention import AttentionRNN, LuongAttention
-    from keras_attention.generation import BeamSearch, tfa_beam_search
+    from keras_attention.generation import BeamSearch
+    from keras_attention.tfa import tfa_beam_search
 
     _, _, steps, width, vocabulary, embedding, units = sizes
     memory, first, values, bias = inputs(sizes)

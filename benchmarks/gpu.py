@@ -41,7 +41,7 @@ def candidates(units, dtype):
     import keras
     from keras import ops
 
-    from keras_attention.blockwise import additive_scores
+    from keras_attention._core.blockwise import additive_scores
     from keras_attention.normalizers import Softmax
 
     softmax = Softmax()

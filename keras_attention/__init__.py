@@ -1,24 +1,42 @@
-"""Attention layers for Keras 3: additive, multiplicative, and recurrent over either."""
+"""Attention layers for Keras 3: additive, multiplicative, and recurrent over either.
+
+Importing this package brings Keras and nothing heavier. It also registers every class with Keras,
+so that `keras.saving.load_model` finds them. `datasets`, `export`, `plots` and `recipes` are
+imported when first used.
+"""
+
+import importlib
+from types import ModuleType
 
 from keras_attention import (
-    copying,
+    callbacks,
+    generation,
+    layers,
     losses,
     metrics,
-    migration,
     models,
     normalizers,
-    pooling,
-    scheduled,
     scores,
+    text,
+    tfa,
     vision,
     windows,
 )
-from keras_attention.attention import Attention, AttentionState, BahdanauAttention, LuongAttention
-from keras_attention.memory import Memory
-from keras_attention.multi_head import MultiHeadAttention
-from keras_attention.recurrent import AttentionRNN, AttentionRNNState
+from keras_attention.layers import (
+    Attention,
+    AttentionRNN,
+    AttentionRNNState,
+    AttentionState,
+    BahdanauAttention,
+    LuongAttention,
+    Memory,
+    MultiHeadAttention,
+)
 
 __version__ = "0.1.0"
+
+# Imported when first used: what they need takes long to import, or is an extra.
+_LAZY = ("datasets", "export", "plots", "recipes")
 
 __all__ = [
     "Attention",
@@ -29,15 +47,30 @@ __all__ = [
     "LuongAttention",
     "Memory",
     "MultiHeadAttention",
-    "copying",
+    "callbacks",
+    "datasets",
+    "export",
+    "generation",
+    "layers",
     "losses",
     "metrics",
-    "migration",
     "models",
     "normalizers",
-    "pooling",
-    "scheduled",
+    "plots",
+    "recipes",
     "scores",
+    "text",
+    "tfa",
     "vision",
     "windows",
 ]
+
+
+def __getattr__(name: str) -> ModuleType:
+    if name in _LAZY:
+        return importlib.import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LAZY})

@@ -6,8 +6,8 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_attention.checks import check_rank, check_shape
-from keras_attention.extras import require
+from keras_attention._core.checks import check_rank, check_shape
+from keras_attention._core.optional import require
 
 
 @keras.saving.register_keras_serializable(package="keras_attention")

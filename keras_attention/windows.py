@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from keras_attention.checks import check_positive
+from keras_attention._core.checks import check_positive
 
 
 class Window(keras.layers.Layer):

@@ -12,24 +12,24 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 
-EVERYWHERE = ["tests/conformance", "tests/test_backend.py", "tests/test_tfa_parity.py"]
+EVERYWHERE = ["tests/conformance", "tests/core/test_backend.py", "tests/tfa/test_parity.py"]
 FILES = {
     "jax": [
         *EVERYWHERE,
         "tests/distribution",
-        "tests/test_attention.py",
-        "tests/test_encoder_decoder.py",
-        "tests/test_recurrent.py",
-        "tests/test_recurrent_parts.py",
-        "tests/test_scores.py",
+        "tests/layers/test_attention.py",
+        "tests/models/test_encoder_decoder.py",
+        "tests/layers/test_attention_rnn.py",
+        "tests/layers/test_attention_rnn_parts.py",
+        "tests/scores/test_scores.py",
         "tests/test_windows.py",
     ],
     # Those of the layers that do not compare tensors as arrays.
     "torch": [
         *EVERYWHERE,
-        "tests/test_multi_head.py",
-        "tests/test_normalizers.py::test_sparse_weights_equal_the_entmax_package",
-        "tests/test_recurrent_parts.py",
+        "tests/layers/test_multi_head.py",
+        "tests/normalizers/test_normalizers.py::test_sparse_weights_equal_the_entmax_package",
+        "tests/layers/test_attention_rnn_parts.py",
         "tests/test_windows.py",
     ],
 }

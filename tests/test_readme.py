@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import tensorflow as tf
 
-from tests.test_tfa_parity import BY_NAME
+from tests.tfa.test_parity import BY_NAME
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = ("README.md", "docs/migrating-from-tfa.md")

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from keras_attention import Attention, windows
-from tests.conformance.backends import numbers
+from tests.support.backends import numbers
 
 ONES = np.ones((2, 4, 3), "float32")
 

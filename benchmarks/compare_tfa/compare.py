@@ -21,12 +21,12 @@ import numpy as np
 from keras import ops, tree
 
 from keras_attention import AttentionRNN, BahdanauAttention, LuongAttention
-from keras_attention.generation import greedy, tfa_beam_search, trace_back
-from keras_attention.losses import SequenceLoss, sequence_loss
-from keras_attention.migration import load_tfa_weights
+from keras_attention.generation import greedy
+from keras_attention.layers.scheduled_sampling import ScheduledEmbedding, ScheduledOutput
 from keras_attention.normalizers import Monotonic
-from keras_attention.scheduled import ScheduledEmbedding, ScheduledOutput
 from keras_attention.text import END, START
+from keras_attention.tfa import SequenceLoss, sequence_loss, tfa_beam_search, trace_back
+from keras_attention.tfa.weights import load_tfa_weights
 
 # Of arrays with numbers up to 1, and in proportion with larger ones: some 32 roundings of float32.
 ROUNDING = 4e-6

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from keras_attention.checks import check_positive
-from keras_attention.text import END, START
+from keras_attention._core.checks import check_positive
+from keras_attention.text.vocabulary import END, START
 
 
 def teacher_forcing_batches(

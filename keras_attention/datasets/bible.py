@@ -6,7 +6,7 @@ import tempfile
 from contextlib import closing
 from pathlib import Path
 
-from keras_attention.checks import check_choice
+from keras_attention._core.checks import check_choice
 from keras_attention.datasets.fetch import package_member
 from keras_attention.datasets.pairs import Pair
 

@@ -3,9 +3,9 @@
 import numpy as np
 import tensorflow as tf
 
-from keras_attention.checks import check_choice, check_positive
+from keras_attention._core.checks import check_choice, check_positive
 from keras_attention.datasets.batching import pad
-from keras_attention.text import END, START
+from keras_attention.text.vocabulary import END, START
 
 
 def caption_batches(
@@ -38,7 +38,7 @@ def caption_batches(
 
     >>> import numpy as np
     >>> from keras_attention.datasets import caption_batches
-    >>> from keras_attention.text import Vocabulary
+    >>> from keras_attention.text.vocabulary import Vocabulary
     >>> words = Vocabulary(["an", "apple"], separator=" ")
     >>> image = np.zeros((8, 8, 3), "uint8")
     >>> batches = caption_batches(lambda i: (image, "an apple"), words, batch_size=2, count=3)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from keras_attention.checks import check_number, check_rate
+from keras_attention._core.checks import check_number, check_rate
 from keras_attention.datasets.images import check_image_size, read_image
 
 _IMAGE_COLUMNS = ("image", "image_name", "file_name", "filename")

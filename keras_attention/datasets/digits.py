@@ -5,8 +5,8 @@ from typing import NamedTuple
 import keras
 import numpy as np
 
-from keras_attention.checks import check_positive
-from keras_attention.extras import require
+from keras_attention._core.checks import check_positive
+from keras_attention._core.optional import require
 
 SIDE = 8  # pixels of a digit
 _PIECE = 4  # pixels of what clutters

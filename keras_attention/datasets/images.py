@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_attention.checks import check_positive
+from keras_attention._core.checks import check_positive
 
 _JPEG = b"\xff\xd8\xff"
 _PNG = b"\x89PNG\r\n\x1a\n"

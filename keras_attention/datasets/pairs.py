@@ -4,7 +4,7 @@ import hashlib
 from pathlib import Path
 from typing import NamedTuple
 
-from keras_attention.checks import check_rate
+from keras_attention._core.checks import check_rate
 
 
 class Pair(NamedTuple):

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from keras_attention.checks import check_choice, check_positive
+from keras_attention._core.checks import check_choice, check_positive
 from keras_attention.datasets.backgrounds import paint_background
 from keras_attention.datasets.kinds import DEV_GROUP, HELD_OUT_QUADRANT, KINDS, NAMES, TEST_GROUP
 from keras_attention.datasets.openmoji import LANGUAGES, draw_picture

@@ -3,8 +3,8 @@
 import numpy as np
 import tensorflow as tf
 
-from keras_attention.checks import check_ids
-from keras_attention.text import UNKNOWN, Vocabulary
+from keras_attention._core.checks import check_ids
+from keras_attention.text.vocabulary import UNKNOWN, Vocabulary
 
 # One row and several, one column and many, with and without padding.
 SHAPES = ((1,), (5,), (7, 3, 1), (12, 4, 9, 2))
@@ -69,7 +69,7 @@ def draw_texts(model, examples=None, seed=0):
 
     >>> from keras_attention.export.drawing import draw_texts
     >>> from keras_attention.models import EncoderDecoder
-    >>> from keras_attention.text import Vocabulary
+    >>> from keras_attention.text.vocabulary import Vocabulary
     >>> model = EncoderDecoder(Vocabulary("ab"), Vocabulary("AB"), units=16)
     >>> [len(texts) for texts in draw_texts(model)]
     [1, 1, 3, 6]

@@ -2,18 +2,18 @@
 
 import tensorflow as tf
 
-from keras_attention.backend import without_arrays
-from keras_attention.checks import check_positive
+from keras_attention._core.backend.loops import without_arrays
+from keras_attention._core.checks import check_positive
+from keras_attention._core.optional import require
+from keras_attention._core.quiet import quiet, silent_stderr
 from keras_attention.export.errors import ExportError
-from keras_attention.export.examples import record_ids, write_examples
-from keras_attention.export.quiet import quiet, silent_stderr
+from keras_attention.export.golden import record_ids, write_examples
 from keras_attention.export.replay import examples_file
 from keras_attention.export.signatures import check_decodes, ids_signatures, raw_variables
 from keras_attention.export.sources import source_of
 from keras_attention.export.verification import TOLERANCE, verify_artifact
 from keras_attention.export.vocabularies import write_vocabularies
 from keras_attention.export.writing import atomic_directory
-from keras_attention.extras import require
 
 GRAPHS = {"encoder": "encode", "step": "step", "greedy": "greedy", "beam": "beam"}
 

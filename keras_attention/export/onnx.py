@@ -4,17 +4,17 @@ from functools import partial
 
 import tensorflow as tf
 
-from keras_attention.checks import check_positive
+from keras_attention._core.checks import check_positive
+from keras_attention._core.optional import require
+from keras_attention._core.quiet import quiet
 from keras_attention.export.errors import ExportError
-from keras_attention.export.examples import record_ids, write_examples
-from keras_attention.export.quiet import quiet
+from keras_attention.export.golden import record_ids, write_examples
 from keras_attention.export.replay import examples_file
 from keras_attention.export.signatures import check_decodes, ids_signatures
 from keras_attention.export.sources import source_of
 from keras_attention.export.verification import TOLERANCE, verify_artifact
 from keras_attention.export.vocabularies import write_vocabularies
 from keras_attention.export.writing import atomic_directory
-from keras_attention.extras import require
 
 OPSET = 18
 GRAPHS = {"encoder": "encode", "step": "step", "greedy": "greedy", "beam": "beam"}

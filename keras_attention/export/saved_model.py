@@ -5,10 +5,10 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from keras_attention.checks import check_positive
+from keras_attention._core.checks import check_positive
+from keras_attention._core.quiet import quiet
 from keras_attention.export.errors import ExportError
-from keras_attention.export.examples import record_ids, record_text, write_examples
-from keras_attention.export.quiet import quiet
+from keras_attention.export.golden import record_ids, record_text, write_examples
 from keras_attention.export.replay import examples_file
 from keras_attention.export.replay.warmup import write_warmup
 from keras_attention.export.signatures import (

@@ -7,11 +7,12 @@ import keras
 import tensorflow as tf
 
 from keras_attention import generation
-from keras_attention.checks import check_positive
+from keras_attention._core.checks import check_positive
 from keras_attention.export.portable import portable_kernels
 from keras_attention.export.sources import some_columns, source_of, written_vocabulary
 from keras_attention.export.state import StateLayout
-from keras_attention.text import Vocabulary, graph_vocabulary
+from keras_attention.text.graph import graph_vocabulary
+from keras_attention.text.vocabulary import Vocabulary
 
 # The signature that answers where a client names none: the best that the beam search found.
 SERVED = "serving_default"
@@ -161,7 +162,7 @@ def text_signatures(model, max_length=64, search=None, kind="text"):
 
     >>> from keras_attention.export.signatures import text_signatures
     >>> from keras_attention.models import EncoderDecoder
-    >>> from keras_attention.text import Vocabulary
+    >>> from keras_attention.text.vocabulary import Vocabulary
     >>> letters = Vocabulary("abc")
     >>> signatures, tables = text_signatures(EncoderDecoder(letters, letters, units=16))
     >>> list(signatures), list(signatures["greedy"].inputs)

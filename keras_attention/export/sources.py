@@ -7,11 +7,11 @@ ids, and the bytes of image files, which are decoded and resized.
 
 import tensorflow as tf
 
-from keras_attention.checks import check_choice
+from keras_attention._core.checks import check_choice
 from keras_attention.datasets.images import decode_image
 from keras_attention.export.drawing import draw_files, draw_ids, draw_images, draw_texts
 from keras_attention.generation import text_vocabularies
-from keras_attention.text import graph_vocabulary
+from keras_attention.text.graph import graph_vocabulary
 
 
 def source_of(model, kind="ids"):

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from keras_attention.export.sources import reads_images, written_vocabulary
-from keras_attention.text import END, PAD, SPECIALS, START, UNKNOWN, Vocabulary
+from keras_attention.text.vocabulary import END, PAD, SPECIALS, START, UNKNOWN, Vocabulary
 
 # What Python takes for space; every reader of a tokenizer.json has another idea of \s.
 _SPACES = (
@@ -56,7 +56,7 @@ def write_tokenizer(vocabulary, path):
 
     >>> import json, os, tempfile
     >>> from keras_attention.export.vocabularies import write_tokenizer
-    >>> from keras_attention.text import Vocabulary
+    >>> from keras_attention.text.vocabulary import Vocabulary
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     path = os.path.join(folder, "tokenizer.json")
     ...     write_tokenizer(Vocabulary("ab"), path)

@@ -19,7 +19,6 @@ from keras_attention.generation.constraints import (
     MinimumLength,
     NoRepeatedNgrams,
 )
-from keras_attention.generation.forced import score
 from keras_attention.generation.greedy import Decoded, greedy
 from keras_attention.generation.hypotheses import Hypotheses
 from keras_attention.generation.penalties import (
@@ -29,14 +28,9 @@ from keras_attention.generation.penalties import (
     Penalty,
 )
 from keras_attention.generation.sampling import sample
+from keras_attention.generation.scoring import score
 from keras_attention.generation.stepping import NEVER
 from keras_attention.generation.texts import DecodedText, decode_texts, text_vocabularies
-from keras_attention.generation.tfa import (
-    TfaHypotheses,
-    TfaSteps,
-    tfa_beam_search,
-    trace_back,
-)
 from keras_attention.generation.unknown import GraphReplacer, replace_unknown
 
 __all__ = [
@@ -55,8 +49,6 @@ __all__ = [
     "MinimumLength",
     "NoRepeatedNgrams",
     "Penalty",
-    "TfaHypotheses",
-    "TfaSteps",
     "beam_search",
     "decode_captions",
     "decode_texts",
@@ -65,6 +57,4 @@ __all__ = [
     "sample",
     "score",
     "text_vocabularies",
-    "tfa_beam_search",
-    "trace_back",
 ]

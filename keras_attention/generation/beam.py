@@ -6,8 +6,14 @@ from typing import Any, NamedTuple
 import keras
 from keras import ops
 
-from keras_attention.backend import gather_rows, gather_within_rows, scan_while
-from keras_attention.checks import check_flag, check_number, check_positive, check_positive_number
+from keras_attention._core.backend.gathers import gather_rows, gather_within_rows
+from keras_attention._core.backend.loops import scan_while
+from keras_attention._core.checks import (
+    check_flag,
+    check_number,
+    check_positive,
+    check_positive_number,
+)
 from keras_attention.generation.constraints import (
     BannedTokens,
     Constraint,
@@ -29,7 +35,7 @@ from keras_attention.generation.penalties import (
 )
 from keras_attention.generation.settings import Settings
 from keras_attention.generation.stepping import NEVER, Stepper, prefix_columns
-from keras_attention.text import END, PAD
+from keras_attention.text.vocabulary import END, PAD
 
 POSSIBLE = NEVER / 2
 

@@ -4,9 +4,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from keras_attention.backend import compiled
-from keras_attention.checks import check_positive
-from keras_attention.generation.best import best_of, rows_of
+from keras_attention._core.backend.graphs import compiled
+from keras_attention._core.checks import check_positive
+from keras_attention.generation.n_best import best_of, rows_of
 
 
 class DecodedCaption(NamedTuple):
@@ -62,7 +62,7 @@ def decode_captions(model, images, max_length=32, batch_size=64, search=None, n_
     >>> import numpy as np
     >>> from keras_attention.generation import decode_captions
     >>> from keras_attention.models import Captioner
-    >>> from keras_attention.text import Vocabulary
+    >>> from keras_attention.text.vocabulary import Vocabulary
     >>> words = Vocabulary(["an", "apple"], separator=" ")
     >>> model = Captioner(words, image_size=(32, 32), units=16)
     >>> found = decode_captions(model, np.zeros((2, 32, 32, 3), "uint8"), max_length=3)

@@ -6,11 +6,11 @@ from typing import Any, NamedTuple
 import keras
 from keras import ops
 
-from keras_attention.backend import scatter_add
-from keras_attention.checks import check_number, check_positive
+from keras_attention._core.backend.gathers import scatter_add
+from keras_attention._core.checks import check_number, check_positive
 from keras_attention.generation.settings import Settings
 from keras_attention.generation.stepping import NEVER
-from keras_attention.text import END
+from keras_attention.text.vocabulary import END
 
 
 class Unfinished(NamedTuple):

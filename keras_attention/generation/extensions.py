@@ -4,9 +4,9 @@ import math
 
 from keras import ops
 
-from keras_attention.backend import gather_within_rows
+from keras_attention._core.backend.gathers import gather_within_rows
 from keras_attention.generation.stepping import NEVER
-from keras_attention.text import END
+from keras_attention.text.vocabulary import END
 
 # Of so few numbers a row the largest are found directly.
 FEW = 2048

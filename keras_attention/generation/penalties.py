@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import keras
 from keras import ops
 
-from keras_attention.checks import check_number
+from keras_attention._core.checks import check_number
 from keras_attention.generation.settings import Settings
 
 

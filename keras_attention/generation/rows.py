@@ -4,11 +4,11 @@ from typing import Any, NamedTuple
 
 from keras import ops
 
-from keras_attention.backend import scan_while
-from keras_attention.checks import check_positive
+from keras_attention._core.backend.loops import scan_while
+from keras_attention._core.checks import check_positive
 from keras_attention.generation.constraints import Constraint, Unfinished, force
 from keras_attention.generation.stepping import NEVER, Stepper, prefix_columns
-from keras_attention.text import END, PAD, START
+from keras_attention.text.vocabulary import END, PAD, START
 
 
 class Decoded(NamedTuple):

@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from keras_attention.checks import check_positive, check_positive_number
+from keras_attention._core.checks import check_positive, check_positive_number
 from keras_attention.generation.rows import decode_rows
 
 

@@ -4,9 +4,10 @@ import inspect
 
 from keras import ops, tree
 
-from keras_attention.backend import gather_rows, open_sizes
-from keras_attention.checks import check_ids
-from keras_attention.text import PAD, START
+from keras_attention._core.backend.gathers import gather_rows
+from keras_attention._core.backend.loops import open_sizes
+from keras_attention._core.checks import check_ids
+from keras_attention.text.vocabulary import PAD, START
 
 # The log-probability of what must not happen. Finite, so that no sum of two is NaN.
 NEVER = -1e30

@@ -2,11 +2,11 @@
 
 from typing import Any, NamedTuple
 
-from keras_attention.backend import compiled
-from keras_attention.checks import check_positive
-from keras_attention.generation.best import best_of, rows_of
+from keras_attention._core.backend.graphs import compiled
+from keras_attention._core.checks import check_positive
+from keras_attention.generation.n_best import best_of, rows_of
 from keras_attention.generation.unknown import word_replacer
-from keras_attention.text import UNKNOWN, Vocabulary
+from keras_attention.text.vocabulary import UNKNOWN, Vocabulary
 
 
 class DecodedText(NamedTuple):
@@ -78,7 +78,7 @@ def decode_texts(
 
     >>> from keras_attention.generation import BeamSearch, decode_texts
     >>> from keras_attention.models import EncoderDecoder
-    >>> from keras_attention.text import Vocabulary
+    >>> from keras_attention.text.vocabulary import Vocabulary
     >>> letters, phonemes = Vocabulary("abc"), Vocabulary(["K", "AE", "B"], separator=" ")
     >>> model = EncoderDecoder(letters, phonemes, units=16)
     >>> decode_texts(model, ["cab"], max_length=3)[0].source_tokens
@@ -133,7 +133,7 @@ def text_vocabularies(model):
 
     >>> from keras_attention.generation import text_vocabularies
     >>> from keras_attention.models import EncoderDecoder
-    >>> from keras_attention.text import Vocabulary
+    >>> from keras_attention.text.vocabulary import Vocabulary
     >>> source, target = text_vocabularies(EncoderDecoder(Vocabulary("a"), Vocabulary("bc")))
     >>> len(source), len(target)
     (5, 6)

@@ -6,9 +6,9 @@ from itertools import pairwise
 
 import numpy as np
 
-from keras_attention.checks import check_shape
-from keras_attention.subwords import CONTINUED, SPACE, Subwords
-from keras_attention.text import SPECIALS, UNKNOWN
+from keras_attention._core.checks import check_shape
+from keras_attention.text.subwords import CONTINUED, SPACE, Subwords
+from keras_attention.text.vocabulary import SPECIALS, UNKNOWN
 
 UNKNOWN_TOKEN = SPECIALS[UNKNOWN]
 
@@ -157,8 +157,8 @@ def word_replacer(replace, source, target):
     Example:
 
     >>> from keras_attention.generation.unknown import word_replacer
-    >>> from keras_attention.subwords import Subwords
-    >>> from keras_attention.text import Vocabulary
+    >>> from keras_attention.text.subwords import Subwords
+    >>> from keras_attention.text.vocabulary import Vocabulary
     >>> replaced = word_replacer(True, Subwords(["▁Te", "##ko", "##a"]), Vocabulary("ab"))
     >>> replaced(["▁Te", "##ko", "##a"], ["<unk>"], [[0.2, 0.7, 0.1]])
     ['Tekoa']

@@ -2,12 +2,7 @@
 
 from keras_attention.losses.added import AddAttentionLoss, AttentionLoss
 from keras_attention.losses.hard import AddHardAttentionLoss, MovingBaseline, hard_attention_loss
-from keras_attention.losses.sequences import (
-    SequenceCrossentropy,
-    SequenceLoss,
-    sequence_loss,
-    token_crossentropy,
-)
+from keras_attention.losses.sequences import SequenceCrossentropy, token_crossentropy
 from keras_attention.losses.weights import (
     alignment_loss,
     coverage_loss,
@@ -23,7 +18,6 @@ __all__ = [
     "AttentionLoss",
     "MovingBaseline",
     "SequenceCrossentropy",
-    "SequenceLoss",
     "alignment_loss",
     "coverage_loss",
     "doubly_stochastic_loss",
@@ -31,6 +25,5 @@ __all__ = [
     "guided_attention_loss",
     "hard_attention_loss",
     "redundancy_loss",
-    "sequence_loss",
     "token_crossentropy",
 ]

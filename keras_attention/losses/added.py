@@ -3,8 +3,8 @@
 import keras
 from keras import ops
 
-from keras_attention.backend import share_of_replica
-from keras_attention.checks import check_number, check_shape
+from keras_attention._core.backend.replicas import share_of_replica
+from keras_attention._core.checks import check_number, check_shape
 from keras_attention.losses import weights as losses
 
 NAMES = {

@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from keras_attention.checks import check_number, check_rate, check_shape
+from keras_attention._core.checks import check_number, check_rate, check_shape
 from keras_attention.losses.rows import mean_over_rows, real_cells
 
 

@@ -5,7 +5,7 @@ import math
 import keras
 from keras import ops
 
-from keras_attention.checks import check_rank, check_shape, score_dtype
+from keras_attention._core.checks import check_rank, check_shape, score_dtype
 
 
 def real_cells(weights, target_mask=None, source_mask=None):

@@ -8,7 +8,7 @@ the result is the mean over the rows that have anything real, and 0 without any.
 
 from keras import ops
 
-from keras_attention.checks import check_choice, check_positive_number, check_shape
+from keras_attention._core.checks import check_choice, check_positive_number, check_shape
 from keras_attention.losses.rows import (
     flatten_last,
     mean_over_rows,

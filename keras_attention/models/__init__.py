@@ -2,7 +2,7 @@
 
 from keras_attention.models.captioner import Captioner, WordDetection
 from keras_attention.models.encoder_decoder import EncoderDecoder
-from keras_attention.models.encoders import RecurrentEncoder, TransformerBlock, TransformerEncoder
+from keras_attention.models.encoders import RecurrentEncoder, TransformerEncoder
 from keras_attention.models.glimpse_classifier import GlimpseClassifier
 from keras_attention.models.image_encoders import ConvolutionBlock, ImageEncoder, backbone
 
@@ -13,7 +13,6 @@ __all__ = [
     "GlimpseClassifier",
     "ImageEncoder",
     "RecurrentEncoder",
-    "TransformerBlock",
     "TransformerEncoder",
     "WordDetection",
     "backbone",

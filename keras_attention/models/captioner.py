@@ -4,9 +4,8 @@ import keras
 from keras import layers, ops, tree
 
 from keras_attention import losses, vision
-from keras_attention.attention import Attention
-from keras_attention.backend import averaged_over_replicas
-from keras_attention.checks import (
+from keras_attention._core.backend.replicas import averaged_over_replicas
+from keras_attention._core.checks import (
     check_choice,
     check_ids,
     check_number,
@@ -14,11 +13,12 @@ from keras_attention.checks import (
     check_rate,
     check_shape,
 )
+from keras_attention.layers.attention import Attention
+from keras_attention.layers.attention_rnn import AttentionRNN
 from keras_attention.models.encoders import CELLS
 from keras_attention.models.image_encoders import ImageEncoder
-from keras_attention.recurrent import AttentionRNN
-from keras_attention.scores import Additive
-from keras_attention.text import PAD, UNKNOWN, Vocabulary, vocabulary_from_config
+from keras_attention.scores.additive import Additive
+from keras_attention.text.vocabulary import PAD, UNKNOWN, Vocabulary, vocabulary_from_config
 
 
 @keras.saving.register_keras_serializable(package="keras_attention")
@@ -84,7 +84,7 @@ class Captioner(keras.Model):
 
     >>> import numpy as np
     >>> from keras_attention.models import Captioner
-    >>> from keras_attention.text import Vocabulary
+    >>> from keras_attention.text.vocabulary import Vocabulary
     >>> words = Vocabulary(["a", "red", "apple"], separator=" ")
     >>> model = Captioner(words, image_size=(32, 32), units=16)
     >>> inputs = {"image": np.zeros((2, 32, 32, 3)), "target": np.array([[1, 4], [1, 4]])}

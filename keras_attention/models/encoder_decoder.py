@@ -3,9 +3,8 @@
 import keras
 from keras import layers, ops, tree
 
-from keras_attention.attention import Attention, LuongAttention
-from keras_attention.backend import averaged_over_replicas
-from keras_attention.checks import (
+from keras_attention._core.backend.replicas import averaged_over_replicas
+from keras_attention._core.checks import (
     check_choice,
     check_flag,
     check_ids,
@@ -13,10 +12,13 @@ from keras_attention.checks import (
     check_rate,
     check_shape,
 )
+from keras_attention.layers.attention import Attention
+from keras_attention.layers.attention_rnn import AttentionRNN
+from keras_attention.layers.presets import LuongAttention
+from keras_attention.layers.scheduled_sampling import ScheduledEmbedding
+from keras_attention.layers.tied_logits import TiedLogits
 from keras_attention.models.encoders import CELLS, RecurrentEncoder, TransformerEncoder
-from keras_attention.recurrent import AttentionRNN
-from keras_attention.scheduled import ScheduledEmbedding
-from keras_attention.text import PAD, Vocabulary, vocabulary_from_config
+from keras_attention.text.vocabulary import PAD, Vocabulary, vocabulary_from_config
 
 
 @keras.saving.register_keras_serializable(package="keras_attention")
@@ -62,7 +64,7 @@ class EncoderDecoder(keras.Model):
             input of the decoder is drawn from the model's own distribution
             instead of the target. Above 0 it is kept in the variable
             `sampling_probability`, which a schedule may change, see
-            `keras_attention.scheduled`.
+            `keras_attention.layers.ScheduledEmbedding`.
         **kwargs: of `keras.Model`.
 
     Call arguments:
@@ -304,54 +306,6 @@ class EncoderDecoder(keras.Model):
             config["attention"], custom_objects=custom_objects
         )
         return cls(**config)
-
-
-@keras.saving.register_keras_serializable(package="keras_attention")
-class TiedLogits(layers.Layer):
-    """How well a vector fits every token: `E x + b`, with the embeddings E of the tokens.
-
-    Source: Press and Wolf, "Using the Output Embedding to Improve Language
-    Models", 2017.
-
-    Args:
-        embedding: a built `keras.layers.Embedding`, which stays its owner's.
-        **kwargs: of `keras.layers.Layer`.
-
-    Call arguments:
-        vectors: `(..., D)`.
-
-    Returns:
-        Logits `(..., V)`.
-
-    Example:
-
-    >>> import keras, numpy as np
-    >>> from keras_attention.models.encoder_decoder import TiedLogits
-    >>> embedding = keras.layers.Embedding(6, 4)
-    >>> embedding.build((None, None))
-    >>> tuple(TiedLogits(embedding)(np.ones((2, 3, 4))).shape)
-    (2, 3, 6)
-    """
-
-    def __init__(self, embedding, **kwargs):
-        super().__init__(**kwargs)
-        # Behind a function, where Keras does not find it: saved once, with its owner.
-        self._embedding = lambda: embedding
-        self._size = embedding.input_dim
-
-    def build(self, vectors_shape):
-        self.bias = self.add_weight(shape=(self._size,), initializer="zeros", name="bias")
-        self.built = True
-
-    def call(self, vectors):
-        weights = ops.cast(self._embedding().embeddings, self.compute_dtype)
-        size = ops.shape(vectors)
-        rows = ops.reshape(vectors, (-1, size[-1]))
-        logits = ops.matmul(rows, ops.transpose(weights)) + self.bias
-        return ops.reshape(logits, (*size[:-1], self._size))
-
-    def compute_output_shape(self, vectors_shape):
-        return (*vectors_shape[:-1], self._size)
 
 
 def _vocabulary(name, vocabulary):

@@ -3,8 +3,8 @@
 import keras
 from keras import ops
 
-from keras_attention.cells import output_size
-from keras_attention.checks import check_number, check_positive, check_shape, score_dtype
+from keras_attention._core.cells import output_size
+from keras_attention._core.checks import check_number, check_positive, check_shape, score_dtype
 from keras_attention.losses import hard_attention_loss
 from keras_attention.vision import GlimpseRNN
 

@@ -3,7 +3,7 @@
 import keras
 from keras import layers, ops
 
-from keras_attention.checks import check_choice, check_flag, check_positive, check_shape
+from keras_attention._core.checks import check_choice, check_flag, check_positive, check_shape
 
 
 @keras.saving.register_keras_serializable(package="keras_attention")

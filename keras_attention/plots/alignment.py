@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from keras_attention.extras import require
+from keras_attention._core.optional import require
 from keras_attention.plots.labels import drawable, extent, fonts, label_of
 
 # From white to indigo; the lightness in OKLab falls by the same amount from each to the next,

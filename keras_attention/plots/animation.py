@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_attention.checks import check_choice, check_positive_number
-from keras_attention.extras import require
+from keras_attention._core.checks import check_choice, check_positive_number
+from keras_attention._core.optional import require
 from keras_attention.plots import overlay
 from keras_attention.plots.labels import drawable, extent, fonts
 

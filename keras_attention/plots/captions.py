@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from keras_attention.checks import check_positive
-from keras_attention.extras import require
+from keras_attention._core.checks import check_positive
+from keras_attention._core.optional import require
 from keras_attention.plots import overlay
 from keras_attention.plots.labels import drawable, fonts, label_of
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from keras_attention.extras import require
+from keras_attention._core.optional import require
 from keras_attention.plots.labels import drawable, fonts
 
 _PANEL = 1.35  # inches, the longer side of what a glimpse shows

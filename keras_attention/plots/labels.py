@@ -3,7 +3,7 @@
 import functools
 import unicodedata
 
-from keras_attention.extras import require
+from keras_attention._core.optional import require
 
 _LONGEST_LABEL = 24  # characters
 _FIRST_FAMILY = "DejaVu Sans"  # comes with matplotlib

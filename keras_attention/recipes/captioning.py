@@ -8,18 +8,18 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_attention.backend import gradient
-from keras_attention.checks import check_choice
+from keras_attention._core.backend.gradients import gradient
+from keras_attention._core.checks import check_choice
+from keras_attention._core.optional import require
 from keras_attention.datasets import caption_batches, pad
-from keras_attention.extras import require
 from keras_attention.generation import decode_captions
 from keras_attention.metrics import peaks_inside
 from keras_attention.models import Captioner
-from keras_attention.normalizers import HardSample
-from keras_attention.recipes import runs
-from keras_attention.recipes.translation import FixedContext
-from keras_attention.scores import Additive
-from keras_attention.text import START, Vocabulary
+from keras_attention.normalizers.sampled import HardSample
+from keras_attention.recipes import training_run
+from keras_attention.scores.additive import Additive
+from keras_attention.scores.fixed import FixedContext
+from keras_attention.text.vocabulary import START, Vocabulary
 from keras_attention.vision import GatedAttention
 
 
@@ -105,7 +105,7 @@ def train(folder, examples, words, settings=Settings(), encoder=None):  # noqa: 
         encoder: as in `Captioner`; needed with features.
 
     Returns:
-        `runs.Trained`, with the weights that were best on dev.
+        `training_run.Trained`, with the weights that were best on dev.
 
     Raises:
         ValueError: for features without the encoder that gave them.
@@ -118,7 +118,7 @@ def train(folder, examples, words, settings=Settings(), encoder=None):  # noqa: 
             f"encoder: expected the model that gave the features, received {encoder!r}."
         )
     data = _digest(words, getattr(first, kind).shape)
-    done = runs.finished(folder, settings, data)
+    done = training_run.finished(folder, settings, data)
     if done is not None:
         return done
     keras.utils.set_random_seed(settings.seed)
@@ -127,7 +127,7 @@ def train(folder, examples, words, settings=Settings(), encoder=None):  # noqa: 
     count = min(settings.scenes, len(learnt))
 
     def epoch():
-        return runs.epochs_done(model, batches)
+        return training_run.epochs_done(model, batches)
 
     def order(done):
         return np.random.default_rng((settings.seed, done)).permutation(len(learnt))[:count]
@@ -139,7 +139,7 @@ def train(folder, examples, words, settings=Settings(), encoder=None):  # noqa: 
     batches = caption_batches(shown(learnt), count=count, epoch=epoch, order=order, **options)
     dev = examples["dev"]
     validation = caption_batches(shown(dev), count=len(dev), epoch=lambda: 0, **options)
-    return runs.fit(folder, model, batches, validation, settings, settings.epochs, data)
+    return training_run.fit(folder, model, batches, validation, settings, settings.epochs, data)
 
 
 def _digest(words, shape):

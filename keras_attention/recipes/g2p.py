@@ -8,8 +8,8 @@ from keras_attention.datasets import teacher_forcing_batches
 from keras_attention.generation import decode_texts
 from keras_attention.metrics import error_rates
 from keras_attention.models import EncoderDecoder
-from keras_attention.recipes import runs
-from keras_attention.text import Vocabulary
+from keras_attention.recipes import training_run
+from keras_attention.text.vocabulary import Vocabulary
 
 
 class Settings(NamedTuple):
@@ -60,13 +60,13 @@ def train(folder, splits, settings=Settings()):  # noqa: B008 (immutable)
         settings: `Settings`.
 
     Returns:
-        `runs.Trained`.
+        `training_run.Trained`.
     """
     keras.utils.set_random_seed(settings.seed)
     model = build(splits["train"], settings)
     batches = _batches(model, splits["train"], settings, shuffle=True)
     validation = _batches(model, splits["dev"], settings, shuffle=False)
-    return runs.fit(folder, model, batches, validation, settings)
+    return training_run.fit(folder, model, batches, validation, settings)
 
 
 def build(entries, settings):

@@ -10,10 +10,10 @@ import keras
 import numpy as np
 from keras import layers
 
-from keras_attention.checks import check_choice
+from keras_attention._core.checks import check_choice
+from keras_attention.callbacks import AnnealToBudget
 from keras_attention.datasets.digits import SIDE, PlacedDigitBatches, place_digits
 from keras_attention.models import GlimpseClassifier
-from keras_attention.training import AnnealToBudget
 from keras_attention.vision import GaussianPlaces, GlimpseNetwork, GlimpseRNN, Retina, UniformPlaces
 
 KINDS = ("glimpses", "random_places", "cnn")

@@ -3,17 +3,17 @@
 from typing import NamedTuple
 
 import keras
-from keras import ops
 
-from keras_attention.attention import Attention, BahdanauAttention, LuongAttention
-from keras_attention.checks import check_choice
+from keras_attention._core.checks import check_choice
+from keras_attention._core.optional import require
 from keras_attention.datasets import teacher_forcing_batches
-from keras_attention.extras import require
 from keras_attention.generation import decode_texts
+from keras_attention.layers.attention import Attention
+from keras_attention.layers.presets import BahdanauAttention, LuongAttention
 from keras_attention.models import EncoderDecoder
-from keras_attention.recipes import runs
-from keras_attention.scores import Score
-from keras_attention.subwords import Subwords
+from keras_attention.recipes import training_run
+from keras_attention.scores.fixed import FixedContext
+from keras_attention.text.subwords import Subwords
 
 _BOUNDARIES = (12, 16, 20, 24, 28, 32, 36, 40, 46, 54, 64, 80, 100, 130)
 
@@ -66,27 +66,6 @@ class Settings(NamedTuple):
     seed: int = 0
 
 
-@keras.saving.register_keras_serializable(package="keras_attention")
-class FixedContext(Score):
-    """The score 0 everywhere, so that the context is the mean of the memory.
-
-        score(query, key) = 0
-
-    With it a model has all of its weights but no attention, which is what the
-    gain of attention is measured against.
-
-    Example:
-
-    >>> import numpy as np
-    >>> from keras_attention.recipes.translation import FixedContext
-    >>> tuple(FixedContext()(np.ones((1, 2, 4)), np.ones((1, 3, 4))).shape)
-    (1, 2, 3)
-    """
-
-    def compare(self, query, keys):
-        return 0.0 * query[:, :, :1] * ops.transpose(keys[:, :, :1], (0, 2, 1))
-
-
 def train(folder, splits, settings=Settings()):  # noqa: B008 (immutable)
     """Trains a translation model and saves it as `model.keras` in `folder`.
 
@@ -101,16 +80,16 @@ def train(folder, splits, settings=Settings()):  # noqa: B008 (immutable)
         settings: `Settings`.
 
     Returns:
-        `runs.Trained`, with the weights that were best on dev.
+        `training_run.Trained`, with the weights that were best on dev.
     """
-    done = runs.finished(folder, settings)
+    done = training_run.finished(folder, settings)
     if done is not None:
         return done
     keras.utils.set_random_seed(settings.seed)
     model = build(splits["train"], settings)
     batches = _batches(model, splits["train"], settings, shuffle=True)
     validation = _batches(model, splits["dev"], settings, shuffle=False)
-    return runs.fit(folder, model, batches, validation, settings, settings.patience)
+    return training_run.fit(folder, model, batches, validation, settings, settings.patience)
 
 
 def build(pairs, settings):
@@ -198,7 +177,7 @@ def _batches(model, pairs, settings, shuffle):
     sources, targets = zip(*kept)
 
     def epoch():
-        return runs.epochs_done(model, batches)
+        return training_run.epochs_done(model, batches)
 
     batches = teacher_forcing_batches(
         sources,

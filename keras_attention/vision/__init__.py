@@ -8,8 +8,8 @@ from keras_attention.vision.channels import (
 )
 from keras_attention.vision.gated import GatedAttention
 from keras_attention.vision.glimpses import GlimpseNetwork, GlimpseRNN
+from keras_attention.vision.locations import GaussianPlaces, UniformPlaces
 from keras_attention.vision.mean_state import MeanState
-from keras_attention.vision.places import GaussianPlaces, UniformPlaces
 from keras_attention.vision.retina import Retina
 from keras_attention.vision.sentinel import (
     SentinelAttention,

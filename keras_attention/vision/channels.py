@@ -3,14 +3,14 @@
 import keras
 from keras import ops
 
-from keras_attention.checks import (
+from keras_attention._core.checks import (
     check_features,
     check_flag,
     check_positive,
     check_rank,
     check_size,
 )
-from keras_attention.structures import zero_where_masked
+from keras_attention._core.masks import zero_where_masked
 from keras_attention.vision.positions import (
     check_features_and_mask,
     max_over_positions,

@@ -3,9 +3,9 @@
 import keras
 from keras import ops
 
-from keras_attention.attention import Attention
-from keras_attention.checks import check_choice
-from keras_attention.structures import zero_where_masked
+from keras_attention._core.checks import check_choice
+from keras_attention._core.masks import zero_where_masked
+from keras_attention.layers.attention import Attention
 
 
 @keras.saving.register_keras_serializable(package="keras_attention")

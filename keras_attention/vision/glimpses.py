@@ -3,9 +3,9 @@
 import keras
 from keras import ops
 
-from keras_attention import cells
-from keras_attention.backend import scan
-from keras_attention.checks import (
+from keras_attention._core import cells
+from keras_attention._core.backend.loops import scan
+from keras_attention._core.checks import (
     check_choice,
     check_features,
     check_positive,
@@ -13,8 +13,8 @@ from keras_attention.checks import (
     check_size,
     score_dtype,
 )
-from keras_attention.structures import swap_batch_and_time
-from keras_attention.vision.places import GaussianPlaces
+from keras_attention._core.structure import swap_batch_and_time
+from keras_attention.vision.locations import GaussianPlaces
 from keras_attention.vision.retina import Retina
 
 

@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from keras_attention.checks import check_features, check_positive, check_size
+from keras_attention._core.checks import check_features, check_positive, check_size
 from keras_attention.vision.positions import check_features_and_mask, mean_over_positions
 
 

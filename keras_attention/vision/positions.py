@@ -2,8 +2,8 @@
 
 from keras import ops
 
-from keras_attention.checks import check_rank, check_shape, score_dtype
-from keras_attention.memory import flatten_positions
+from keras_attention._core.checks import check_rank, check_shape, score_dtype
+from keras_attention._core.memory import flatten_positions
 
 
 def check_features_and_mask(features, mask):

@@ -4,9 +4,10 @@ import keras
 from keras import ops
 
 from keras_attention import normalizers, scores
-from keras_attention.attention import Attention
-from keras_attention.memory import Memory
-from keras_attention.structures import spec_of, zero_where_masked
+from keras_attention._core.masks import zero_where_masked
+from keras_attention._core.memory import Memory
+from keras_attention._core.structure import spec_of
+from keras_attention.layers.attention import Attention
 
 
 @keras.saving.register_keras_serializable(package="keras_attention")

@@ -5,8 +5,8 @@ from typing import Any, NamedTuple
 import keras
 from keras import ops
 
-from keras_attention.checks import check_features
-from keras_attention.recurrent import AttentionRNN
+from keras_attention._core.checks import check_features
+from keras_attention.layers.attention_rnn import AttentionRNN
 from keras_attention.vision.positions import mean_over_positions
 
 

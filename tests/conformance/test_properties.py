@@ -5,10 +5,8 @@ import numpy as np
 import pytest
 from keras import layers, ops, tree
 
-from keras_attention.checks import score_dtype
-from keras_attention.structures import map_tensors
-from tests.conformance import backends
-from tests.conformance.backends import numbers
+from keras_attention._core.checks import score_dtype
+from keras_attention._core.structure import map_tensors
 from tests.conformance.variants import (
     ATTENTIONS,
     QUERY_MASK,
@@ -17,6 +15,8 @@ from tests.conformance.variants import (
     VARIANTS,
     call,
 )
+from tests.support import backends
+from tests.support.backends import numbers
 
 POLICIES = ["float32", "float16", "bfloat16", "mixed_float16", "mixed_bfloat16"]
 

@@ -21,8 +21,8 @@ from keras_attention.export import saved_model as saved_model_exporter
 from keras_attention.export.drawing import draw_images
 from keras_attention.export.signatures import ids_signatures
 from keras_attention.models import Captioner, EncoderDecoder, ImageEncoder
-from keras_attention.subwords import Subwords
 from keras_attention.text import Vocabulary
+from keras_attention.text.subwords import Subwords
 
 MAX_LENGTH = 8
 CONSUMER = Path(__file__).with_name("consumer.cc")

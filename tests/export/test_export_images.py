@@ -181,7 +181,7 @@ def test_the_warmup_holds_images(image_artifact):
 def test_the_client_reads_the_answers_of_a_server(image_artifact, expected, monkeypatch):
     pytest.importorskip("tensorflow_serving", reason="needs the extra serving")
     from tests.export.test_export_serving import CONFIG
-    from tests.serving.model_server import ModelServer, RefusedError
+    from tests.support.model_server import ModelServer, RefusedError
 
     monkeypatch.syspath_prepend(SCRIPTS / "serving")
     caption_client = importlib.import_module("caption_client")

@@ -10,7 +10,7 @@ from tensorflow.core.protobuf import saved_model_pb2
 
 from keras_attention.export import ExportError, replay, verification, verify
 from keras_attention.export.drawing import draw_ids, draw_texts
-from keras_attention.export.examples import Case, write_examples
+from keras_attention.export.golden import Case, write_examples
 from keras_attention.export.portable import portable_kernels
 from keras_attention.export.replay import isolation, operations, warmup
 from tests.export.conftest import LETTERS, speller

@@ -11,7 +11,7 @@ import pytest
 from keras_attention import generation
 from keras_attention.export.vocabularies import write_vocabularies
 from keras_attention.models import EncoderDecoder
-from keras_attention.subwords import Subwords
+from keras_attention.text.subwords import Subwords
 from tests.export.conftest import MAX_LENGTH, SCRIPTS, SOUNDS, listing, speller
 
 PIECES = Subwords(["▁un", "##seen", "▁wo", "##rd", "!"])

@@ -10,7 +10,7 @@ pytest.importorskip("tensorflow_serving", reason="needs the extra serving: tenso
 
 from keras_attention import generation
 from tests.export.conftest import MAX_LENGTH, SCRIPTS
-from tests.serving.model_server import ModelServer
+from tests.support.model_server import ModelServer
 
 CONFIG = """
 model_config_list { config {

@@ -144,8 +144,8 @@ def test_a_training_with_other_words_is_another(tmp_path, monkeypatch):
     (tmp_path / "training.json").write_text(json.dumps(note), "utf-8")
     (tmp_path / "model.keras").touch()
     monkeypatch.setattr(keras.saving, "load_model", lambda path: "model")
-    assert captioning.runs.finished(tmp_path, SETTINGS, noted[0]).model == "model"
-    assert captioning.runs.finished(tmp_path, SETTINGS, noted[1]) is None
+    assert captioning.training_run.finished(tmp_path, SETTINGS, noted[0]).model == "model"
+    assert captioning.training_run.finished(tmp_path, SETTINGS, noted[1]) is None
 
 
 def test_features_need_their_encoder(tmp_path):

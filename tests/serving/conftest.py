@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.serving.mirror import save_mirror
+from tests.support.mirror import save_mirror
 
 EXPORT = Path(__file__).parents[2] / "export"
 SERVING = EXPORT / "serving"

@@ -10,7 +10,7 @@ import time
 import pytest
 
 from tests.serving.conftest import EXPORT
-from tests.serving.mirror import POISON, said
+from tests.support.mirror import POISON, said
 
 needs_beam = pytest.mark.skipif(
     # Found rather than imported: that takes seconds.

@@ -15,7 +15,7 @@ import grpc
 from PIL import Image
 
 from tests.serving.conftest import SERVING
-from tests.serving.model_server import RefusedError, serve_rest
+from tests.support.model_server import RefusedError, serve_rest
 
 # As if the batch were wider than this answer: the server pads with empty strings.
 ROW = {

@@ -17,8 +17,8 @@ import tensorflow as tf
 from tensorflow_serving.apis import predict_pb2
 
 from tests.serving.conftest import SERVING
-from tests.serving.mirror import POISON, said
-from tests.serving.model_server import ModelServer, fill, serve_grpc, serve_rest
+from tests.support.mirror import POISON, said
+from tests.support.model_server import ModelServer, fill, serve_grpc, serve_rest
 
 TEXTS = ["In the beginning", "a", "", "Émile aime 日本 \N{SNOWMAN}"]
 CONFIG = """

@@ -18,8 +18,8 @@ from google.protobuf import (
 from tensorflow_serving.config import model_server_config_pb2
 
 from tests.serving.conftest import EXPORT, SERVING
-from tests.serving.mirror import said
-from tests.serving.model_server import ModelServer
+from tests.support.mirror import said
+from tests.support.model_server import ModelServer
 
 # Of tensorflow_model_server, as far as they are used.
 FLAGS = {

@@ -6,7 +6,7 @@ import pytest
 from keras import layers
 
 from keras_attention import vision
-from tests.conformance import backends
+from tests.support import backends
 
 # A row as it is, one cut at the right and below, and one of which nothing is real.
 MASK = np.ones((3, 4, 5), bool)

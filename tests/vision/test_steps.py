@@ -7,8 +7,8 @@ import tensorflow as tf
 from keras import layers, ops, tree
 
 from keras_attention import AttentionRNN, normalizers, vision
-from keras_attention.export.quiet import quiet
-from keras_attention.structures import map_tensors
+from keras_attention._core.quiet import quiet
+from keras_attention._core.structure import map_tensors
 
 
 def gated(attend, **options):

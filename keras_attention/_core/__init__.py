@@ -1,0 +1,1 @@
+"""What no user touches: it may change without notice."""

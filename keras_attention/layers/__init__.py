@@ -1,0 +1,53 @@
+"""What a user puts into a Keras model."""
+
+from keras_attention._core.memory import Memory
+from keras_attention.layers.attention import Attention, AttentionNoise, AttentionState
+from keras_attention.layers.attention_rnn import AttentionRNN, AttentionRNNState
+from keras_attention.layers.blocks import TransformerBlock
+from keras_attention.layers.extended_vocabulary import (
+    ExtendedVocabulary,
+    extended_ids,
+    restored_ids,
+    within_vocabulary,
+)
+from keras_attention.layers.hierarchical import HierarchicalAttention
+from keras_attention.layers.multi_head import MultiHeadAttention
+from keras_attention.layers.multi_source import SeveralAttentions
+from keras_attention.layers.pointer import PointerHead, used_positions
+from keras_attention.layers.pointer_generator import PointerGenerator
+from keras_attention.layers.pooling import AttentionPooling, StructuredSelfAttention
+from keras_attention.layers.presets import BahdanauAttention, LuongAttention
+from keras_attention.layers.scheduled_sampling import (
+    ScheduledEmbedding,
+    ScheduledOutput,
+    ScheduledSampling,
+)
+from keras_attention.layers.tied_logits import TiedLogits
+
+__all__ = [
+    "Attention",
+    "AttentionNoise",
+    "AttentionPooling",
+    "AttentionRNN",
+    "AttentionRNNState",
+    "AttentionState",
+    "BahdanauAttention",
+    "ExtendedVocabulary",
+    "HierarchicalAttention",
+    "LuongAttention",
+    "Memory",
+    "MultiHeadAttention",
+    "PointerGenerator",
+    "PointerHead",
+    "ScheduledEmbedding",
+    "ScheduledOutput",
+    "ScheduledSampling",
+    "SeveralAttentions",
+    "StructuredSelfAttention",
+    "TiedLogits",
+    "TransformerBlock",
+    "extended_ids",
+    "restored_ids",
+    "used_positions",
+    "within_vocabulary",
+]

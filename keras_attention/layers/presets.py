@@ -1,0 +1,160 @@
+"""Bahdanau's and Luong's attention: presets of `Attention` with their usual scores."""
+
+import keras
+
+from keras_attention import scores
+from keras_attention._core.checks import (
+    check_choice,
+)
+from keras_attention.layers.attention import Attention
+
+
+class _Preset(Attention):
+    """An `Attention` whose score follows from arguments of its own."""
+
+    def get_config(self):
+        config = super().get_config()
+        del config["score"]
+        return config
+
+
+@keras.saving.register_keras_serializable(package="keras_attention")
+class BahdanauAttention(_Preset):
+    """Additive attention: `score = v . act(W query + U key)`, then softmax.
+
+    This is the scoring of the paper, without biases; `normalize=True` is the
+    weight-normalised form of `tfa.seq2seq.BahdanauAttention`, with its bias.
+    When in the step it is asked is decided by `AttentionRNN`: with
+    `attend="before"` the query is the previous state, as in the paper.
+
+    Source: Bahdanau, Cho and Bengio, "Neural Machine Translation by Jointly
+    Learning to Align and Translate", 2015.
+
+    Args:
+        units: the size of the common space of query and key.
+        normalize: whether `v` is weight-normalised.
+        activation: tanh (as published), sigmoid, relu or any other Keras
+            activation.
+        kernel_initializer: for W, U and v.
+        normalizer, window, dropout, seed: as in `Attention`, whose call this
+            has.
+
+    Raises:
+        ValueError: as `Attention`.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from keras_attention import BahdanauAttention
+    >>> attention = BahdanauAttention(16)
+    >>> tuple(attention(np.ones((2, 3, 8)), np.ones((2, 5, 6))).shape)
+    (2, 3, 6)
+    """
+
+    def __init__(
+        self,
+        units,
+        normalize=False,
+        activation="tanh",
+        kernel_initializer="glorot_uniform",
+        normalizer="softmax",
+        window=None,
+        dropout=0.0,
+        seed=None,
+        **kwargs,
+    ):
+        score = scores.Additive(
+            units,
+            activation,
+            normalize,
+            kernel_initializer=kernel_initializer,
+            dtype=kwargs.get("dtype"),
+        )
+        super().__init__(score, normalizer, window, dropout, seed, **kwargs)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "units": self.score.units,
+            "normalize": self.score.normalize,
+            "activation": keras.activations.serialize(self.score.activation),
+            "kernel_initializer": keras.initializers.serialize(self.score.kernel_initializer),
+        }
+
+
+@keras.saving.register_keras_serializable(package="keras_attention")
+class LuongAttention(_Preset):
+    """Multiplicative attention, and the other scores of Luong's paper.
+
+        dot         query . key
+        general     query . W key
+        concat      v . tanh(W query + U key)
+        scaled_dot  query . key / sqrt(D)
+        cosine      beta * cos(query, key)
+
+    Source: Luong, Pham and Manning, "Effective Approaches to Attention-based
+    Neural Machine Translation", 2015; see each score for its own.
+
+    Args:
+        units: for general, the query's size, also the default; for concat,
+            the size of the common space, by default the query's size; None
+            for the others, which project nothing.
+        score: one of the names above, or a `keras_attention.scores.Score`.
+        scale: whether dot and general learn a factor, as in
+            `tfa.seq2seq.LuongAttention(scale=True)`.
+        normalizer, window, dropout, seed: as in `Attention`, whose call this
+            has.
+
+    Raises:
+        ValueError: for an unknown score, or `units` or `scale` where the score
+            has no use for it; else as `Attention`.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from keras_attention import LuongAttention
+    >>> attention = LuongAttention(score="general")
+    >>> tuple(attention(np.ones((2, 3, 8)), np.ones((2, 5, 6))).shape)
+    (2, 3, 6)
+    """
+
+    def __init__(
+        self,
+        units=None,
+        score="general",
+        scale=False,
+        normalizer="softmax",
+        window=None,
+        dropout=0.0,
+        seed=None,
+        **kwargs,
+    ):
+        named = isinstance(score, str)
+        if named:
+            check_choice("score", score, ("dot", "general", "concat", "scaled_dot", "cosine"))
+        else:
+            score = scores.get(score)
+        if units is not None and score not in ("general", "concat"):
+            raise ValueError(
+                f"units: expected None, since the score {score!r} projects nothing by it, "
+                f"received {units!r}."
+            )
+        if scale and score not in ("dot", "general"):
+            raise ValueError(
+                "scale: expected False, since only the scores 'dot' and 'general' learn a "
+                f"factor, received {scale!r} with the score {score!r}."
+            )
+        self.units, self.scale = units, scale
+        self._score_name = score if named else None
+        if named:
+            options = {"dtype": kwargs.get("dtype")}
+            if score in ("general", "concat"):
+                options["units"] = units
+            if score in ("dot", "general"):
+                options["scale"] = scale
+            score = scores.get(score, **options)
+        super().__init__(score, normalizer, window, dropout, seed, **kwargs)
+
+    def get_config(self):
+        score = self._score_name or keras.saving.serialize_keras_object(self.score)
+        return {**super().get_config(), "units": self.units, "score": score, "scale": self.scale}

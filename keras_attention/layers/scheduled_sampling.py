@@ -1,0 +1,134 @@
+"""Scheduled sampling: inputs of a decoder are replaced by its own output while training."""
+
+import keras
+from keras import ops
+
+
+class ScheduledSampling:
+    """Base of what replaces some inputs of an `AttentionRNN` while training.
+
+    Each input but the first is, with the given probability, not the next of
+    the sequence but what `next_inputs` makes of the last attentional vector.
+
+    Source: Bengio et al., "Scheduled Sampling for Sequence Prediction with
+    Recurrent Neural Networks", 2015.
+
+    Args:
+        probability: of a replacement; a number from 0 to 1, or a variable,
+            which a schedule may change between steps.
+        seed: an integer, or a `keras.random.SeedGenerator` (which a layer that
+            is to be compiled keeps as an attribute).
+
+    Raises:
+        ValueError: for a number outside 0 and 1.
+    """
+
+    def __init__(self, probability, seed=None):
+        if isinstance(probability, (int, float)) and not 0 <= probability <= 1:
+            raise ValueError(
+                f"probability: expected a number from 0 to 1, received {probability!r}."
+            )
+        self.probability = probability
+        made = isinstance(seed, keras.random.SeedGenerator)
+        self.seed = seed if made else keras.random.SeedGenerator(seed)
+
+    def draw(self, batch, steps):
+        """What is random in a sequence, a structure of tensors `(batch, steps, ...)`."""
+        uniform = keras.random.uniform((batch, steps), seed=self.seed)
+        replaced = uniform < ops.cast(self.probability, uniform.dtype)
+        return (ops.logical_and(replaced, ops.arange(steps) > 0),)
+
+    def next_inputs(self, vector, drawn):
+        """The attentional vector `(B, D)` of the last step as inputs of the next."""
+        raise NotImplementedError(f"{type(self).__name__} must define next_inputs(vector, drawn).")
+
+    def replace(self, inputs, vector, drawn):
+        """`inputs` `(B, D)`, some of them replaced."""
+        made = ops.cast(self.next_inputs(vector, drawn), inputs.dtype)
+        return ops.where(ops.expand_dims(drawn[0], -1), made, inputs)
+
+
+class ScheduledEmbedding(ScheduledSampling):
+    """Replaces inputs by the embedding of an id drawn from the model's own distribution.
+
+        id_t ~ softmax(logits(a_{t-1})),   inputs_t = embedding(id_t)
+
+    No gradient flows through the drawn id.
+
+    Source: Bengio et al., 2015; `tfa.seq2seq.ScheduledEmbeddingTrainingSampler`.
+
+    Args:
+        probability, seed: as in `ScheduledSampling`.
+        logits: a layer or function from attentional vectors `(B, D)` to logits
+            `(B, V)`.
+        embedding: a layer or function from ids `(B,)` to inputs.
+        size: V.
+
+    Raises:
+        ValueError: as `ScheduledSampling`.
+
+    Example:
+
+    >>> import keras, numpy as np
+    >>> from keras_attention import AttentionRNN, LuongAttention
+    >>> from keras_attention.layers.scheduled_sampling import ScheduledEmbedding
+    >>> embedding, logits = keras.layers.Embedding(9, 4), keras.layers.Dense(9)
+    >>> decoder = AttentionRNN(keras.layers.GRUCell(8), LuongAttention(), attention_layer=8)
+    >>> sampling = ScheduledEmbedding(0.25, logits, embedding, size=9, seed=1)
+    >>> inputs = embedding(np.ones((2, 3), "int32"))
+    >>> vectors = decoder(inputs, np.ones((2, 5, 6)), sampling=sampling, training=True)
+    >>> tuple(vectors.shape)
+    (2, 3, 8)
+    """
+
+    def __init__(self, probability, logits, embedding, size, seed=None):
+        super().__init__(probability, seed)
+        self.logits = logits
+        self.embedding = embedding
+        self.size = size
+
+    def draw(self, batch, steps):
+        # The highest of logits plus Gumbel noise is a draw from their softmax.
+        uniform = keras.random.uniform((batch, steps, self.size), minval=1e-20, seed=self.seed)
+        return (*super().draw(batch, steps), -ops.log(-ops.log(uniform)))
+
+    def next_inputs(self, vector, drawn):
+        logits = self.logits(vector)
+        return self.embedding(ops.argmax(logits + ops.cast(drawn[1], logits.dtype), axis=-1))
+
+
+class ScheduledOutput(ScheduledSampling):
+    """Replaces inputs by the model's own output, for sequences of vectors.
+
+        inputs_t = next_inputs_fn(a_{t-1})
+
+    The gradient flows through it.
+
+    Source: Bengio et al., 2015; `tfa.seq2seq.ScheduledOutputTrainingSampler`.
+
+    Args:
+        probability, seed: as in `ScheduledSampling`.
+        next_inputs_fn: a layer or function from attentional vectors to inputs;
+            by default the vector itself is the input.
+
+    Raises:
+        ValueError: as `ScheduledSampling`.
+
+    Example:
+
+    >>> import keras, numpy as np
+    >>> from keras_attention import AttentionRNN, LuongAttention
+    >>> from keras_attention.layers.scheduled_sampling import ScheduledOutput
+    >>> decoder = AttentionRNN(keras.layers.GRUCell(8), LuongAttention(), attention_layer=4)
+    >>> sampling = ScheduledOutput(0.5, seed=1)
+    >>> frames, value = np.ones((2, 3, 4)), np.ones((2, 5, 6))
+    >>> tuple(decoder(frames, value, sampling=sampling, training=True).shape)
+    (2, 3, 4)
+    """
+
+    def __init__(self, probability, next_inputs_fn=None, seed=None):
+        super().__init__(probability, seed)
+        self.next_inputs_fn = next_inputs_fn
+
+    def next_inputs(self, vector, drawn):
+        return vector if self.next_inputs_fn is None else self.next_inputs_fn(vector)

@@ -1,0 +1,22 @@
+"""How scores become weights: one small class per normalizer."""
+
+from keras_attention.normalizers.base import Normalizer
+from keras_attention.normalizers.monotonic import Monotonic, StepwiseMonotonic
+from keras_attention.normalizers.registry import NAMES, get
+from keras_attention.normalizers.sampled import HardSample
+from keras_attention.normalizers.softmax import Hardmax, Sigmoid, Softmax
+from keras_attention.normalizers.sparse import Entmax15, Sparsemax
+
+__all__ = [
+    "NAMES",
+    "Entmax15",
+    "HardSample",
+    "Hardmax",
+    "Monotonic",
+    "Normalizer",
+    "Sigmoid",
+    "Softmax",
+    "Sparsemax",
+    "StepwiseMonotonic",
+    "get",
+]

@@ -1,0 +1,219 @@
+"""Normalizers that read the memory from left to right."""
+
+import keras
+from keras import ops
+
+from keras_attention._core.checks import check_choice, check_number
+from keras_attention._core.memory import initial_alignment
+from keras_attention.normalizers.base import Normalizer
+from keras_attention.normalizers.masked import _zero_where_masked
+
+
+class _Choosing(Normalizer):
+    """Base of what reads positions in order and decides at each with `p = sigmoid(s + b + n)`."""
+
+    modes = ()
+
+    def __init__(
+        self, mode, test_mode=None, sigmoid_noise=0.0, score_bias_init=0.0, seed=None, **kwargs
+    ):
+        super().__init__(**kwargs)
+        check_choice("mode", mode, self.modes)
+        check_choice("test_mode", test_mode, (None, *self.modes))
+        check_number("sigmoid_noise", sigmoid_noise, at_least=0)
+        check_number("score_bias_init", score_bias_init)
+        self.mode = mode
+        self.test_mode = test_mode
+        self.sigmoid_noise = sigmoid_noise
+        self.score_bias_init = score_bias_init
+        self.seed = seed
+        if sigmoid_noise:
+            self.seed_generator = keras.random.SeedGenerator(seed)
+
+    def build(self, scores_shape, mask_shape=None):
+        start = keras.initializers.Constant(self.score_bias_init)
+        self.score_bias = self.add_weight(
+            shape=(), initializer=start, autocast=False, name="score_bias"
+        )
+        self.built = True
+
+    def initial_state(self, memory):
+        return initial_alignment("first", memory)
+
+    def next_state(self, state, weights):
+        return weights
+
+    def noise(self, shape, dtype):
+        if not self.sigmoid_noise:
+            return None
+        return keras.random.normal(
+            shape, stddev=self.sigmoid_noise, dtype=dtype, seed=self.seed_generator
+        )
+
+    def call(self, scores, mask=None, state=None, noise=None, training=None):
+        mode = self.mode if training or self.test_mode is None else self.test_mode
+        scores = scores + ops.cast(self.score_bias, scores.dtype)
+        if noise is not None:
+            scores = scores + noise
+        if mode == "hard":
+            chosen = ops.cast(scores > 0, scores.dtype)
+            passed = 1 - chosen
+        else:
+            # Not 1 - chosen, which rounds where p is close to 1.
+            chosen, passed = ops.sigmoid(scores), ops.sigmoid(-scores)
+        previous = ops.expand_dims(state, 1)
+        return _zero_where_masked(mask, self._advance(mode, chosen, passed, previous, mask))
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "mode": self.mode,
+            "test_mode": self.test_mode,
+            "sigmoid_noise": self.sigmoid_noise,
+            "score_bias_init": self.score_bias_init,
+            "seed": self.seed,
+        }
+
+
+@keras.saving.register_keras_serializable(package="keras_attention")
+class Monotonic(_Choosing):
+    """Monotonic attention: from where the last step stopped, read on until a position is chosen.
+
+        p_j = sigmoid(s_j + b + noise)                b learned
+        q_j = (1 - p_{j-1}) q_{j-1} + w'_j            w' the step before
+        w_j = p_j q_j
+
+    What was never chosen is lost: the weights may sum to less than 1. Before
+    the first step all weight is on the first position.
+
+    - `"exact"`: the recurrence by doubling, in log2(Tk) rounds. Nothing is
+      lost on inputs of any length.
+    - `"recursive"`: the name that tfa has for the same numbers.
+    - `"parallel"`: tfa's closed form, by cumulative products and a division by
+      them that is clipped at 1e-10. Beyond some 30 positions mass vanishes:
+      at p = 0.5, from position 60 on, 1 becomes 1e-8.
+    - `"hard"`: p is 0 or 1. No gradient; for testing.
+
+    Long inputs want a negative `score_bias_init`, so that reading on is
+    likely, and some `sigmoid_noise`, which teaches p to be 0 or 1.
+
+    Source: Raffel et al., "Online and Linear-Time Attention by Enforcing
+    Monotonic Alignments", 2017.
+
+    Args:
+        mode: one of the above.
+        test_mode: the mode outside training, by default the same; `"hard"` is
+            the paper's.
+        sigmoid_noise: standard deviation of the noise, only while training.
+        score_bias_init: what b starts with.
+        seed: of the noise.
+
+    Raises:
+        ValueError: for another mode, a negative noise or a bias that is no
+            number.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from keras_attention import Attention
+    >>> from keras_attention.normalizers.monotonic import Monotonic
+    >>> attention = Attention("dot", Monotonic())
+    >>> tuple(attention(np.ones((2, 3, 4)), np.ones((2, 5, 4))).shape)
+    (2, 3, 4)
+    """
+
+    modes = ("exact", "recursive", "parallel", "hard")
+
+    def __init__(self, mode="exact", **kwargs):
+        super().__init__(mode, **kwargs)
+
+    def _advance(self, mode, chosen, passed, previous, mask):
+        chosen = _zero_where_masked(mask, chosen)
+        passed = passed if mask is None else ops.where(mask, passed, ops.ones_like(passed))
+        if mode == "hard":
+            # From the last focus on, the first that is chosen.
+            chosen = chosen * ops.cumsum(previous, axis=-1)
+            return chosen * ops.cast(_before(ops.cumsum(chosen, axis=-1)) == 0, chosen.dtype)
+        if mode == "parallel":
+            tiny = 1.2e-38 if keras.backend.standardize_dtype(chosen.dtype) == "float32" else 1e-300
+            logs = ops.cumsum(ops.log(ops.clip(passed, tiny, 1.0)), axis=-1)
+            product = ops.exp(_before(logs))
+            return chosen * product * ops.cumsum(previous / ops.clip(product, 1e-10, 1.0), axis=-1)
+        return chosen * _linear_recurrence(_before(passed), previous)
+
+
+@keras.saving.register_keras_serializable(package="keras_attention")
+class StepwiseMonotonic(_Choosing):
+    """Stepwise monotonic attention: every step stays where it is or moves on by one position.
+
+        p_j = sigmoid(s_j + b + noise)                the probability to stay
+        w_j = w'_j p_j + w'_{j-1} (1 - p_{j-1})       w' the step before
+
+    At the last real position p is 1, so that no weight leaves the memory.
+    Before the first step all weight is on the first position. Padding is
+    expected at the end.
+
+    Source: He, Deng and He, "Robust Sequence-to-Sequence Acoustic Modeling
+    with Stepwise Monotonic Attention for Neural TTS", 2019.
+
+    Args:
+        mode: `"soft"`, or `"hard"` with p either 0 or 1.
+        test_mode: the mode outside training, by default the same.
+        sigmoid_noise, score_bias_init, seed: as in `Monotonic`.
+
+    Raises:
+        ValueError: as `Monotonic`.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from keras_attention import Attention
+    >>> from keras_attention.normalizers.monotonic import StepwiseMonotonic
+    >>> attention = Attention("dot", StepwiseMonotonic())
+    >>> tuple(attention(np.ones((2, 3, 4)), np.ones((2, 5, 4))).shape)
+    (2, 3, 4)
+    """
+
+    modes = ("soft", "hard")
+
+    def __init__(self, mode="soft", **kwargs):
+        super().__init__(mode, **kwargs)
+
+    def _advance(self, mode, chosen, passed, previous, mask):
+        real = ops.ones_like(chosen) if mask is None else ops.cast(mask, chosen.dtype)
+        # Counted from the end, the last real position is the first one.
+        last = ops.flip(ops.cumsum(ops.flip(real, axis=-1), axis=-1), axis=-1) <= 1
+        stayed = ops.where(last, previous, previous * chosen)
+        return stayed + _before(ops.where(last, 0.0, previous * passed))
+
+
+def _before(x):
+    """Moved on by one position; 0 comes in at the first."""
+    moved = ops.pad(x, [[0, 0]] * (len(x.shape) - 1) + [[1, 0]])
+    return moved[..., :-1]
+
+
+def _linear_recurrence(decay, gain):
+    """`y_j = decay_j y_{j-1} + gain_j` along the last axis, in rounds of doubled reach."""
+    length = decay.shape[-1]
+    position = ops.arange(ops.shape(decay)[-1])
+
+    def reach_on(shift, decay, gain):
+        inside = position >= shift
+        earlier_gain = ops.where(inside, ops.roll(gain, shift, axis=-1), 0.0)
+        earlier_decay = ops.where(inside, ops.roll(decay, shift, axis=-1), 1.0)
+        return 2 * shift, decay * earlier_decay, gain + decay * earlier_gain
+
+    if length is None:
+        # Only TensorFlow has unknown lengths; its loop has a gradient.
+        rounds = ops.while_loop(
+            lambda shift, *_: shift < ops.shape(decay)[-1],
+            reach_on,
+            (ops.convert_to_tensor(1), decay, gain),
+            maximum_iterations=31,
+        )
+        return rounds[2]
+    shift = 1
+    while shift < length:
+        shift, decay, gain = reach_on(shift, decay, gain)
+    return gain

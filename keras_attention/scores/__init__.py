@@ -1,0 +1,29 @@
+"""How a query is compared with a key: one small class per score.
+
+A score projects the keys (once per sequence), projects the query (once per step)
+and compares the two. Queries and keys reach `compare` in at least float32.
+Some scores look back on the weights of earlier steps.
+"""
+
+from keras_attention.scores.additive import Additive
+from keras_attention.scores.base import Score
+from keras_attention.scores.fixed import FixedContext
+from keras_attention.scores.history import Coverage, CumulativeLocation, Location
+from keras_attention.scores.multiplicative import Biaffine, Cosine, Dot, General, ScaledDot
+from keras_attention.scores.registry import NAMES, get
+
+__all__ = [
+    "NAMES",
+    "Additive",
+    "Biaffine",
+    "Cosine",
+    "Coverage",
+    "CumulativeLocation",
+    "Dot",
+    "FixedContext",
+    "General",
+    "Location",
+    "ScaledDot",
+    "Score",
+    "get",
+]

@@ -1,0 +1,87 @@
+import keras
+import numpy as np
+import pytest
+
+from keras_attention.callbacks import AnnealToBudget, KeepBest
+
+
+def small_model():
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    model.compile(keras.optimizers.SGD(0.1), "mse")
+    return model
+
+
+class Rates(keras.callbacks.Callback):
+    """Notes the learning rate of every step."""
+
+    def __init__(self):
+        super().__init__()
+        self.rates = []
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.rates.append(float(self.model.optimizer.learning_rate))
+
+
+def fit(budget, epochs=2):
+    rates = Rates()
+    x, y = np.ones((40, 2), "float32"), np.ones((40, 1), "float32")
+    small_model().fit(x, y, batch_size=4, epochs=epochs, verbose=0, callbacks=[budget, rates])
+    return rates.rates
+
+
+def test_the_rate_rises_and_falls_to_zero_over_the_steps():
+    rates = fit(AnnealToBudget(peak=1.0, steps=20, warmup=0.2))
+    assert len(rates) == 20
+    np.testing.assert_allclose(rates[:3], [0.25, 0.5, 0.75], rtol=1e-6)
+    assert rates[3:] == sorted(rates[3:], reverse=True)
+    assert rates[-1] == pytest.approx(0.0, abs=1e-7)
+
+
+def test_time_ends_the_training_where_steps_do_not():
+    rates = fit(AnnealToBudget(peak=1.0, steps=10**9, seconds=1e-9), epochs=50)
+    assert len(rates) == 1
+
+
+def test_seconds_spent_before_an_interruption_count(tmp_path):
+    record = tmp_path / "seconds.json"
+    record.write_text('{"seconds": 100.0}', "utf-8")
+    budget = AnnealToBudget(peak=1.0, steps=1000, seconds=50, record=record)
+    assert len(fit(budget)) == 1
+    assert budget.spent > 100
+    assert not record.exists()
+
+
+class Falling(keras.callbacks.Callback):
+    """Pretends that the loss on dev was this, epoch after epoch."""
+
+    def __init__(self, values):
+        super().__init__()
+        self.values = values
+
+    def on_epoch_end(self, epoch, logs=None):
+        logs["val_loss"] = self.values[epoch]
+
+
+def fit_and_keep(folder, values, first=0):
+    model, best, weights = small_model(), KeepBest(folder, patience=2), []
+    note = keras.callbacks.LambdaCallback(
+        on_epoch_end=lambda epoch, logs: weights.append(model.get_weights()[0].copy())
+    )
+    x, y = np.ones((8, 2), "float32"), np.full((8, 1), 9, "float32")
+    callbacks = [Falling(values), note, best]
+    model.fit(x, y, epochs=9, initial_epoch=first, verbose=0, callbacks=callbacks)
+    best.restore()
+    return model.get_weights()[0], weights
+
+
+def test_the_best_epoch_is_kept_and_training_stops_when_none_is_better(tmp_path):
+    best, weights = fit_and_keep(tmp_path, [5, 3, 4, 2, 3, 2, 1, 1, 1])
+    assert len(weights) == 6
+    np.testing.assert_array_equal(best, weights[3])
+
+
+def test_the_best_epoch_before_an_interruption_counts(tmp_path):
+    before, _ = fit_and_keep(tmp_path, [5, 1, 4, 4])
+    best, weights = fit_and_keep(tmp_path, [9, 9, 3, 4, 5, 6], first=2)
+    assert len(weights) == 2
+    np.testing.assert_array_equal(best, before)
