@@ -83,6 +83,7 @@ large-vocabulary: .venv/installed
 lint: .venv/installed
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
+	$(BIN)/mypy
 
 format: .venv/installed
 	$(BIN)/ruff check --fix
