@@ -98,11 +98,51 @@ def test_gradients_equal_finite_differences(variant):
         np.testing.assert_allclose(np.sum(gradient * direction), expected, rtol=1e-5, atol=1e-8)
 
 
+@table([variant for variant in VARIANTS if variant.smooth])
+@pytest.mark.usefixtures("float64")
+def test_second_derivatives_equal_finite_differences(variant):
+    layer, inputs = variant.built("float64"), variant.inputs("float64")
+    first, value, *_ = inputs
+    variables = layer.trainable_variables
+    tensors = [inputs[first], inputs[value]]
+    rng, step = np.random.default_rng(6), 1e-5
+
+    def compute(*tensors):
+        found = call(layer, {**inputs, first: tensors[0], value: tensors[1]})
+        return loss(*found), found
+
+    shapes = [tuple(source.shape) for source in (*tensors, *variables)]
+    along, across = ([rng.normal(size=shape) for shape in shapes] for _ in range(2))
+
+    def slope(by):
+        moved = [tensor + by * move for tensor, move in zip(tensors, across)]
+        kept = [np.array(numbers([variable])[0]) for variable in variables]
+        for variable, at, move in zip(variables, kept, across[2:]):
+            variable.assign(at + by * move)
+        gradients = numbers(backends.differentiate(compute, moved, variables)[1])
+        for variable, at in zip(variables, kept):
+            variable.assign(at)
+        return sum(np.sum(gradient * move) for gradient, move in zip(gradients, along))
+
+    found = numbers(backends.differentiate_twice(compute, tensors, variables, along))
+    found = sum(np.sum(gradient * move) for gradient, move in zip(found, across))
+    expected = (slope(step) - slope(-step)) / (2 * step)
+    np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-6)
+
+
 @table(VARIANTS)
-def test_masked_equals_sliced(variant):
+@pytest.mark.parametrize("masks", ["none", "query", "value", "both"])
+def test_masked_equals_sliced(variant, masks):
     layer, inputs = variant.built(), variant.inputs()
+    query_mask, value_mask = QUERY_MASK, variant.value_mask
+    if masks in ("none", "value"):
+        del inputs[f"{variant.first}_mask"]
+        query_mask = np.ones_like(query_mask)
+    if masks in ("none", "query"):
+        del inputs["value_mask"]
+        value_mask = np.ones_like(value_mask)
     outputs, weights = numbers(call(layer, inputs))
-    for row, (real, kept) in enumerate(zip(QUERY_MASK, variant.value_mask)):
+    for row, (real, kept) in enumerate(zip(query_mask, value_mask)):
         sliced = {
             variant.first: inputs[variant.first][row : row + 1, real],
             "value": inputs["value"][row : row + 1, kept],

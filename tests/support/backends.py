@@ -37,6 +37,22 @@ def differentiate(function, tensors, variables):
     return _DIFFERENTIATE[BACKEND](function, tensors, list(variables))
 
 
+def differentiate_twice(function, tensors, variables, directions):
+    """The gradient of the derivative of a loss in a direction: its Hessian times the direction.
+
+    Args:
+        function: `function(*tensors) -> (loss, found)`, the loss a scalar.
+        tensors, variables: as in `differentiate`.
+        directions: one array for each tensor, then one for each variable.
+
+    Returns:
+        One gradient per tensor and variable, zero where nothing depends on it.
+    """
+    tensors = [ops.convert_to_tensor(tensor) for tensor in tensors]
+    directions = [ops.convert_to_tensor(direction) for direction in directions]
+    return _DIFFERENTIATE_TWICE[BACKEND](function, tensors, list(variables), directions)
+
+
 def compiled(function):
     """A function of a dictionary of tensors, compiled by XLA."""
     if BACKEND == "torch":
@@ -117,4 +133,55 @@ def _by_graph(function, tensors, variables):
     return found, torch.autograd.grad(loss, sources, allow_unused=True, materialize_grads=True)
 
 
+def _slope(gradients, directions):
+    return sum(ops.sum(gradient * along) for gradient, along in zip(gradients, directions))
+
+
+def _twice_by_tape(function, tensors, variables, directions):
+    import tensorflow as tf
+
+    sources = [*tensors, *(variable.value for variable in variables)]
+    with tf.GradientTape() as outer:
+        outer.watch(tensors)
+        with tf.GradientTape() as inner:
+            inner.watch(tensors)
+            loss, _ = function(*tensors)
+        gradients = inner.gradient(loss, sources, unconnected_gradients="zero")
+        slope = _slope(gradients, directions)
+    return outer.gradient(slope, sources, unconnected_gradients="zero")
+
+
+def _twice_by_transformation(function, tensors, variables, directions):
+    import jax
+
+    def of_everything(sources):
+        values = sources[len(tensors) :]
+        with keras.StatelessScope(state_mapping=list(zip(variables, values))):
+            return function(*sources[: len(tensors)])[0]
+
+    def slope(sources):
+        return _slope(jax.grad(of_everything)(sources), directions)
+
+    return jax.grad(slope)([*tensors, *(variable.value for variable in variables)])
+
+
+def _twice_by_graph(function, tensors, variables, directions):
+    import torch
+
+    tensors = [tensor.detach().requires_grad_() for tensor in tensors]
+    sources = [*tensors, *(variable.value for variable in variables)]
+    options = {"allow_unused": True, "materialize_grads": True}
+    loss, _ = function(*tensors)
+    gradients = torch.autograd.grad(loss, sources, create_graph=True, **options)
+    slope = _slope(gradients, directions)
+    if not slope.requires_grad:
+        return [torch.zeros_like(source) for source in sources]
+    return torch.autograd.grad(slope, sources, **options)
+
+
+_DIFFERENTIATE_TWICE = {
+    "tensorflow": _twice_by_tape,
+    "jax": _twice_by_transformation,
+    "torch": _twice_by_graph,
+}
 _DIFFERENTIATE = {"tensorflow": _by_tape, "jax": _by_transformation, "torch": _by_graph}
