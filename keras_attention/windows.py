@@ -1,9 +1,18 @@
 """Which part of a memory a query may see: Luong's local attention."""
 
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
 import keras
 from keras import ops
 
 from keras_attention._core.checks import check_positive
+from keras_attention._core.registry import Registry
+from keras_attention._core.types import Config
+
+__all__ = ["LocalMonotonic", "LocalPredictive", "Window", "deserialize", "get", "serialize"]
 
 
 class Window(keras.layers.Layer):
@@ -156,19 +165,21 @@ class LocalPredictive(Window):
         return {**super().get_config(), "units": self.units}
 
 
-NAMES = {"local_m": LocalMonotonic, "local_p": LocalPredictive}
+NAMES: dict[str, type[Window]] = {"local_m": LocalMonotonic, "local_p": LocalPredictive}
+
+_REGISTRY = Registry("window", Window, NAMES, ", a keras_attention.windows.Window or None")
 
 
-def get(window, **kwargs):
-    """The window named `window`, `window` itself where it is one already, or None for None.
+def get(window: str | type[Window] | Window | Config | None, **kwargs: Any) -> Window | None:
+    """The window that `window` names or describes; a `Window` or None is returned as it is.
 
     Args:
-        window: a name (`"local_m"`, `"local_p"`), a `Window`, the config of
-            one, or None.
-        **kwargs: for the constructor, where a name is given.
+        window: a name (`"local_m"`, `"local_p"`), a subclass of `Window`, a
+            `Window`, the config of one, or None.
+        **kwargs: for the constructor, if a name or a class is given.
 
     Raises:
-        ValueError: where there is no such window.
+        ValueError: if there is no such window.
 
     Example:
 
@@ -176,13 +187,38 @@ def get(window, **kwargs):
     >>> windows.get("local_m", width=3).width
     3
     """
-    if isinstance(window, dict):
-        window = keras.saving.deserialize_keras_object(window)
-    if window is None or isinstance(window, Window):
-        return window
-    if isinstance(window, str) and window in NAMES:
-        return NAMES[window](**kwargs)
-    raise ValueError(
-        f"window: expected one of {', '.join(map(repr, NAMES))}, a "
-        f"keras_attention.windows.Window or None, received {window!r}."
-    )
+    return None if window is None else _REGISTRY.make(window, **kwargs)
+
+
+def serialize(window: Window | None) -> Config | None:
+    """The config of a window, which JSON can hold; None for None.
+
+    Example:
+
+    >>> from keras_attention import windows
+    >>> windows.serialize(windows.LocalMonotonic(3))["class_name"]
+    'LocalMonotonic'
+    """
+    return None if window is None else _REGISTRY.serialize(window)
+
+
+def deserialize(
+    config: Config | None, custom_objects: Mapping[str, Any] | None = None
+) -> Window | None:
+    """A window from its config; None for None.
+
+    Args:
+        config: what `serialize` returned.
+        custom_objects: name -> class, for classes that are not registered with
+            Keras.
+
+    Raises:
+        ValueError: if the config is not that of a window.
+
+    Example:
+
+    >>> from keras_attention import windows
+    >>> windows.deserialize(windows.serialize(windows.LocalMonotonic(3))).width
+    3
+    """
+    return None if config is None else _REGISTRY.deserialize(config, custom_objects)

@@ -117,18 +117,15 @@ class Attention(keras.layers.Layer):
     def __init__(self, score, normalizer="softmax", window=None, dropout=0.0, seed=None, **kwargs):
         super().__init__(**kwargs)
         check_rate("dropout", dropout)
-        self.score = scores.get(score, **self._policy_for(score))
-        self.normalizer = normalizers.get(normalizer, **self._policy_for(normalizer))
-        self.window = windows.get(window, **self._policy_for(window))
+        # What is made here, from its name, has the policy of this layer.
+        self.score = scores.get(score, dtype=self.dtype_policy)
+        self.normalizer = normalizers.get(normalizer, dtype=self.dtype_policy)
+        self.window = windows.get(window, dtype=self.dtype_policy)
         self.dropout = dropout
         self.seed = seed
         if dropout:
             self.seed_generator = keras.random.SeedGenerator(seed)
         self.supports_masking = True
-
-    def _policy_for(self, part):
-        # What is made here, from its name, has the layer's own policy.
-        return {"dtype": self.dtype_policy} if isinstance(part, str) else {}
 
     def build(self, query_shape, value_shape, key_shape=None):
         key_shape = value_shape if key_shape is None else key_shape

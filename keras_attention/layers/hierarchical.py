@@ -11,6 +11,7 @@ from keras_attention._core.checks import (
     check_shape,
     check_size,
 )
+from keras_attention._core.freezing import freeze_parts
 from keras_attention.layers.pooling import AttentionPooling
 
 
@@ -107,12 +108,8 @@ class HierarchicalAttention(keras.layers.Layer):
                 pooling.build(sequence)
             shape = (*shape[:-2], sequence[-1])
         self._size, self._document_size = inputs_shape[-1], shape[-1]
-        if not self.trainable:
-            # Made frozen, or loaded so: Keras would pass on only a later change.
-            for _, encoder, pooling in self._levels():
-                pooling.trainable = False
-                if encoder is not None:
-                    encoder.trainable = False
+        for _, encoder, pooling in self._levels():
+            freeze_parts(self, [encoder, pooling])
         self.built = True
 
     def _levels(self):

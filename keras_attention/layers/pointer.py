@@ -14,6 +14,7 @@ from keras_attention._core.checks import (
     check_size,
     score_dtype,
 )
+from keras_attention._core.freezing import freeze_parts
 from keras_attention._core.memory import Memory
 
 # The logarithm of what has no probability at all; finite, so that no gradient becomes NaN.
@@ -74,9 +75,8 @@ class PointerHead(keras.layers.Layer):
     def __init__(self, score="additive", end=False, **kwargs):
         super().__init__(**kwargs)
         check_flag("end", end)
-        named = isinstance(score, str)
-        self._score_name = score if named else None
-        self.score = scores.get(score, **({"dtype": self.dtype_policy} if named else {}))
+        self._score_name = score if isinstance(score, str) else None
+        self.score = scores.get(score, dtype=self.dtype_policy)
         self.end = end
         self.supports_masking = True
 
@@ -90,9 +90,7 @@ class PointerHead(keras.layers.Layer):
                 shape=(1, 1, value_shape[-1]), initializer="glorot_uniform", name="end_vector"
             )
         self._query_size, self._value_size = query_shape[-1], value_shape[-1]
-        if not self.trainable:
-            # Made frozen, or loaded so: Keras would pass on only a later change.
-            self.score.trainable = False
+        freeze_parts(self, [self.score])
         self.built = True
 
     def call(self, query, value, used=None, query_mask=None, value_mask=None):

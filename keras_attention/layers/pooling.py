@@ -33,10 +33,8 @@ class _Pooling(keras.layers.Layer):
         self.activation = keras.activations.get(activation)
         self.use_bias = use_bias
         self._queries = queries
-        named = score if isinstance(score, str) or score is None else None
-        self._score_name = named
-        options = {} if score is None or not named else {"dtype": self.dtype_policy}
-        compares = "dot" if score is None else scores.get(score, **options)
+        self._score_name = score if isinstance(score, str) else None
+        compares = scores.get("dot" if score is None else score, dtype=self.dtype_policy)
         self._projects = score is None
         self.attention = Attention(
             compares,

@@ -5,6 +5,7 @@ from keras import ops
 
 from keras_attention._core.backend.replicas import share_of_replica
 from keras_attention._core.checks import check_number, check_shape
+from keras_attention._core.registry import FunctionRegistry
 from keras_attention.losses import weights as losses
 
 NAMES = {
@@ -17,17 +18,9 @@ NAMES = {
 }
 
 
-def _get(loss):
-    if isinstance(loss, dict):
-        loss = keras.saving.deserialize_keras_object(loss)
-    if callable(loss):
-        return loss
-    if not isinstance(loss, str) or loss not in NAMES:
-        raise ValueError(
-            f"loss: expected one of {', '.join(map(repr, NAMES))} or a function of (weights, "
-            f"target_mask=, source_mask=), received {loss!r}."
-        )
-    return NAMES[loss]
+_REGISTRY = FunctionRegistry(
+    "loss", NAMES, " or a function of (weights, target_mask=, source_mask=)"
+)
 
 
 def _config(loss, function):
@@ -73,7 +66,7 @@ class AttentionLoss(keras.losses.Loss):
     """
 
     def __init__(self, loss, name=None, dtype=None, **options):
-        self._function = _get(loss)
+        self._function = _REGISTRY.get(loss)
         super().__init__(name=name or "attention_loss", dtype=dtype)
         self.loss, self.options = loss, options
 
@@ -152,7 +145,7 @@ class AddAttentionLoss(keras.layers.Layer):
         # Weights come as they are, and must go on as they came.
         super().__init__(**{"autocast": False, **kwargs})
         check_number("factor", factor)
-        self._function = _get(loss)
+        self._function = _REGISTRY.get(loss)
         self.loss, self.factor, self.options = loss, factor, dict(options or {})
         self.supports_masking = True
 

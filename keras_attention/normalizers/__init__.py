@@ -2,13 +2,12 @@
 
 from keras_attention.normalizers.base import Normalizer
 from keras_attention.normalizers.monotonic import Monotonic, StepwiseMonotonic
-from keras_attention.normalizers.registry import NAMES, get
+from keras_attention.normalizers.registry import deserialize, get, serialize
 from keras_attention.normalizers.sampled import HardSample
 from keras_attention.normalizers.softmax import Hardmax, Sigmoid, Softmax
 from keras_attention.normalizers.sparse import Entmax15, Sparsemax
 
 __all__ = [
-    "NAMES",
     "Entmax15",
     "HardSample",
     "Hardmax",
@@ -18,5 +17,7 @@ __all__ = [
     "Softmax",
     "Sparsemax",
     "StepwiseMonotonic",
+    "deserialize",
     "get",
+    "serialize",
 ]

@@ -1,14 +1,19 @@
 """The normalizers by name."""
 
-import keras
+from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
+from keras_attention._core.registry import Registry
+from keras_attention._core.types import Config
 from keras_attention.normalizers.base import Normalizer
 from keras_attention.normalizers.monotonic import Monotonic, StepwiseMonotonic
 from keras_attention.normalizers.sampled import HardSample
 from keras_attention.normalizers.softmax import Hardmax, Sigmoid, Softmax
 from keras_attention.normalizers.sparse import Entmax15, Sparsemax
 
-NAMES = {
+NAMES: dict[str, type[Normalizer]] = {
     "softmax": Softmax,
     "sigmoid": Sigmoid,
     "hardmax": Hardmax,
@@ -19,18 +24,23 @@ NAMES = {
     "stepwise_monotonic": StepwiseMonotonic,
 }
 
+_REGISTRY = Registry(
+    "normalizer", Normalizer, NAMES, " or a keras_attention.normalizers.Normalizer"
+)
 
-def get(normalizer, **kwargs):
-    """The normalizer named `normalizer`, or `normalizer` itself where it is one already.
+
+def get(normalizer: str | type[Normalizer] | Normalizer | Config, **kwargs: Any) -> Normalizer:
+    """The normalizer that `normalizer` names or describes; a `Normalizer` is returned as it is.
 
     Args:
         normalizer: a name (`"softmax"`, `"sigmoid"`, `"hardmax"`,
             `"sparsemax"`, `"entmax15"`, `"hard_sample"`, `"monotonic"`,
-            `"stepwise_monotonic"`), a `Normalizer`, or the config of one.
-        **kwargs: for the constructor, where a name is given.
+            `"stepwise_monotonic"`), a subclass of `Normalizer`, a
+            `Normalizer`, or the config of one.
+        **kwargs: for the constructor, if a name or a class is given.
 
     Raises:
-        ValueError: where there is no such normalizer.
+        ValueError: if there is no such normalizer.
 
     Example:
 
@@ -38,13 +48,37 @@ def get(normalizer, **kwargs):
     >>> type(normalizers.get("softmax")).__name__
     'Softmax'
     """
-    if isinstance(normalizer, dict):
-        normalizer = keras.saving.deserialize_keras_object(normalizer)
-    if isinstance(normalizer, Normalizer):
-        return normalizer
-    if isinstance(normalizer, str) and normalizer in NAMES:
-        return NAMES[normalizer](**kwargs)
-    raise ValueError(
-        f"normalizer: expected one of {', '.join(map(repr, NAMES))} or a "
-        f"keras_attention.normalizers.Normalizer, received {normalizer!r}."
-    )
+    return _REGISTRY.make(normalizer, **kwargs)
+
+
+def serialize(normalizer: Normalizer) -> Config:
+    """The config of a normalizer, which JSON can hold.
+
+    Example:
+
+    >>> from keras_attention import normalizers
+    >>> normalizers.serialize(normalizers.Softmax())["class_name"]
+    'Softmax'
+    """
+    return _REGISTRY.serialize(normalizer)
+
+
+def deserialize(config: Config, custom_objects: Mapping[str, Any] | None = None) -> Normalizer:
+    """A normalizer from its config.
+
+    Args:
+        config: what `serialize` returned, or a name.
+        custom_objects: name -> class, for classes that are not registered with
+            Keras.
+
+    Raises:
+        ValueError: if the config is not that of a normalizer.
+
+    Example:
+
+    >>> from keras_attention import normalizers
+    >>> config = normalizers.serialize(normalizers.Softmax(temperature=0.5))
+    >>> normalizers.deserialize(config).temperature
+    0.5
+    """
+    return _REGISTRY.deserialize(config, custom_objects)

@@ -10,10 +10,9 @@ from keras_attention.scores.base import Score
 from keras_attention.scores.fixed import FixedContext
 from keras_attention.scores.history import Coverage, CumulativeLocation, Location
 from keras_attention.scores.multiplicative import Biaffine, Cosine, Dot, General, ScaledDot
-from keras_attention.scores.registry import NAMES, get
+from keras_attention.scores.registry import deserialize, get, serialize
 
 __all__ = [
-    "NAMES",
     "Additive",
     "Biaffine",
     "Cosine",
@@ -25,5 +24,7 @@ __all__ = [
     "Location",
     "ScaledDot",
     "Score",
+    "deserialize",
     "get",
+    "serialize",
 ]

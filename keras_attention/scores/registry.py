@@ -1,13 +1,18 @@
 """The scores by name."""
 
-import keras
+from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
+from keras_attention._core.registry import Registry
+from keras_attention._core.types import Config
 from keras_attention.scores.additive import Additive
 from keras_attention.scores.base import Score
 from keras_attention.scores.history import Coverage, CumulativeLocation, Location
 from keras_attention.scores.multiplicative import Biaffine, Cosine, Dot, General, ScaledDot
 
-NAMES = {
+NAMES: dict[str, type[Score]] = {
     "dot": Dot,
     "scaled_dot": ScaledDot,
     "general": General,
@@ -20,19 +25,21 @@ NAMES = {
     "coverage": Coverage,
 }
 
+_REGISTRY = Registry("score", Score, NAMES, " or a keras_attention.scores.Score")
 
-def get(score, **kwargs):
-    """The score named `score`, or `score` itself where it is one already.
+
+def get(score: str | type[Score] | Score | Config, **kwargs: Any) -> Score:
+    """The score that `score` names or describes; a `Score` is returned as it is.
 
     Args:
         score: a name (`"dot"`, `"scaled_dot"`, `"general"`, `"biaffine"`,
             `"concat"`, also called `"additive"`, `"cosine"`, `"location"`,
-            `"cumulative_location"`, `"coverage"`), a `Score`, or the config of
-            one.
-        **kwargs: for the constructor, where a name is given.
+            `"cumulative_location"`, `"coverage"`), a subclass of `Score`, a
+            `Score`, or the config of one.
+        **kwargs: for the constructor, if a name or a class is given.
 
     Raises:
-        ValueError: where there is no such score.
+        ValueError: if there is no such score.
 
     Example:
 
@@ -40,13 +47,36 @@ def get(score, **kwargs):
     >>> type(scores.get("concat", units=8)).__name__
     'Additive'
     """
-    if isinstance(score, dict):
-        score = keras.saving.deserialize_keras_object(score)
-    if isinstance(score, Score):
-        return score
-    if isinstance(score, str) and score in NAMES:
-        return NAMES[score](**kwargs)
-    raise ValueError(
-        f"score: expected one of {', '.join(map(repr, NAMES))} or a "
-        f"keras_attention.scores.Score, received {score!r}."
-    )
+    return _REGISTRY.make(score, **kwargs)
+
+
+def serialize(score: Score) -> Config:
+    """The config of a score, which JSON can hold.
+
+    Example:
+
+    >>> from keras_attention import scores
+    >>> scores.serialize(scores.Dot())["class_name"]
+    'Dot'
+    """
+    return _REGISTRY.serialize(score)
+
+
+def deserialize(config: Config, custom_objects: Mapping[str, Any] | None = None) -> Score:
+    """A score from its config.
+
+    Args:
+        config: what `serialize` returned, or a name.
+        custom_objects: name -> class, for classes that are not registered with
+            Keras.
+
+    Raises:
+        ValueError: if the config is not that of a score.
+
+    Example:
+
+    >>> from keras_attention import scores
+    >>> scores.deserialize(scores.serialize(scores.General(units=8))).units
+    8
+    """
+    return _REGISTRY.deserialize(config, custom_objects)

@@ -131,7 +131,7 @@ class SentinelAttention(Attention):
 
     def __init__(self, score, normalizer="softmax", dropout=0.0, seed=None, **kwargs):
         dtype = kwargs.get("dtype")
-        score = scores.get(score, **({"dtype": dtype} if isinstance(score, str) else {}))
+        score = scores.get(score, dtype=dtype)
         _refuse_looking_back("score", score, scores.Score)
         super().__init__(
             _SentinelScore(score, dtype=dtype), normalizer, dropout=dropout, seed=seed, **kwargs

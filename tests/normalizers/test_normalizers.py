@@ -7,6 +7,7 @@ from keras import ops
 
 from keras_attention import Attention, normalizers
 from keras_attention._core.memory import Memory
+from keras_attention.normalizers.registry import NAMES
 from tests.support import backends
 from tests.support.backends import numbers
 
@@ -253,7 +254,7 @@ def test_score_bias_init_is_where_the_bias_starts():
     assert numbers([attention.normalizer.score_bias]) == [-3.0]
 
 
-@pytest.mark.parametrize("name", sorted(normalizers.NAMES))
+@pytest.mark.parametrize("name", sorted(NAMES))
 def test_every_name_makes_an_attention_that_trains(name):
     inputs = keras.Input((3, 4)), keras.Input((5, 4))
     context = Attention("dot", name)(inputs[0], keras.layers.Dense(4)(inputs[1]))

@@ -6,6 +6,7 @@ import pytest
 from keras import ops
 
 from keras_attention import Attention, LuongAttention, scores
+from keras_attention.scores.registry import NAMES
 from tests.support.backends import differentiate
 
 
@@ -29,12 +30,12 @@ def scored(name, rng, **options):
     return score(rng.normal(size=(2, 3, 4)), rng.normal(size=(2, 5, 4)), looks_back.get(name))
 
 
-@pytest.mark.parametrize("name", sorted(scores.NAMES))
+@pytest.mark.parametrize("name", sorted(NAMES))
 def test_every_name_gives_scores_over_queries_and_keys(name, rng):
     assert scored(name, rng).shape == (2, 3, 5)
 
 
-@pytest.mark.parametrize("name", sorted(scores.NAMES))
+@pytest.mark.parametrize("name", sorted(NAMES))
 def test_half_precision_gives_scores_in_float32(name, rng):
     found = scored(name, rng, dtype="float16")
     assert keras.backend.standardize_dtype(found.dtype) == "float32"

@@ -8,6 +8,7 @@ from keras import layers, ops
 
 from keras_attention import Attention, AttentionRNN, normalizers, vision
 from keras_attention.losses import hard_attention_loss
+from keras_attention.normalizers.registry import NAMES
 
 
 def sigmoid(x):
@@ -22,7 +23,7 @@ def random_weights(layer, rng):
 
 
 @pytest.mark.parametrize(
-    ("normalizer", "gate"), [*zip(normalizers.NAMES, ["scalar", "vector"] * 4, strict=True)]
+    ("normalizer", "gate"), [*zip(NAMES, ["scalar", "vector"] * 4, strict=True)]
 )
 def test_the_context_is_gated_and_the_maps_are_not(normalizer, gate, rng):
     query, value = rng.normal(size=(2, 3, 4)), rng.normal(size=(2, 2, 3, 5))
