@@ -1,15 +1,19 @@
-"""What is attended to, projected once a sequence."""
+"""The memory of an attention: projected keys, values and their mask."""
+
+from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import Literal, NamedTuple
 
 from keras import ops
 
+from keras_attention._core.types import Tensor
+
 
 class Memory(NamedTuple):
-    """What a query attends to: projected keys, values and which positions are real.
+    """Keys, projected once per sequence, values, and the mask of real positions.
 
-    Made by `Attention.memory`. Every tensor has the batch first, so that a
+    `Attention.memory` returns one. Every tensor has the batch first, so that a
     search can gather it.
 
     Attributes:
@@ -28,12 +32,12 @@ class Memory(NamedTuple):
     ((2, 5, 4), None)
     """
 
-    keys: Any
-    values: Any
-    mask: Any = None
+    keys: Tensor
+    values: Tensor
+    mask: Tensor | None = None
 
 
-def flatten_positions(tensor, trailing=1):
+def flatten_positions(tensor: Tensor, trailing: int = 1) -> Tensor:
     """`(B, H, W, D)` to `(B, H*W, D)`; `(B, H, W)` to `(B, H*W)` with `trailing=0`."""
     if len(tensor.shape) == 2 + trailing:
         return tensor
@@ -46,17 +50,17 @@ def flatten_positions(tensor, trailing=1):
     return ops.reshape(tensor, (-1, count, *features))
 
 
-def unflatten_positions(weights, value):
+def unflatten_positions(weights: Tensor, value: Tensor) -> Tensor:
     """Weights over the flattened positions of `value`, `(..., H*W)`, as maps `(..., H, W)`."""
     if len(value.shape) == 3:
         return weights
     return ops.reshape(weights, (*ops.shape(weights)[:-1], *ops.shape(value)[1:3]))
 
 
-def initial_alignment(kind, memory):
-    """The weights `(B, Tk)` that stand before the first step, in the dtype of the keys.
+def initial_alignment(kind: Literal["zeros", "uniform", "first"], memory: Memory) -> Tensor:
+    """The weights `(B, Tk)` before the first step, in the dtype of the keys.
 
-    `"zeros"`; `"uniform"` over the real positions; `"first"`, all of it on the first real one.
+    `"zeros"`; `"uniform"` over the real positions; `"first"`: 1 at the first real position.
     """
     real = ops.ones(ops.shape(memory.keys)[:2], dtype=memory.keys.dtype)
     if kind == "zeros":

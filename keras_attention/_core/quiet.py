@@ -1,13 +1,16 @@
-"""Keeps the chatter of other packages out of what a person reads."""
+"""Suppresses the logging of other packages."""
+
+from __future__ import annotations
 
 import contextlib
 import logging
 import os
+from collections.abc import Iterator
 
 
 @contextlib.contextmanager
-def quiet():
-    """Inside, nothing is logged: tf2onnx tells through several loggers, the root among them.
+def quiet() -> Iterator[None]:
+    """Suppresses all logging: tf2onnx uses several loggers, the root logger among them.
 
     Example:
 
@@ -26,8 +29,8 @@ def quiet():
 
 
 @contextlib.contextmanager
-def silent_stderr():
-    """Inside, compiled code writes nothing to the error stream either; errors say it themselves."""
+def silent_stderr() -> Iterator[None]:
+    """Suppresses what compiled code writes to the error stream; exceptions are still raised."""
     with open(os.devnull, "w") as nowhere:
         stderr = os.dup(2)
         os.dup2(nowhere.fileno(), 2)
