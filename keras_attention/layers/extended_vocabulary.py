@@ -150,4 +150,4 @@ class ExtendedVocabulary:
 
     def decode(self, ids):
         """The text of a row of extended ids, up to its end, without start and padding."""
-        return self._vocabulary.separator.join(self.to_tokens(ids))
+        return self._vocabulary.join(self.to_tokens(ids))

@@ -18,7 +18,8 @@ from keras_attention.layers.attention_rnn import AttentionRNN
 from keras_attention.models.encoders import CELLS
 from keras_attention.models.image_encoders import ImageEncoder
 from keras_attention.scores.additive import Additive
-from keras_attention.text.vocabulary import PAD, UNKNOWN, Vocabulary, vocabulary_from_config
+from keras_attention.text.special_ids import PAD, UNKNOWN
+from keras_attention.text.vocabulary import as_vocabulary
 
 
 @keras.saving.register_keras_serializable(package="keras_attention")
@@ -108,13 +109,7 @@ class Captioner(keras.Model):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        if isinstance(vocabulary, dict):
-            vocabulary = vocabulary_from_config(vocabulary)
-        if not isinstance(vocabulary, Vocabulary):
-            raise ValueError(
-                "vocabulary: expected a keras_attention.text.Vocabulary of words, received "
-                f"{vocabulary!r}."
-            )
+        vocabulary = as_vocabulary(vocabulary)
         image_size = _image_size(image_size)
         check_positive("embedding_dim", embedding_dim)
         check_positive("units", units)

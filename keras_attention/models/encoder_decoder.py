@@ -18,7 +18,8 @@ from keras_attention.layers.presets import LuongAttention
 from keras_attention.layers.scheduled_sampling import ScheduledEmbedding
 from keras_attention.layers.tied_logits import TiedLogits
 from keras_attention.models.encoders import CELLS, RecurrentEncoder, TransformerEncoder
-from keras_attention.text.vocabulary import PAD, Vocabulary, vocabulary_from_config
+from keras_attention.text.special_ids import PAD
+from keras_attention.text.vocabulary import as_vocabulary, vocabulary_size
 
 
 @keras.saving.register_keras_serializable(package="keras_attention")
@@ -109,8 +110,12 @@ class EncoderDecoder(keras.Model):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        self.source_vocabulary = _vocabulary("source_vocabulary", source_vocabulary)
-        self.target_vocabulary = _vocabulary("target_vocabulary", target_vocabulary)
+        self.source_vocabulary = as_vocabulary(
+            source_vocabulary, name="source_vocabulary", allow_size=True
+        )
+        self.target_vocabulary = as_vocabulary(
+            target_vocabulary, name="target_vocabulary", allow_size=True
+        )
         check_positive("embedding_dim", embedding_dim)
         check_positive("units", units)
         check_positive("encoder_layers", encoder_layers)
@@ -148,7 +153,10 @@ class EncoderDecoder(keras.Model):
         # The model's own policy, or a model that was saved in mixed precision would be
         # loaded in whatever precision the loading process has.
         policy = {"dtype": self.dtype_policy}
-        source_size, target_size = _size(self.source_vocabulary), _size(self.target_vocabulary)
+        source_size, target_size = (
+            vocabulary_size(self.source_vocabulary),
+            vocabulary_size(self.target_vocabulary),
+        )
         self.source_embedding = layers.Embedding(source_size, embedding_dim, **policy)
         self.target_embedding = layers.Embedding(target_size, embedding_dim, **policy)
         if encoder == "transformer":
@@ -227,7 +235,7 @@ class EncoderDecoder(keras.Model):
     def _sampling(self):
         if self.sampling_probability is None:
             return None
-        size = _size(self.target_vocabulary)
+        size = vocabulary_size(self.target_vocabulary)
         return ScheduledEmbedding(
             self.sampling_probability, self.logits, self.target_embedding, size, self.sampling_seed
         )
@@ -279,7 +287,7 @@ class EncoderDecoder(keras.Model):
 
     def compute_output_spec(self, inputs, return_attention_scores=False, training=None):
         source, target = self._source_and_target(inputs)
-        logits = keras.KerasTensor((*target.shape, _size(self.target_vocabulary)))
+        logits = keras.KerasTensor((*target.shape, vocabulary_size(self.target_vocabulary)))
         if not return_attention_scores:
             return logits
         shape = (*target.shape, source.shape[1])
@@ -287,9 +295,7 @@ class EncoderDecoder(keras.Model):
 
     def get_config(self):
         def plain(vocabulary):
-            return (
-                vocabulary.get_config() if isinstance(vocabulary, Vocabulary) else int(vocabulary)
-            )
+            return vocabulary if isinstance(vocabulary, int) else vocabulary.get_config()
 
         return {
             **super().get_config(),
@@ -306,20 +312,3 @@ class EncoderDecoder(keras.Model):
             config["attention"], custom_objects=custom_objects
         )
         return cls(**config)
-
-
-def _vocabulary(name, vocabulary):
-    if isinstance(vocabulary, dict):
-        return vocabulary_from_config(vocabulary)
-    if isinstance(vocabulary, Vocabulary):
-        return vocabulary
-    if isinstance(vocabulary, bool) or not isinstance(vocabulary, int) or vocabulary < 5:
-        raise ValueError(
-            f"{name}: expected a keras_attention.text.Vocabulary or its size, at least 5 with the "
-            f"four special ids, received {vocabulary!r}."
-        )
-    return vocabulary
-
-
-def _size(vocabulary):
-    return vocabulary if isinstance(vocabulary, int) else len(vocabulary)

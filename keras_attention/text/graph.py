@@ -1,98 +1,174 @@
-"""Vocabularies as operations of a TensorFlow graph."""
+"""Vocabularies as operations of a TensorFlow graph.
 
-from keras_attention.text.vocabulary import END, PAD, SPECIALS, UNKNOWN
+This module alone in `keras_attention.text` needs TensorFlow, and imports it when a vocabulary is
+made.
+"""
 
-# What Python takes for space; TensorFlow alone would know only that of ASCII.
-_SPACES = r"[\p{Z}\t-\r\x1c-\x1f\x{85}]+"
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from keras_attention._core.optional import require
+from keras_attention._core.types import Tensor
+from keras_attention.text.patterns import CONTINUED, LONGEST_WORD, SPACE, SPACES, WORDS
+from keras_attention.text.protocol import GraphVocabularyLike, VocabularyLike
+from keras_attention.text.special_ids import END, PAD, SPECIALS, UNKNOWN
+
+# What `str.split` takes for space; TensorFlow's own operations know only ASCII spaces.
+_PYTHON_SPACES = r"[\p{Z}\t-\r\x1c-\x1f\x{85}]+"
 
 
 class GraphVocabulary:
-    """A `Vocabulary` as TensorFlow lookups: strings in, ids out, and back.
+    """A `Vocabulary` as TensorFlow lookups: strings to ids and back.
 
-    Only operations of TensorFlow itself, so that what is exported loads
+    It uses operations of TensorFlow alone, so that an exported model loads
     wherever TensorFlow does.
 
     Args:
-        vocabulary: a `Vocabulary`.
+        tokens: all tokens by id, the four special ones first.
+        separator, lowercase: see `Vocabulary`.
+
+    Attributes:
+        resources: lookup tables that a SavedModel has to track.
 
     Example:
 
     >>> import tensorflow as tf
-    >>> from keras_attention.text.graph import GraphVocabulary
-    >>> from keras_attention.text.vocabulary import Vocabulary
-    >>> graph = GraphVocabulary(Vocabulary("abc"))
+    >>> from keras_attention.text import Vocabulary
+    >>> graph = Vocabulary("abc").in_graph()
     >>> graph.encode(tf.constant(["cab", "b"])).numpy().tolist()
     [[6, 4, 5], [5, 0, 0]]
     """
 
-    def __init__(self, vocabulary):
+    def __init__(self, tokens: Sequence[str], separator: str = "", lowercase: bool = False) -> None:
         import tensorflow as tf
 
         self._tf = tf
-        self._separator = vocabulary.separator
-        self._lowercase = vocabulary.lowercase
-        tokens = tf.constant(vocabulary.tokens[len(SPECIALS) :], tf.string)
-        ids = tf.range(len(SPECIALS), len(vocabulary), dtype=tf.int32)
-        entries = tf.lookup.KeyValueTensorInitializer(tokens, ids)
+        self._separator = separator
+        self._lowercase = lowercase
+        known = tf.constant(tokens[len(SPECIALS) :], tf.string)
+        ids = tf.range(len(SPECIALS), len(tokens), dtype=tf.int32)
+        entries = tf.lookup.KeyValueTensorInitializer(known, ids)
         self.table = tf.lookup.StaticHashTable(entries, default_value=UNKNOWN)
-        self.resources = [self.table]
-        self._tokens = tf.constant(vocabulary.tokens)
+        self.resources: list[Any] = [self.table]
+        self._tokens = tf.constant(tokens)
 
-    def split(self, texts):
+    def split(self, texts: Tensor) -> Tensor:
         """`(B,)` strings to a ragged tensor of their tokens."""
         strings = self._tf.strings
         if self._lowercase:
             texts = strings.lower(texts, encoding="utf-8")
         if self._separator:
-            return strings.split(strings.regex_replace(texts, _SPACES, " "))
-        ends = f"^{_SPACES}|{_SPACES}$"
+            return strings.split(strings.regex_replace(texts, _PYTHON_SPACES, " "))
+        ends = f"^{_PYTHON_SPACES}|{_PYTHON_SPACES}$"
         return strings.unicode_split(strings.regex_replace(texts, ends, ""), "UTF-8")
 
-    def tokens(self, texts):
-        """`(B,)` strings to `(B, T)` tokens, padded with empty strings, at least one column."""
+    def tokens(self, texts: Tensor) -> Tensor:
+        """`(B,)` strings to `(B, T)` tokens, padded with empty strings; T is at least 1."""
         tokens = self.split(texts).to_tensor("")
-        # A recurrent encoder cannot run over no positions at all.
+        # A recurrent encoder needs at least one position.
         missing = self._tf.maximum(0, 1 - self._tf.shape(tokens)[1])
         return self._tf.pad(tokens, [[0, 0], [0, missing]], constant_values="")
 
-    def ids(self, tokens):
-        """Tokens padded with empty strings to ids padded with 0."""
+    def ids(self, tokens: Tensor) -> Tensor:
+        """`(B, T)` tokens, padded with empty strings, to `(B, T)` ids, padded with 0."""
         return self._tf.where(self._tf.equal(tokens, ""), PAD, self.table.lookup(tokens))
 
-    def encode(self, texts):
+    def encode(self, texts: Tensor) -> Tensor:
         """`(B,)` strings to `(B, T)` ids, padded with 0."""
         return self.ids(self.tokens(texts))
 
-    def to_tokens(self, ids):
-        """`(B, T)` ids to tokens; padding, start and end become empty strings."""
+    def to_tokens(self, ids: Tensor) -> Tensor:
+        """`(B, T)` ids to `(B, T)` tokens; padding, start and end become empty strings."""
         tokens = self._tf.gather(self._tokens, ids)
         return self._tf.where(ids <= END, "", tokens)
 
-    def join(self, tokens):
-        """`(B, T)` tokens padded with empty strings to `(B,)` texts."""
+    def join(self, tokens: Tensor) -> Tensor:
+        """`(B, T)` tokens, padded with empty strings, to `(B,)` strings."""
         ragged = self._tf.ragged.boolean_mask(tokens, self._tf.not_equal(tokens, ""))
         return self._tf.strings.reduce_join(ragged, axis=-1, separator=self._separator)
 
 
-def graph_vocabulary(vocabulary):
-    """The twin of a vocabulary inside a TensorFlow graph.
+class GraphSubwords(GraphVocabulary):
+    """A `Subwords` as TensorFlow operations: strings to ids and back.
 
-    It has the methods `tokens`, `ids`, `encode`, `to_tokens` and `join` of
-    `GraphVocabulary`, and in `resources` what a SavedModel must track.
+    A model exported with it needs the operations of tensorflow-text where it is
+    loaded; TensorFlow Serving has them. Bytes that are not UTF-8 become U+FFFD.
 
     Args:
-        vocabulary: a `Vocabulary` or a `Subwords`, which needs the extra `text`.
+        tokens: all tokens by id, the four special ones first.
+        longest: a text is cut after this many pieces.
 
-    Returns:
-        A `GraphVocabulary` or a `keras_attention.text.subwords.GraphSubwords`.
+    Raises:
+        ImportError: without the extra `text`.
 
     Example:
 
-    >>> from keras_attention.text.vocabulary import Vocabulary
-    >>> from keras_attention.text.graph import graph_vocabulary
+    >>> from keras_attention.text import Subwords
+    >>> graph = Subwords(["▁un", "##seen"]).in_graph()
+    >>> graph.encode(["unseen", ""]).numpy().tolist()
+    [[4, 5], [0, 0]]
+    """
+
+    def __init__(self, tokens: Sequence[str], longest: int = 512) -> None:
+        super().__init__(tokens)
+        self._text = require("tensorflow_text", "text")
+        self._longest = longest
+        self._pieces = self._text.FastWordpieceTokenizer(
+            vocab=list(tokens),
+            suffix_indicator=CONTINUED,
+            unknown_token=SPECIALS[UNKNOWN],
+            # Longer than any word that `_words` gives.
+            max_bytes_per_word=8 * LONGEST_WORD,
+            token_out_type=self._tf.int32,
+            no_pretokenization=True,
+        )
+
+    def split(self, texts: Tensor) -> Tensor:
+        """`(B,)` strings to a ragged tensor of their pieces."""
+        tf = self._tf
+        words = self._words(texts)
+        ids = self._pieces.tokenize(words.flat_values)
+        # An unknown word has one id and stays as it is.
+        whole = tf.repeat(words.flat_values, ids.row_lengths())
+        pieces = tf.gather(self._tokens, ids.flat_values)
+        pieces = tf.where(tf.equal(ids.flat_values, UNKNOWN), whole, pieces)
+        limits = tf.gather(ids.row_splits, words.row_splits)
+        return tf.RaggedTensor.from_row_splits(pieces, limits)[:, : self._longest]
+
+    def _words(self, texts: Tensor) -> Tensor:
+        strings = self._tf.strings
+        texts = strings.unicode_transcode(texts, "UTF-8", "UTF-8", errors="replace")
+        texts = strings.regex_replace(self._text.normalize_utf8(texts, "NFKC"), SPACES, " ")
+        texts = strings.regex_replace(texts, "^ | $", "")
+        texts = strings.regex_replace(strings.regex_replace(texts, "^(.)", " \\1"), " ", SPACE)
+        # TensorFlow splits at spaces: put one after every word.
+        return strings.split(strings.regex_replace(texts, f"({WORDS})", "\\1 "))
+
+    def join(self, tokens: Tensor) -> Tensor:
+        """`(B, T)` tokens, padded with empty strings, to `(B,)` strings."""
+        strings, unknown = self._tf.strings, SPECIALS[UNKNOWN]
+        tokens = strings.regex_replace(tokens, f"^{CONTINUED}", "")
+        tokens = strings.regex_replace(tokens, f"^{unknown}$", SPACE + unknown)
+        texts = strings.regex_replace(strings.reduce_join(tokens, axis=-1), SPACE, " ")
+        return strings.regex_replace(texts, "^ +| +$", "")
+
+
+def graph_vocabulary(vocabulary: VocabularyLike) -> GraphVocabularyLike:
+    """A vocabulary as operations of a TensorFlow graph, see `GraphVocabularyLike`.
+
+    Args:
+        vocabulary: a `Vocabulary`, a `Subwords` (which needs the extra `text`),
+            or any `VocabularyLike`.
+
+    Returns:
+        What the vocabulary's `in_graph` returns, such as a `GraphVocabulary`.
+
+    Example:
+
+    >>> from keras_attention.text import Vocabulary, graph_vocabulary
     >>> graph_vocabulary(Vocabulary("abc")).encode(["cab"]).numpy().tolist()
     [[6, 4, 5]]
     """
-    from keras_attention.text.subwords import GraphSubwords, Subwords
-
-    return (GraphSubwords if isinstance(vocabulary, Subwords) else GraphVocabulary)(vocabulary)
+    return vocabulary.in_graph()

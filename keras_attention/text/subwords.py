@@ -1,66 +1,55 @@
-"""Subwords: WordPiece over marked words, the same in Python, in a graph and in tokenizer.json."""
+"""A vocabulary of pieces of words: WordPiece over marked words."""
 
-import json
-import re
-import unicodedata
+from __future__ import annotations
+
 from collections import Counter
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from keras_attention._core.checks import check_positive
-from keras_attention._core.optional import require
-from keras_attention.text.graph import GraphVocabulary
-from keras_attention.text.vocabulary import SPECIALS, UNKNOWN, Vocabulary
+from keras_attention._core.types import Config
+from keras_attention.text.graph import GraphSubwords
+from keras_attention.text.patterns import CONTINUED, SPACE, words_of
+from keras_attention.text.protocol import GraphVocabularyLike
+from keras_attention.text.special_ids import SPECIALS, UNKNOWN
+from keras_attention.text.tokenizer_json import subwords_tokenizer, write_tokenizer_json
+from keras_attention.text.vocabulary import Vocabulary, check_text, check_texts
 from keras_attention.text.word_pieces import learn_pieces
 
-SPACE = "\N{LOWER ONE EIGHTH BLOCK}"  # what stands for the space before a word: "▁"
-CONTINUED = "##"
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
-# Python, RE2 and Oniguruma follow different versions of Unicode, so that \s and \p{P} would
-# split differently: what is space and what is punctuation is spelt out instead.
-_SPACES = (
-    "[ \t-\r\x1c-\x1f\x85\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000" + SPACE + "]+"
-)
-_PUNCTUATION = (
-    r"!-/:-@\[-`{-~"
-    "\u00a1-\u00a9\u00ab-\u00b1\u00b4\u00b6-\u00b8\u00bb\u00bf\u00d7\u00f7"
-    "\u055a-\u055f\u0589\u058a\u05be\u05c0\u05c3\u05c6\u05f3\u05f4\u060c\u060d\u061b\u061e\u061f"
-    "\u066a-\u066d\u06d4\u0964\u0965\u0970\u0e2f\u0e4f\u0e5a\u0e5b\u10fb\u1361-\u1368\u17d4-\u17da"
-    "\u2010-\u2027\u2030-\u205e\u20a0-\u20cf\u2190-\u2580\u2582-\u2bff\u2e00-\u2e5d"
-    "\u3001-\u3003\u3008-\u3020\u3030\u30fb\U0001f000-\U0001faff"
-)
-_LONGEST_WORD = 64
-_WORDS = f"{SPACE}?[{_PUNCTUATION}]|{SPACE}?[^{_PUNCTUATION}{SPACE}]{{1,{_LONGEST_WORD}}}"
-_FIND_SPACES, _FIND_WORDS = re.compile(_SPACES), re.compile(_WORDS)
+__all__ = ["CONTINUED", "SPACE", "Subwords"]
 
 
-class Subwords(Vocabulary):
-    """A vocabulary of pieces of words, so that few words are unknown.
+class Subwords(Vocabulary, kind="subwords"):
+    """A vocabulary of pieces of words, which leaves few words unknown.
 
-    A text is normalized (NFKC, one space for any white space), the space before
-    a word becomes a part of it (`"▁"`), punctuation is split off, and every word
-    is taken apart from left to right into the longest pieces that are known; a
+    A text is normalized (NFKC, one space for any white space). The space before
+    a word becomes a part of the word (`"▁"`), and punctuation is split off.
+    Every word is then split from left to right into the longest known pieces; a
     piece inside a word is written with `"##"`. Joined again, the pieces give the
-    normalized text. A word that cannot be taken apart, since it has a character
-    that no piece has, is unknown as a whole, and `split` leaves it as it is.
+    normalized text. A word that cannot be split, because one of its characters
+    is not known, is unknown as a whole, and `split` returns it unchanged.
 
-    The same ids come from `encode`, from `graph_vocabulary` inside a graph
-    (with tensorflow-text) and from the `tokenizers` package with what
-    `write_tokenizer` wrote.
+    The same ids come from `encode`, from `in_graph` (with tensorflow-text) and
+    from the `tokenizers` package with the file that `write_tokenizer` writes.
 
     Source: Wu et al., "Google's Neural Machine Translation System", 2016; the
     mark: Kudo and Richardson, "SentencePiece", 2018.
 
     Args:
         tokens: the pieces, without the four special tokens.
-        longest: a text is cut after so many pieces, for the sake of memory.
+        longest: a text is cut after this many pieces, to bound memory.
 
     Raises:
-        ValueError: for doubled, special or empty pieces, pieces with spaces,
+        ValueError: for repeated, special or empty pieces, pieces with spaces,
             and a `longest` that is not a positive integer.
 
     Example:
 
-    >>> from keras_attention.text.subwords import Subwords
+    >>> from keras_attention.text import Subwords
     >>> pieces = Subwords(["▁un", "##seen", "▁word", "##s", "!"])
     >>> pieces.split("unseen  words!")
     ['▁un', '##seen', '▁word', '##s', '!']
@@ -68,51 +57,46 @@ class Subwords(Vocabulary):
     'unseen words!'
     """
 
-    def __init__(self, tokens, longest=512):
-        tokens = tuple(tokens)
+    def __init__(self, tokens: Iterable[str], longest: int = 512) -> None:
         check_positive("longest", longest)
-        if len(set(tokens)) < len(tokens) or set(tokens) & set(SPECIALS):
-            raise ValueError(
-                f"tokens: expected each once and none of {', '.join(SPECIALS)}, received "
-                f"{len(tokens)} tokens of which {len(set(tokens))} differ."
-            )
-        for token in tokens:
+        self._set_tokens(tokens)
+        for token in self.tokens[len(SPECIALS) :]:
             if token in ("", CONTINUED) or len(token.split()) != 1 or SPACE in token[1:]:
                 raise ValueError(f"tokens: expected pieces of words, received {token!r}.")
-        self.tokens = SPECIALS + tokens
         self.separator, self.lowercase = "", False
         self.longest = longest
-        self._ids = {token: i for i, token in enumerate(self.tokens) if i > UNKNOWN}
-        self._known = {}
+        self._known: dict[str, tuple[str, ...]] = {}
 
     @classmethod
-    def from_texts(cls, texts, size=5000, longest=512, alphabet=400):
+    def from_texts(  # type: ignore[override]
+        cls, texts: Iterable[str], size: int = 5000, longest: int = 512, alphabet: int = 400
+    ) -> Self:
         """Learns pieces from texts, see `keras_attention.text.word_pieces`.
 
-        Every word of known characters is known.
+        Every word whose characters are all known is known.
 
         Args:
             texts: strings.
-            size: how many ids at most, the four special ones included; every
-                known character has two of them.
-            longest: as in the constructor.
-            alphabet: how many characters at most are known.
+            size: the largest number of ids, including the four special ones;
+                every known character has two.
+            longest: see the constructor.
+            alphabet: the largest number of known characters.
 
         Raises:
-            ValueError: where `texts` holds no word.
+            ValueError: if `texts` contains no word, or is one string.
         """
         check_positive("size", size)
         check_positive("alphabet", alphabet)
-        words = Counter(word for text in texts for word in _words(text))
+        words = Counter(word for text in check_texts(texts) for word in words_of(text))
         if not words:
             raise ValueError("texts: expected some words to learn from, received none.")
         pieces = learn_pieces(words, size - len(SPECIALS), alphabet, SPACE, CONTINUED)
         return cls(pieces, longest)
 
-    def split(self, text):
+    def split(self, text: str) -> list[str]:
         """The pieces of a text; an unknown word stays as it is."""
-        pieces = []
-        for word in _words(text):
+        pieces: list[str] = []
+        for word in words_of(check_text("split", text)):
             if word not in self._known:
                 self._known[word] = self._pieces(word)
             pieces += self._known[word]
@@ -120,7 +104,7 @@ class Subwords(Vocabulary):
                 break
         return pieces[: self.longest]
 
-    def _pieces(self, word):
+    def _pieces(self, word: str) -> tuple[str, ...]:
         pieces, begin = [], 0
         while begin < len(word):
             prefix = CONTINUED if begin else ""
@@ -134,152 +118,25 @@ class Subwords(Vocabulary):
             begin = end
         return tuple(pieces)
 
-    def join(self, tokens):
-        """Tokens as a text."""
+    def join(self, tokens: Sequence[str]) -> str:
+        """The text of a sequence of pieces."""
         return "".join(map(_shown, tokens)).replace(SPACE, " ").strip(" ")
 
-    def get_config(self):
-        """A plain dictionary that JSON can hold."""
+    def in_graph(self) -> GraphVocabularyLike:
+        """The same vocabulary as operations of a TensorFlow graph; needs the extra `text`."""
+        return GraphSubwords(self.tokens, self.longest)
+
+    def get_config(self) -> Config:
+        """A dictionary that JSON can hold."""
         pieces = list(self.tokens[len(SPECIALS) :])
         return {"kind": "subwords", "tokens": pieces, "longest": self.longest}
 
-    @classmethod
-    def from_config(cls, config):
-        """The vocabulary of a `get_config()`."""
-        return cls(**{name: value for name, value in config.items() if name != "kind"})
-
-    def write_tokenizer(self, path):
-        """Writes a `tokenizer.json` with which the `tokenizers` package gives the same ids."""
-        # Without padding, start and end, which decoding therefore leaves out.
-        ids = {token: i for i, token in enumerate(self.tokens) if i >= UNKNOWN}
-        text = json.dumps(_tokenizer(ids, self.longest), ensure_ascii=False)
-        Path(path).write_text(text, "utf-8")
+    def write_tokenizer(self, path: str | Path) -> None:
+        """Writes a `tokenizer.json` from which the `tokenizers` package gives the same ids."""
+        write_tokenizer_json(path, subwords_tokenizer(self.tokens, self.longest))
 
 
-class GraphSubwords(GraphVocabulary):
-    """A `Subwords` as TensorFlow operations: strings in, ids out, and back.
-
-    What it is exported in needs the operations of tensorflow-text where it is
-    loaded; TensorFlow Serving has them. Bytes that are no UTF-8 become U+FFFD.
-
-    Args:
-        vocabulary: a `Subwords`.
-
-    Raises:
-        ImportError: without the extra `text`.
-
-    Example:
-
-    >>> from keras_attention.text.subwords import GraphSubwords, Subwords
-    >>> graph = GraphSubwords(Subwords(["▁un", "##seen"]))
-    >>> graph.encode(["unseen", ""]).numpy().tolist()
-    [[4, 5], [0, 0]]
-    """
-
-    def __init__(self, vocabulary):
-        super().__init__(vocabulary)
-        self._text = require("tensorflow_text", "text")
-        self._longest = vocabulary.longest
-        self._pieces = self._text.FastWordpieceTokenizer(
-            vocab=list(vocabulary.tokens),
-            suffix_indicator=CONTINUED,
-            unknown_token=SPECIALS[UNKNOWN],
-            # The words are split to a length of their own.
-            max_bytes_per_word=8 * _LONGEST_WORD,
-            token_out_type=self._tf.int32,
-            no_pretokenization=True,
-        )
-
-    def split(self, texts):
-        """`(B,)` strings to a ragged tensor of their pieces."""
-        tf = self._tf
-        words = self._words(texts)
-        ids = self._pieces.tokenize(words.flat_values)
-        # An unknown word, which is one id, stays as it is.
-        whole = tf.repeat(words.flat_values, ids.row_lengths())
-        pieces = tf.gather(self._tokens, ids.flat_values)
-        pieces = tf.where(tf.equal(ids.flat_values, UNKNOWN), whole, pieces)
-        limits = tf.gather(ids.row_splits, words.row_splits)
-        return tf.RaggedTensor.from_row_splits(pieces, limits)[:, : self._longest]
-
-    def _words(self, texts):
-        strings = self._tf.strings
-        texts = strings.unicode_transcode(texts, "UTF-8", "UTF-8", errors="replace")
-        texts = strings.regex_replace(self._text.normalize_utf8(texts, "NFKC"), _SPACES, " ")
-        texts = strings.regex_replace(texts, "^ | $", "")
-        texts = strings.regex_replace(strings.regex_replace(texts, "^(.)", " \\1"), " ", SPACE)
-        # A space after every word, since the operations of TensorFlow itself split at one.
-        return strings.split(strings.regex_replace(texts, f"({_WORDS})", "\\1 "))
-
-    def join(self, tokens):
-        """`(B, T)` tokens padded with empty strings to `(B,)` texts."""
-        strings, unknown = self._tf.strings, SPECIALS[UNKNOWN]
-        tokens = strings.regex_replace(tokens, f"^{CONTINUED}", "")
-        tokens = strings.regex_replace(tokens, f"^{unknown}$", SPACE + unknown)
-        texts = strings.regex_replace(strings.reduce_join(tokens, axis=-1), SPACE, " ")
-        return strings.regex_replace(texts, "^ +| +$", "")
-
-
-def _words(text):
-    text = text.encode("utf-8", "replace").decode("utf-8")
-    text = _FIND_SPACES.sub(" ", unicodedata.normalize("NFKC", text)).strip(" ")
-    return _FIND_WORDS.findall(SPACE + text.replace(" ", SPACE)) if text else []
-
-
-def _shown(token):
+def _shown(token: str) -> str:
     if token == SPECIALS[UNKNOWN]:
         return SPACE + token
-    return token[len(CONTINUED) :] if token.startswith(CONTINUED) else token
-
-
-def _tokenizer(ids, longest):
-    """The vocabulary as the `tokenizers` package writes it."""
-
-    def replace(kind, pattern, content):
-        return {"type": "Replace", "pattern": {kind: pattern}, "content": content}
-
-    return {
-        "version": "1.0",
-        "truncation": {
-            "direction": "Right",
-            "max_length": longest,
-            "strategy": "LongestFirst",
-            "stride": 0,
-        },
-        "padding": None,
-        "added_tokens": [],
-        "normalizer": {
-            "type": "Sequence",
-            "normalizers": [
-                {"type": "NFKC"},
-                replace("Regex", _SPACES, " "),
-                {"type": "Strip", "strip_left": True, "strip_right": True},
-                {"type": "Prepend", "prepend": SPACE},
-                replace("String", " ", SPACE),
-            ],
-        },
-        "pre_tokenizer": {
-            "type": "Split",
-            "pattern": {"Regex": _WORDS},
-            "behavior": "Isolated",
-            "invert": False,
-        },
-        "post_processor": None,
-        "decoder": {
-            "type": "Sequence",
-            "decoders": [
-                replace("Regex", f"^{CONTINUED}", ""),
-                replace("Regex", f"^(?={SPECIALS[UNKNOWN]}$)", SPACE),
-                {"type": "Fuse"},
-                replace("String", SPACE, " "),
-                replace("Regex", "^ +| +$", ""),
-            ],
-        },
-        "model": {
-            "type": "WordPiece",
-            "unk_token": SPECIALS[UNKNOWN],
-            "continuing_subword_prefix": CONTINUED,
-            "max_input_chars_per_word": 2 * _LONGEST_WORD,
-            "vocab": ids,
-        },
-    }
+    return token.removeprefix(CONTINUED)

@@ -1,34 +1,67 @@
-"""Tokens and ids: the vocabulary of one side of a model."""
+"""Vocabularies of characters and of words: text to ids and back."""
+
+from __future__ import annotations
 
 import json
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from numbers import Integral
 from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar, Literal, overload
 
-from keras_attention._core.checks import check_choice
+from keras_attention._core.checks import check_choice, check_flag
+from keras_attention._core.types import Config
+from keras_attention.text.graph import GraphVocabulary
+from keras_attention.text.protocol import GraphVocabularyLike, VocabularyLike
+from keras_attention.text.special_ids import END, PAD, SPECIALS, START, UNKNOWN
+from keras_attention.text.tokenizer_json import vocabulary_tokenizer, write_tokenizer_json
 
-PAD, START, END, UNKNOWN = range(4)
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
+__all__ = [
+    "END",
+    "PAD",
+    "SPECIALS",
+    "START",
+    "UNKNOWN",
+    "Vocabulary",
+    "as_vocabulary",
+    "vocabulary_from_config",
+    "vocabulary_size",
+]
 
-SPECIALS = ("<pad>", "<start>", "<end>", "<unk>")
+# The subclasses of `Vocabulary` by the "kind" in their configuration.
+_KINDS: dict[str, type[Vocabulary]] = {}
 
 
 class Vocabulary:
-    """The tokens of one side of a model, and how text falls into them.
+    """The tokens of one side of a model, and how a text is split into them.
 
-    Ids are 0 padding, 1 start, 2 end, 3 unknown; the tokens follow from 4 on.
+    The ids are 0 for padding, 1 for start, 2 for end and 3 for unknown tokens;
+    the tokens have the ids from 4 on.
+
+    A subclass gives the name under which its configuration is found again:
+    `class Syllables(Vocabulary, kind="syllables")`. Its `get_config` returns
+    this name under `"kind"`.
 
     Args:
         tokens: the tokens, without the four special ones.
-        separator: what stands between the tokens of a text: `""` where every
-            character is a token, `" "` where words are.
-        lowercase: whether text is lowercased first.
+        separator: the string between the tokens of a text: `""` if every
+            character is a token, `" "` if every word is.
+        lowercase: whether to lowercase a text first.
+
+    Attributes:
+        tokens: all tokens by id, the four special ones first.
+        pad_id, start_id, end_id, unknown_id: 0, 1, 2 and 3.
 
     Raises:
-        ValueError: for doubled tokens, special tokens among them, another
+        ValueError: for repeated tokens, special tokens among them, another
             separator, or tokens that contain the separator.
 
     Example:
 
-    >>> from keras_attention.text.vocabulary import Vocabulary
+    >>> from keras_attention.text import Vocabulary
     >>> letters = Vocabulary("abc", lowercase=True)
     >>> letters.encode("Cab?")
     [6, 4, 5, 3]
@@ -36,80 +69,125 @@ class Vocabulary:
     'cab'
     """
 
-    def __init__(self, tokens, separator="", lowercase=False):
-        tokens = tuple(tokens)
+    pad_id: ClassVar[int] = PAD
+    start_id: ClassVar[int] = START
+    end_id: ClassVar[int] = END
+    unknown_id: ClassVar[int] = UNKNOWN
+
+    tokens: tuple[str, ...]
+    separator: str
+    lowercase: bool
+    _ids: dict[str, int]
+
+    def __init_subclass__(cls, kind: str | None = None) -> None:
+        super().__init_subclass__()
+        if kind is not None:
+            _KINDS[kind] = cls
+
+    def __init__(
+        self, tokens: Iterable[str], separator: Literal["", " "] = "", lowercase: bool = False
+    ) -> None:
         check_choice("separator", separator, ("", " "))
+        check_flag("lowercase", lowercase)
+        self._set_tokens(tokens)
+        for token in self.tokens[len(SPECIALS) :]:
+            unit = len(token) == 1 if separator == "" else len(token.split()) == 1
+            if not unit or (token != token.strip() and separator):
+                kind = "single characters" if separator == "" else "words without spaces"
+                raise ValueError(f"tokens: expected {kind}, received {token!r}.")
+        self.separator = separator
+        self.lowercase = lowercase
+
+    def _set_tokens(self, tokens: Iterable[str]) -> None:
+        tokens = tuple(tokens)
+        for token in tokens:
+            if not isinstance(token, str):
+                raise ValueError(f"tokens: expected strings, received {token!r}.")
         if len(set(tokens)) < len(tokens) or set(tokens) & set(SPECIALS):
             raise ValueError(
                 f"tokens: expected each once and none of {', '.join(SPECIALS)}, received "
                 f"{len(tokens)} tokens of which {len(set(tokens))} differ."
             )
-        for token in tokens:
-            unit = len(token) == 1 if separator == "" else len(token.split()) == 1
-            if not unit or (token != token.strip() and separator):
-                kind = "single characters" if separator == "" else "words without spaces"
-                raise ValueError(f"tokens: expected {kind}, received {token!r}.")
         self.tokens = SPECIALS + tokens
-        self.separator = separator
-        self.lowercase = lowercase
-        # A text that spells "<end>" does not end there.
+        # The special tokens have no entry: a text that contains "<end>" does not end there.
         self._ids = {token: i for i, token in enumerate(self.tokens) if i > UNKNOWN}
 
     @classmethod
-    def from_texts(cls, texts, separator="", lowercase=False, size=None):
-        """The vocabulary of what occurs in `texts`.
+    def from_texts(
+        cls,
+        texts: Iterable[str],
+        separator: Literal["", " "] = "",
+        lowercase: bool = False,
+        size: int | None = None,
+    ) -> Self:
+        """The vocabulary of the tokens that occur in `texts`.
 
         Args:
             texts: strings.
-            separator, lowercase: as in the constructor.
-            size: how many ids at most, the four special ones included; the most
-                frequent tokens stay. Without it all stay, sorted.
+            separator, lowercase: see the constructor.
+            size: the largest number of ids, including the four special ones; the
+                most frequent tokens are kept. By default all are kept, sorted.
+
+        Raises:
+            ValueError: if `texts` is one string.
         """
-        counts = {}
-        for text in texts:
-            for token in _split(text, separator, lowercase):
-                counts[token] = counts.get(token, 0) + 1
+        counts: Counter[str] = Counter()
+        for text in check_texts(texts):
+            counts.update(_split(text, separator, lowercase))
         kept = sorted(counts)
         if size is not None:
             kept = sorted(kept, key=lambda token: -counts[token])[: size - len(SPECIALS)]
-        return cls((t for t in kept if t not in SPECIALS), separator, lowercase)
+        return cls((token for token in kept if token not in SPECIALS), separator, lowercase)
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.tokens)
 
-    def __eq__(self, other):
+    def __eq__(self, other: object) -> bool:
         return isinstance(other, Vocabulary) and self.get_config() == other.get_config()
 
-    __hash__ = None
+    __hash__ = None  # type: ignore[assignment]
 
-    def split(self, text):
+    def split(self, text: str) -> list[str]:
         """The tokens of a text."""
-        return _split(text, self.separator, self.lowercase)
+        return _split(check_text("split", text), self.separator, self.lowercase)
 
-    def encode(self, text):
-        """The ids of a text; what is not in the vocabulary becomes 3."""
-        return [self._ids.get(token, UNKNOWN) for token in self.split(text)]
+    def encode(self, text: str) -> list[int]:
+        """The ids of a text; a token that is not in the vocabulary becomes 3.
 
-    def to_tokens(self, ids):
-        """The tokens of a row of ids, up to its end, without start and padding."""
+        Raises:
+            ValueError: if `text` is not a string.
+        """
+        tokens = self.split(check_text("encode", text))
+        return [self._ids.get(token, UNKNOWN) for token in tokens]
+
+    def to_tokens(self, ids: Iterable[int]) -> list[str]:
+        """The tokens of a sequence of ids up to its end, without start and padding."""
         kept = []
-        for i in map(int, ids):
+        for i in _integers("to_tokens", ids):
             if i == END:
                 break
             if i not in (PAD, START):
                 kept.append(self.tokens[i])
         return kept
 
-    def decode(self, ids):
-        """The text of a row of ids, up to its end, without start and padding."""
-        return self.join(self.to_tokens(ids))
+    def decode(self, ids: Iterable[int]) -> str:
+        """The text of a sequence of ids up to its end, without start and padding.
 
-    def join(self, tokens):
-        """Tokens as a text."""
+        Raises:
+            ValueError: if `ids` is not one sequence of integers.
+        """
+        return self.join(self.to_tokens(_integers("decode", ids)))
+
+    def join(self, tokens: Sequence[str]) -> str:
+        """The text of a sequence of tokens."""
         return self.separator.join(tokens)
 
-    def get_config(self):
-        """A plain dictionary that JSON can hold."""
+    def in_graph(self) -> GraphVocabularyLike:
+        """The same vocabulary as operations of a TensorFlow graph."""
+        return GraphVocabulary(self.tokens, self.separator, self.lowercase)
+
+    def get_config(self) -> Config:
+        """A dictionary that JSON can hold."""
         return {
             "tokens": list(self.tokens[len(SPECIALS) :]),
             "separator": self.separator,
@@ -117,44 +195,158 @@ class Vocabulary:
         }
 
     @classmethod
-    def from_config(cls, config):
-        """The vocabulary of a `get_config()`."""
-        return cls(**config)
+    def from_config(cls, config: Config) -> Self:
+        """The vocabulary that `get_config` described."""
+        return cls(**{name: value for name, value in config.items() if name != "kind"})
 
-    def save(self, path):
+    def save(self, path: str | Path) -> None:
         """Writes the vocabulary as JSON."""
         Path(path).write_text(json.dumps(self.get_config(), ensure_ascii=False), "utf-8")
 
-    @classmethod
-    def load(cls, path):
-        """Reads what `save` wrote, of whichever kind it is."""
+    @staticmethod
+    def load(path: str | Path) -> Vocabulary:
+        """Reads a file that `save` wrote; the result has the class that was saved."""
         return vocabulary_from_config(json.loads(Path(path).read_text("utf-8")))
 
+    def write_tokenizer(self, path: str | Path) -> None:
+        """Writes a `tokenizer.json` from which the `tokenizers` package gives the same ids."""
+        content = vocabulary_tokenizer(self.tokens, self.separator, self.lowercase)
+        write_tokenizer_json(path, content)
 
-def vocabulary_from_config(config):
-    """The vocabulary of a `get_config()`, a `Vocabulary` or a `Subwords`.
+
+def vocabulary_from_config(config: Config) -> Vocabulary:
+    """The vocabulary that a `get_config` described: a `Vocabulary` or one of its subclasses.
 
     Args:
-        config: a dictionary; one with a `"kind"` is not a plain `Vocabulary`.
+        config: a dictionary; its `"kind"`, if any, names a subclass.
 
     Raises:
         ValueError: for an unknown kind.
 
     Example:
 
-    >>> from keras_attention.text.vocabulary import Vocabulary, vocabulary_from_config
+    >>> from keras_attention.text import Vocabulary, vocabulary_from_config
     >>> vocabulary_from_config(Vocabulary("abc").get_config()).tokens[4:]
     ('a', 'b', 'c')
     """
     if "kind" not in config:
         return Vocabulary.from_config(config)
-    check_choice("kind", config["kind"], ("subwords",))
-    from keras_attention.text.subwords import Subwords
-
-    return Subwords.from_config(config)
+    check_choice("kind", config["kind"], tuple(_KINDS))
+    return _KINDS[config["kind"]].from_config(config)
 
 
-def _split(text, separator, lowercase):
+@overload
+def as_vocabulary(
+    value: VocabularyLike | Config, *, name: str = ..., allow_size: Literal[False] = ...
+) -> VocabularyLike: ...
+
+
+@overload
+def as_vocabulary(
+    value: VocabularyLike | Config | int, *, name: str = ..., allow_size: Literal[True]
+) -> VocabularyLike | int: ...
+
+
+def as_vocabulary(
+    value: VocabularyLike | Config | int, *, name: str = "vocabulary", allow_size: bool = False
+) -> VocabularyLike | int:
+    """The vocabulary that an argument stands for. Models call this on what they receive.
+
+    Args:
+        value: a `VocabularyLike`, the dictionary of its `get_config`, or, with
+            `allow_size`, the number of ids if only that is known.
+        name: of the argument, for the message of the error.
+        allow_size: whether a number is accepted.
+
+    Returns:
+        A `VocabularyLike`, or the number.
+
+    Raises:
+        ValueError: for anything else, a number below 5, and a vocabulary whose
+            special ids are not 0 to 3.
+
+    Example:
+
+    >>> from keras_attention.text import Vocabulary, as_vocabulary
+    >>> as_vocabulary(Vocabulary("ab").get_config()) == Vocabulary("ab")
+    True
+    >>> as_vocabulary(30, allow_size=True)
+    30
+    """
+    if isinstance(value, dict):
+        return vocabulary_from_config(value)
+    if isinstance(value, VocabularyLike):
+        special = (value.pad_id, value.start_id, value.end_id, value.unknown_id)
+        if special != (PAD, START, END, UNKNOWN):
+            raise ValueError(
+                f"{name}: expected the ids 0 for padding, 1 for start, 2 for end and 3 for "
+                f"unknown tokens, received a {type(value).__name__} with {special}."
+            )
+        return value
+    number = isinstance(value, Integral) and not isinstance(value, bool)
+    if allow_size and number and value > UNKNOWN + 1:
+        return int(value)
+    size = ""
+    if allow_size:
+        size = f" or its size, at least {UNKNOWN + 2} with the four special ids"
+    raise ValueError(
+        f"{name}: expected a keras_attention.text.Vocabulary{size}, received {value!r}."
+    )
+
+
+def vocabulary_size(vocabulary: VocabularyLike | int) -> int:
+    """The number of ids of what `as_vocabulary` returned.
+
+    Example:
+
+    >>> from keras_attention.text import Vocabulary, vocabulary_size
+    >>> vocabulary_size(Vocabulary("ab")), vocabulary_size(30)
+    (6, 30)
+    """
+    return vocabulary if isinstance(vocabulary, int) else len(vocabulary)
+
+
+def check_text(method: str, text: str) -> str:
+    """Refuses anything but one string, and says how to pass several."""
+    if isinstance(text, str):
+        return text
+    if isinstance(text, bytes):
+        hint = f" Write {method}(text.decode())."
+    elif isinstance(text, Sequence) and all(isinstance(part, str) for part in text):
+        hint = f" For several texts write [vocabulary.{method}(text) for text in texts]."
+    else:
+        hint = ""
+    raise ValueError(
+        f"text: expected one string, received a {type(text).__name__}, {_short(text)}.{hint}"
+    )
+
+
+def check_texts(texts: Iterable[str]) -> Iterable[str]:
+    """Refuses one string in place of several."""
+    if isinstance(texts, str):
+        raise ValueError(
+            f"texts: expected several strings, received one, {_short(texts)}. "
+            "For a single text write [text]."
+        )
+    return texts
+
+
+def _integers(method: str, ids: Iterable[int]) -> list[int]:
+    try:
+        return [int(i) for i in ids]
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"ids: expected one sequence of integers, received a {type(ids).__name__}, "
+            f"{_short(ids)}. For a batch write [vocabulary.{method}(row) for row in ids]."
+        ) from error
+
+
+def _short(value: object) -> str:
+    text = " ".join(repr(value).split())
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _split(text: str, separator: str, lowercase: bool) -> list[str]:
     if lowercase:
         text = text.lower()
     return list(text.strip()) if separator == "" else text.split()

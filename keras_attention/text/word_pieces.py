@@ -1,27 +1,33 @@
-"""Learning pieces of words: what stands together most often is joined, again and again."""
+"""Byte-pair encoding: learns pieces of words by joining the most frequent neighbours."""
+
+from __future__ import annotations
 
 import heapq
 from collections import Counter, defaultdict
+from collections.abc import Mapping
 from itertools import pairwise
 
 
-def learn_pieces(words, count, alphabet, mark, continued):
-    """Pieces that words can be taken apart into, from the most useful on.
+def learn_pieces(
+    words: Mapping[str, int], count: int, alphabet: int, mark: str, continued: str
+) -> list[str]:
+    """Pieces into which words can be split, the most useful first.
 
     At first every character is a piece, at the beginning of a word and (with
-    `continued` before it) inside. Then the two neighbours that occur most
-    often become one piece, until there are enough, or no two neighbours occur
-    twice. The same words always give the same pieces.
+    `continued` before it) inside. Then the most frequent pair of neighbours
+    becomes one piece, until there are enough pieces or no pair occurs twice.
+    The same words always give the same pieces.
 
     Source: Sennrich, Haddow and Birch, "Neural Machine Translation of Rare
     Words with Subword Units", 2016.
 
     Args:
-        words: a dictionary from words to how often they occur.
-        count: how many pieces at most; characters come even if there are more.
-        alphabet: how many characters at most, the most frequent.
+        words: how often each word occurs.
+        count: the largest number of pieces; single characters are kept even if
+            there are more.
+        alphabet: the largest number of characters; the most frequent are kept.
         mark: a character that only begins words.
-        continued: what a piece inside a word begins with.
+        continued: the prefix of a piece inside a word.
 
     Returns:
         A list of strings.
@@ -32,30 +38,30 @@ def learn_pieces(words, count, alphabet, mark, continued):
     >>> learn_pieces({"aba": 3, "ab": 2, "c": 9}, 9, 10, "▁", "##")
     ['▁', 'a', '##a', 'b', '##b', 'c', '##c', 'ab', 'aba']
     """
-    characters = Counter()
+    characters: Counter[str] = Counter()
     for word, times in words.items():
         for character in word:
             characters[character] += times
     del characters[mark]
     kept = sorted(characters, key=lambda c: (-characters[c], c))[:alphabet]
     pieces = [mark] + [before + c for c in sorted(kept) for before in ("", continued)]
-    known, characters = set(pieces), {mark, *kept}
+    known, allowed = set(pieces), {mark, *kept}
 
-    # Sorted, since the order of the words must not matter for what is as frequent.
-    rows = sorted((w, n) for w, n in words.items() if characters.issuperset(w))
-    parts = [[w[0], *(continued + c for c in w[1:])] for w, _ in rows]
-    times = [n for _, n in rows]
-    counts, places = Counter(), defaultdict(set)
-    for i, row in enumerate(parts):
-        for pair in pairwise(row):
-            counts[pair] += times[i]
-            places[pair].add(i)
-    heap = [(-n, pair) for pair, n in counts.items()]
+    # Sorted: the order of the words must not matter where pairs are equally frequent.
+    used = sorted((word, times) for word, times in words.items() if allowed.issuperset(word))
+    splits = [[word[0], *(continued + c for c in word[1:])] for word, _ in used]
+    counts: Counter[tuple[str, str]] = Counter()
+    where: defaultdict[tuple[str, str], set[int]] = defaultdict(set)
+    for i, (_, times) in enumerate(used):
+        for pair in pairwise(splits[i]):
+            counts[pair] += times
+            where[pair].add(i)
+    heap = [(-times, pair) for pair, times in counts.items()]
     heapq.heapify(heap)
     while heap and len(pieces) < count:
         negative, pair = heapq.heappop(heap)
         if counts[pair] != -negative:
-            continue  # what it was before another two were joined
+            continue  # an outdated entry
         if counts[pair] < 2:
             break
         joined = pair[0] + pair[1].removeprefix(continued)
@@ -63,15 +69,15 @@ def learn_pieces(words, count, alphabet, mark, continued):
             known.add(joined)
             pieces.append(joined)
         changed = set()
-        for i in places.pop(pair):
-            row = parts[i]
-            for before in pairwise(row):
-                counts[before] -= times[i]
+        for i in where.pop(pair):
+            times = used[i][1]
+            for before in pairwise(splits[i]):
+                counts[before] -= times
                 changed.add(before)
-            parts[i] = row = _with_joined(row, pair, joined)
-            for after in pairwise(row):
-                counts[after] += times[i]
-                places[after].add(i)
+            splits[i] = _with_joined(splits[i], pair, joined)
+            for after in pairwise(splits[i]):
+                counts[after] += times
+                where[after].add(i)
                 changed.add(after)
         for other in changed:
             if counts[other] > 0:
@@ -79,13 +85,14 @@ def learn_pieces(words, count, alphabet, mark, continued):
     return pieces
 
 
-def _with_joined(row, pair, joined):
+def _with_joined(parts: list[str], pair: tuple[str, str], joined: str) -> list[str]:
+    """`parts` with every occurrence of `pair` replaced by `joined`."""
     result, i = [], 0
-    while i < len(row):
-        if i + 1 < len(row) and (row[i], row[i + 1]) == pair:
+    while i < len(parts):
+        if tuple(parts[i : i + 2]) == pair:
             result.append(joined)
             i += 2
         else:
-            result.append(row[i])
+            result.append(parts[i])
             i += 1
     return result

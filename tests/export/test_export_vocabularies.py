@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from keras_attention.export.vocabularies import write_tokenizer, write_vocabularies
+from keras_attention.export.vocabularies import write_vocabularies
 from keras_attention.models import EncoderDecoder
 from keras_attention.text import Vocabulary
 from tests.export.conftest import LETTERS, MAX_LENGTH, SOUNDS, speller
@@ -27,7 +27,7 @@ def test_the_tokenizers_package_gives_the_same_ids(tmp_path, separator, lowercas
     tokenizers = pytest.importorskip("tokenizers")
     # All that is in the texts but for the first.
     vocabulary = Vocabulary.from_texts(TEXTS[1:], separator, lowercase)
-    write_tokenizer(vocabulary, tmp_path / "tokenizer.json")
+    vocabulary.write_tokenizer(tmp_path / "tokenizer.json")
     tokenizer = tokenizers.Tokenizer.from_file(str(tmp_path / "tokenizer.json"))
     for text in TEXTS:
         ids = tokenizer.encode(text).ids

@@ -6,8 +6,13 @@ import unicodedata
 import pytest
 import tensorflow as tf
 
-from keras_attention.text import Vocabulary, graph_vocabulary, vocabulary_from_config
-from keras_attention.text.subwords import GraphSubwords, Subwords
+from keras_attention.text import (
+    GraphSubwords,
+    Subwords,
+    Vocabulary,
+    graph_vocabulary,
+    vocabulary_from_config,
+)
 from keras_attention.text.word_pieces import learn_pieces
 
 tokenizers = pytest.importorskip("tokenizers")
@@ -46,7 +51,8 @@ def pieces():
 
 @pytest.fixture(scope="module")
 def graph(pieces):
-    twin = GraphSubwords(pieces)
+    twin = pieces.in_graph()
+    assert isinstance(twin, GraphSubwords)
     return tf.function(
         lambda texts: twin.tokens(texts), input_signature=[tf.TensorSpec((None,), tf.string)]
     ), twin

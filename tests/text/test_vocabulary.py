@@ -4,7 +4,15 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_attention.text import GraphVocabulary, Vocabulary
+from keras_attention.text import (
+    GraphVocabulary,
+    Subwords,
+    Vocabulary,
+    VocabularyLike,
+    as_vocabulary,
+    graph_vocabulary,
+    vocabulary_from_config,
+)
 
 TEXTS = [
     "cab",
@@ -33,7 +41,7 @@ TEXTS = [
 @pytest.mark.parametrize("separator", ["", " "])
 def test_graph_and_python_agree(separator, lowercase):
     known = Vocabulary.from_texts([t for t in TEXTS if "?" not in t], separator, lowercase)
-    graph = GraphVocabulary(known)
+    graph = known.in_graph()
     for text in TEXTS:
         ids, tokens = graph.encode(tf.constant([text]))[0], graph.tokens(tf.constant([text]))[0]
         expected = known.encode(text)
@@ -43,7 +51,7 @@ def test_graph_and_python_agree(separator, lowercase):
 
 
 def test_a_batch_is_padded_to_its_longest_text():
-    graph = GraphVocabulary(Vocabulary("abc"))
+    graph = Vocabulary("abc").in_graph()
     assert graph.encode(tf.constant(["cab", "", "b"])).numpy().tolist() == [
         [6, 4, 5],
         [0, 0, 0],
@@ -54,7 +62,7 @@ def test_a_batch_is_padded_to_its_longest_text():
 @pytest.mark.parametrize("separator", ["", " "])
 def test_decoding_agrees(separator):
     vocabulary = Vocabulary(["á", "b", "c"], separator)
-    graph = GraphVocabulary(vocabulary)
+    graph = vocabulary.in_graph()
     ids = np.array([[4, 5, 6, 2], [6, 2, 0, 0], [2, 0, 0, 0], [3, 4, 2, 0]])
     texts = [text.decode() for text in graph.join(graph.to_tokens(ids)).numpy()]
     assert texts == [vocabulary.decode(row) for row in ids]
@@ -62,7 +70,7 @@ def test_decoding_agrees(separator):
 
 def test_the_twin_runs_in_a_graph_that_is_saved(tmp_path):
     module = tf.Module()
-    module.vocabulary = GraphVocabulary(Vocabulary("abc", lowercase=True))
+    module.vocabulary = Vocabulary("abc", lowercase=True).in_graph()
     module.table = module.vocabulary.table
     module.encode = tf.function(
         module.vocabulary.encode, input_signature=[tf.TensorSpec((None,), tf.string)]
@@ -102,4 +110,131 @@ def test_saved_and_loaded_is_equal(separator, tmp_path):
 def test_a_special_token_in_a_text_is_unknown_in_python_and_in_the_graph():
     words = Vocabulary(["a"], separator=" ")
     assert words.encode("a <end> a") == [4, 3, 4]
-    assert GraphVocabulary(words).encode(["a <end> a"]).numpy().tolist() == [[4, 3, 4]]
+    assert words.in_graph().encode(["a <end> a"]).numpy().tolist() == [[4, 3, 4]]
+
+
+BATCHES = {
+    "encode": (
+        lambda vocabulary: vocabulary.encode(["a", "b"]),
+        r"^text: expected one string, received a list, \['a', 'b'\]. For several texts write "
+        r"\[vocabulary.encode\(text\) for text in texts\].$",
+    ),
+    "split": (
+        lambda vocabulary: vocabulary.split(("a",)),
+        r"^text: expected one string, received a tuple, \('a',\). For several texts write "
+        r"\[vocabulary.split\(text\) for text in texts\].$",
+    ),
+    "bytes": (
+        lambda vocabulary: vocabulary.encode(b"a"),
+        r"^text: expected one string, received a bytes, b'a'. Write encode\(text.decode\(\)\).$",
+    ),
+    "number": (
+        lambda vocabulary: vocabulary.encode(3),
+        r"^text: expected one string, received a int, 3.$",
+    ),
+    "decode": (
+        lambda vocabulary: vocabulary.decode(np.array([[4, 2], [5, 2]])),
+        r"^ids: expected one sequence of integers, received a ndarray, .* For a batch write "
+        r"\[vocabulary.decode\(row\) for row in ids\].$",
+    ),
+    "from_texts": (
+        lambda vocabulary: type(vocabulary).from_texts("ab"),
+        r"^texts: expected several strings, received one, 'ab'. For a single text write \[text\].$",
+    ),
+    "tokens": (
+        lambda vocabulary: type(vocabulary)([1, 2]),
+        r"^tokens: expected strings, received 1.$",
+    ),
+}
+
+
+@pytest.mark.parametrize("vocabulary", [Vocabulary("ab"), Subwords(["▁a", "b"])], ids=["", "sub"])
+@pytest.mark.parametrize("call, message", BATCHES.values(), ids=BATCHES)
+def test_what_is_no_text_is_refused_with_what_to_write(call, message, vocabulary):
+    with pytest.raises(ValueError, match=message):
+        call(vocabulary)
+
+
+def test_ids_may_be_any_iterable_of_integers():
+    vocabulary = Vocabulary("ab")
+    for ids in ([1, 4, 5, 2], np.array([1, 4, 5, 2]), tf.constant([1, 4, 5, 2]), iter([4, 5])):
+        assert vocabulary.decode(ids) == "ab"
+
+
+def test_a_vocabulary_is_made_of_what_an_argument_may_be():
+    letters, pieces = Vocabulary("ab"), Subwords(["▁a", "b"])
+    for vocabulary in (letters, pieces):
+        assert as_vocabulary(vocabulary) is vocabulary
+        made = as_vocabulary(vocabulary.get_config())
+        assert made == vocabulary and type(made) is type(vocabulary)
+    assert as_vocabulary(30, allow_size=True) == 30
+    size = as_vocabulary(np.int64(30), allow_size=True)
+    assert size == 30 and type(size) is int
+
+
+@pytest.mark.parametrize("value", [4, -1, True, 30.0, "abc", None, ["a", "b"]], ids=repr)
+def test_what_is_no_vocabulary_is_refused(value):
+    message = "side: expected a keras_attention.text.Vocabulary or its size, at least 5 .*received"
+    with pytest.raises(ValueError, match=message):
+        as_vocabulary(value, name="side", allow_size=True)
+    with pytest.raises(ValueError, match=r"vocabulary: expected a .*Vocabulary, received"):
+        as_vocabulary(value)
+
+
+def test_a_size_is_no_vocabulary_where_text_is_needed():
+    with pytest.raises(ValueError, match=r"vocabulary: expected a .*Vocabulary, received 30"):
+        as_vocabulary(30)
+
+
+class Reversed:
+    """A vocabulary that has nothing to do with `Vocabulary`: it reads backwards."""
+
+    pad_id, start_id, end_id, unknown_id = range(4)
+
+    def __init__(self):
+        self._inner = Vocabulary("abc")
+        self.tokens = self._inner.tokens
+        self.in_graph = self._inner.in_graph
+        self.write_tokenizer = self._inner.write_tokenizer
+        self.get_config = self._inner.get_config
+        self.to_tokens = self._inner.to_tokens
+        self.join = self._inner.join
+        self.decode = self._inner.decode
+
+    def __len__(self):
+        return len(self.tokens)
+
+    def split(self, text):
+        return self._inner.split(text)[::-1]
+
+    def encode(self, text):
+        return self._inner.encode(text)[::-1]
+
+
+def test_an_object_of_ones_own_is_a_vocabulary():
+    own = Reversed()
+    assert isinstance(own, VocabularyLike)
+    assert as_vocabulary(own) is own
+    assert isinstance(graph_vocabulary(own), GraphVocabulary)
+
+
+def test_other_special_ids_are_refused():
+    own = Reversed()
+    own.end_id = 7
+    with pytest.raises(ValueError, match=r"expected the ids 0 for padding.*\(0, 1, 7, 3\)"):
+        as_vocabulary(own)
+
+
+def test_a_subclass_is_found_by_its_kind(tmp_path):
+    class Vowels(Vocabulary, kind="vowels"):
+        def __init__(self, tokens="aeiou"):
+            super().__init__(tokens)
+
+        def get_config(self):
+            return {"kind": "vowels", "tokens": list(self.tokens[4:])}
+
+    Vowels("ai").save(tmp_path / "vowels.json")
+    loaded = Vocabulary.load(tmp_path / "vowels.json")
+    assert isinstance(loaded, Vowels) and loaded == Vowels("ai")
+    with pytest.raises(ValueError, match="kind: expected one of 'subwords'"):
+        vocabulary_from_config({"kind": "consonants"})

@@ -1,0 +1,103 @@
+"""What the rest of the library expects of a vocabulary."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+from keras_attention._core.types import Config, Tensor
+
+
+class GraphVocabularyLike(Protocol):
+    """A vocabulary as operations of a TensorFlow graph, on batches.
+
+    Attributes:
+        resources: objects that a SavedModel has to track, such as lookup tables.
+    """
+
+    resources: list[Any]
+
+    def tokens(self, texts: Tensor) -> Tensor:
+        """`(B,)` strings to `(B, T)` tokens, padded with empty strings; T is at least 1."""
+
+    def ids(self, tokens: Tensor) -> Tensor:
+        """`(B, T)` tokens, padded with empty strings, to `(B, T)` ids, padded with 0."""
+
+    def encode(self, texts: Tensor) -> Tensor:
+        """`(B,)` strings to `(B, T)` ids, padded with 0."""
+
+    def to_tokens(self, ids: Tensor) -> Tensor:
+        """`(B, T)` ids to `(B, T)` tokens; padding, start and end become empty strings."""
+
+    def join(self, tokens: Tensor) -> Tensor:
+        """`(B, T)` tokens, padded with empty strings, to `(B,)` strings."""
+
+
+@runtime_checkable
+class VocabularyLike(Protocol):
+    """The contract of a vocabulary: text to ids and back.
+
+    `Vocabulary` and `Subwords` fulfil it. An object of your own with these
+    attributes and methods works wherever a vocabulary is expected. To be saved
+    in a `.keras` file it must be a subclass of `Vocabulary` with a `kind` of
+    its own, so that it can be found again.
+
+    Attributes:
+        tokens: all tokens by id, the four special ones first.
+        pad_id, start_id, end_id, unknown_id: 0, 1, 2 and 3. Losses, masks and
+            searches rely on these numbers.
+
+    Example:
+
+    >>> from keras_attention.text import Subwords, Vocabulary, VocabularyLike
+    >>> isinstance(Vocabulary("abc"), VocabularyLike), isinstance("abc", VocabularyLike)
+    (True, False)
+    """
+
+    @property
+    def tokens(self) -> tuple[str, ...]:
+        """All tokens by id."""
+
+    @property
+    def pad_id(self) -> int:
+        """The id of padding."""
+
+    @property
+    def start_id(self) -> int:
+        """The id that a decoder reads first."""
+
+    @property
+    def end_id(self) -> int:
+        """The id that ends a sequence."""
+
+    @property
+    def unknown_id(self) -> int:
+        """The id of a token that is not in the vocabulary."""
+
+    def __len__(self) -> int:
+        """The number of ids, the special ones included."""
+
+    def split(self, text: str) -> list[str]:
+        """The tokens of a text; a token that is not in the vocabulary stays as it is."""
+
+    def encode(self, text: str) -> list[int]:
+        """The ids of a text."""
+
+    def to_tokens(self, ids: Iterable[int]) -> list[str]:
+        """The tokens of a sequence of ids up to its end, without start and padding."""
+
+    def join(self, tokens: Sequence[str]) -> str:
+        """The text of a sequence of tokens."""
+
+    def decode(self, ids: Iterable[int]) -> str:
+        """The text of a sequence of ids up to its end, without start and padding."""
+
+    def in_graph(self) -> GraphVocabularyLike:
+        """The same vocabulary as operations of a TensorFlow graph."""
+
+    def write_tokenizer(self, path: str | Path) -> None:
+        """Writes a `tokenizer.json` from which the `tokenizers` package gives the same ids."""
+
+    def get_config(self) -> Config:
+        """A dictionary that JSON can hold."""
