@@ -12,7 +12,14 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 
-EVERYWHERE = ["tests/conformance", "tests/core/test_backend.py", "tests/tfa/test_parity.py"]
+EVERYWHERE = [
+    "tests/conformance",
+    "tests/core/test_backend.py",
+    "tests/tfa/test_parity.py",
+    # Decoding gives the ids that it gave on TensorFlow from the same weights.
+    "tests/test_saved_models.py",
+    "tests/test_every_backend.py",
+]
 FILES = {
     "jax": [
         *EVERYWHERE,
