@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
+import keras
 from keras import ops, tree
 
 from keras_attention._core.types import Structure, Tensor
+
+# The log-probability of what cannot be chosen. Finite, so that no gradient becomes NaN.
+IMPOSSIBLE = -1e30
+
+_LOWEST = {
+    "float16": -65504.0,
+    "bfloat16": -3.3895313892515355e38,
+    "float32": -3.4028234663852886e38,
+    "float64": -1.7976931348623157e308,
+}
 
 
 def combine_masks(*masks: Tensor | None) -> Tensor | None:
@@ -63,6 +74,7 @@ def zero_weights_where_masked(mask: Tensor | None, weights: Tensor) -> Tensor:
 def masked_max(scores: Tensor, mask: Tensor | None) -> Tensor:
     """The largest unmasked score `(..., 1)`; the dtype's lowest number where all are masked."""
     if mask is not None:
+        # The lowest finite number: real scores could pass any other.
         scores = ops.where(mask, scores, _lowest(scores))
     return ops.max(scores, axis=-1, keepdims=True)
 
@@ -80,19 +92,21 @@ def masked_softmax(scores: Tensor, mask: Tensor | None) -> Tensor:
     return powers / ops.maximum(ops.sum(powers, axis=-1, keepdims=True), 0.5)
 
 
-def masked_log_softmax(scores: Tensor, mask: Tensor | None, masked: float = -1e30) -> Tensor:
+def masked_log_softmax(scores: Tensor, mask: Tensor | None, masked: float = IMPOSSIBLE) -> Tensor:
     """Log-softmax over the unmasked positions of the last axis.
 
     Args:
-        scores: `(..., S)` in at least float32.
+        scores: `(..., S)`.
         mask: booleans that broadcast to the scores, or None.
-        masked: the result at masked positions. Finite, so that no gradient becomes NaN.
+        masked: the result at masked positions, or the lowest number of the dtype if that is
+            higher.
     """
     shifted = scores - ops.stop_gradient(masked_max(scores, mask))
     if mask is not None:
         shifted = ops.where(mask, shifted, ops.zeros_like(shifted))
     powers = zero_weights_where_masked(mask, ops.exp(shifted))
     log_p = shifted - ops.log(ops.maximum(ops.sum(powers, axis=-1, keepdims=True), 0.5))
+    masked = max(masked, _lowest(log_p))
     return log_p if mask is None else ops.where(mask, log_p, ops.full_like(log_p, masked))
 
 
@@ -101,10 +115,9 @@ def one_hot_of_highest(scores: Tensor, mask: Tensor | None) -> Tensor:
     highest = scores == masked_max(scores, mask)
     highest = ops.cast(combine_masks(highest, mask), scores.dtype)
     # The first of equals, without argmax: Keras' argmax does not convert to ONNX.
-    first = highest * ops.cast(ops.cumsum(highest, axis=-1) == 1, scores.dtype)
-    return zero_weights_where_masked(mask, first)
+    return highest * ops.cast(ops.cumsum(highest, axis=-1) == 1, scores.dtype)
 
 
-def _lowest(scores: Tensor) -> float:
-    # The lowest finite number, since a stand-in that real scores can pass would hide them.
-    return -1.7976931348623157e308 if "64" in str(scores.dtype) else -3.4028234663852886e38
+def _lowest(tensor: Tensor) -> float:
+    """The lowest finite number of a tensor's dtype."""
+    return _LOWEST[keras.backend.standardize_dtype(tensor.dtype)]

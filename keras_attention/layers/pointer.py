@@ -1,7 +1,5 @@
 """Pointer network: the output is a position of the input."""
 
-import math
-
 import keras
 from keras import ops, tree
 
@@ -15,14 +13,8 @@ from keras_attention._core.checks import (
     score_dtype,
 )
 from keras_attention._core.freezing import freeze_parts
+from keras_attention._core.masks import masked_log_softmax
 from keras_attention._core.memory import Memory
-
-# The logarithm of what has no probability at all; finite, so that no gradient becomes NaN.
-NEVER = -1e30
-
-
-# An extended id that no word of the row has is as good as impossible, but a loss of it is finite.
-_ABSENT = math.log(1e-30)
 
 
 @keras.saving.register_keras_serializable(package="keras_attention")
@@ -136,7 +128,7 @@ class PointerHead(keras.layers.Layer):
         projected = ops.cast(self.score.project_query(rows), memory.keys.dtype)
         projected = ops.reshape(projected, (*ops.shape(query)[:2], projected.shape[-1]))
         compared = self.score.compare(projected, memory.keys)
-        log_p = _log_softmax(compared, self._open(memory, used))
+        log_p = masked_log_softmax(compared, self._open(memory, used))
         return ops.squeeze(log_p, 1) if single else log_p
 
     def _open(self, memory, used):
@@ -194,20 +186,6 @@ class PointerHead(keras.layers.Layer):
 def _true_before(mask):
     # Not by a padding, which ONNX has for numbers only.
     return ops.concatenate([ops.ones_like(mask[..., :1]), mask], axis=-1)
-
-
-def _log_softmax(numbers, mask):
-    """Log-probabilities over what the mask leaves, `NEVER` for the rest."""
-    if mask is not None:
-        numbers = ops.where(mask, numbers, NEVER)
-    top = ops.stop_gradient(ops.max(numbers, axis=-1, keepdims=True))
-    powers = ops.exp(numbers - top)
-    if mask is not None:
-        powers = ops.where(mask, powers, 0.0)
-    # The sum is at least exp(0) = 1 wherever there is anything to choose.
-    total = ops.maximum(ops.sum(powers, axis=-1, keepdims=True), 0.5)
-    log_p = numbers - top - ops.log(total)
-    return log_p if mask is None else ops.where(mask, log_p, NEVER)
 
 
 def used_positions(choices, positions):

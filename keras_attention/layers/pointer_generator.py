@@ -1,5 +1,7 @@
 """Pointer-generator: each token is generated or copied from the source."""
 
+import math
+
 import keras
 from keras import ops
 
@@ -12,9 +14,13 @@ from keras_attention._core.checks import (
     check_size,
     score_dtype,
 )
-from keras_attention.layers.pointer import _ABSENT, NEVER
+from keras_attention._core.masks import IMPOSSIBLE
 from keras_attention.losses.rows import safe_log
 from keras_attention.text.vocabulary import UNKNOWN
+
+# The log-probability of an extended id that stands for no word of the source. Far above
+# IMPOSSIBLE, so that the loss of such a label is finite and of ordinary size.
+_ABSENT = math.log(1e-30)
 
 
 @keras.saving.register_keras_serializable(package="keras_attention")
@@ -151,7 +157,7 @@ class PointerGenerator(keras.layers.Layer):
             copied = ops.expand_dims(labels, -1) == ops.expand_dims(source_ids, 1)
             copied = ops.sum(ops.where(copied, weights, ops.zeros((), dtype)), -1, keepdims=True)
         copies = ops.log_sigmoid(-z) + safe_log(copied, given)
-        log_p = _log_add(generated, ops.where(copied > 0, copies, NEVER))
+        log_p = _log_add(generated, ops.where(copied > 0, copies, IMPOSSIBLE))
         if labels is not None:
             log_p = ops.squeeze(log_p, -1)
         p_gen = ops.squeeze(ops.exp(generates), -1)

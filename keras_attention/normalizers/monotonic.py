@@ -4,9 +4,9 @@ import keras
 from keras import ops
 
 from keras_attention._core.checks import check_choice, check_number
+from keras_attention._core.masks import zero_weights_where_masked
 from keras_attention._core.memory import initial_alignment
 from keras_attention.normalizers.base import Normalizer
-from keras_attention.normalizers.masked import _zero_where_masked
 
 
 class _Choosing(Normalizer):
@@ -62,7 +62,7 @@ class _Choosing(Normalizer):
             # Not 1 - chosen, which rounds where p is close to 1.
             chosen, passed = ops.sigmoid(scores), ops.sigmoid(-scores)
         previous = ops.expand_dims(state, 1)
-        return _zero_where_masked(mask, self._advance(mode, chosen, passed, previous, mask))
+        return zero_weights_where_masked(mask, self._advance(mode, chosen, passed, previous, mask))
 
     def get_config(self):
         return {
@@ -128,7 +128,7 @@ class Monotonic(_Choosing):
         super().__init__(mode, **kwargs)
 
     def _advance(self, mode, chosen, passed, previous, mask):
-        chosen = _zero_where_masked(mask, chosen)
+        chosen = zero_weights_where_masked(mask, chosen)
         passed = passed if mask is None else ops.where(mask, passed, ops.ones_like(passed))
         if mode == "hard":
             # From the last focus on, the first that is chosen.
@@ -180,7 +180,8 @@ class StepwiseMonotonic(_Choosing):
         super().__init__(mode, **kwargs)
 
     def _advance(self, mode, chosen, passed, previous, mask):
-        real = ops.ones_like(chosen) if mask is None else ops.cast(mask, chosen.dtype)
+        # Of full size: a mask of queries alone has one column for all positions.
+        real = zero_weights_where_masked(mask, ops.ones_like(chosen))
         # Counted from the end, the last real position is the first one.
         last = ops.flip(ops.cumsum(ops.flip(real, axis=-1), axis=-1), axis=-1) <= 1
         stayed = ops.where(last, previous, previous * chosen)

@@ -4,8 +4,8 @@ import keras
 from keras import ops
 
 from keras_attention._core.checks import check_choice, check_positive_number
+from keras_attention._core.masks import masked_log_softmax, masked_softmax, one_hot_of_highest
 from keras_attention.normalizers.base import Normalizer
-from keras_attention.normalizers.masked import _log_softmax, _one_hot_of_highest, _softmax
 
 
 @keras.saving.register_keras_serializable(package="keras_attention")
@@ -56,11 +56,11 @@ class HardSample(Normalizer):
 
     def call(self, scores, mask=None, noise=None):
         drawn = scores if noise is None else scores + noise
-        hard = _one_hot_of_highest(drawn, mask)
+        hard = one_hot_of_highest(drawn, mask)
         if self.estimator == "straight_through":
-            soft = _softmax(drawn / self.temperature, mask)
+            soft = masked_softmax(drawn / self.temperature, mask)
             return hard + (soft - ops.stop_gradient(soft))
-        log_probability = ops.sum(hard * _log_softmax(scores, mask), axis=-1, keepdims=True)
+        log_probability = ops.sum(hard * masked_log_softmax(scores, mask), axis=-1, keepdims=True)
         return hard * (1 + (log_probability - ops.stop_gradient(log_probability)))
 
     def get_config(self):

@@ -4,8 +4,8 @@ import keras
 from keras import ops
 
 from keras_attention._core.checks import check_positive_number
+from keras_attention._core.masks import masked_softmax, one_hot_of_highest
 from keras_attention.normalizers.base import Normalizer
-from keras_attention.normalizers.masked import _one_hot_of_highest, _softmax
 
 
 @keras.saving.register_keras_serializable(package="keras_attention")
@@ -40,7 +40,7 @@ class Softmax(Normalizer):
         self.temperature = temperature
 
     def call(self, scores, mask=None):
-        return _softmax(scores if self.temperature == 1 else scores / self.temperature, mask)
+        return masked_softmax(scores if self.temperature == 1 else scores / self.temperature, mask)
 
     def get_config(self):
         return {**super().get_config(), "temperature": self.temperature}
@@ -63,7 +63,7 @@ class Sigmoid(Normalizer):
 
     def call(self, scores, mask=None):
         # The softmax of log sigmoid(s): where all scores are low the sum itself would vanish.
-        return _softmax(ops.log_sigmoid(scores), mask)
+        return masked_softmax(ops.log_sigmoid(scores), mask)
 
     def get_config(self):
         # Said here, since what Keras notes down by itself cannot hold a dtype policy.
@@ -85,7 +85,7 @@ class Hardmax(Normalizer):
     """
 
     def call(self, scores, mask=None):
-        return _one_hot_of_highest(scores, mask)
+        return one_hot_of_highest(scores, mask)
 
     def get_config(self):
         # Said here, since what Keras notes down by itself cannot hold a dtype policy.

@@ -3,8 +3,8 @@
 import keras
 from keras import ops
 
+from keras_attention._core.masks import combine_masks, masked_max, zero_weights_where_masked
 from keras_attention.normalizers.base import Normalizer
-from keras_attention.normalizers.masked import _zero_where_masked
 
 
 @keras.saving.register_keras_serializable(package="keras_attention")
@@ -32,8 +32,10 @@ class Sparsemax(Normalizer):
         support = ops.cast(1 + rank * ordered > sums, z.dtype)
         size = ops.sum(support, axis=-1, keepdims=True)
         threshold = (ops.sum(support * ordered, axis=-1, keepdims=True) - 1) / size
-        slopes = ops.cast(z > threshold, z.dtype)
-        return _zero_where_masked(mask, ops.relu(z - _implicit(threshold, z, slopes)))
+        # The threshold again, as a function of the scores: the sort has no gradient.
+        inside = ops.cast(z > threshold, z.dtype)
+        total, size = (ops.sum(x, axis=-1, keepdims=True) for x in (inside * z, inside))
+        return zero_weights_where_masked(mask, ops.relu(z - (total - 1) / size))
 
     def get_config(self):
         # Said here, since what Keras notes down by itself cannot hold a dtype policy.
@@ -68,8 +70,16 @@ class Entmax15(Normalizer):
         thresholds = mean - ops.sqrt(ops.relu(1 / rank - variance))
         size = ops.sum(ops.cast(thresholds <= ordered, z.dtype), axis=-1, keepdims=True)
         threshold = ops.sum(ops.where(rank == size, thresholds, 0.0), axis=-1, keepdims=True)
-        root = ops.relu(z - _implicit(threshold, z, ops.relu(z - threshold)))
-        return _zero_where_masked(mask, ops.square(root))
+        # The sort has no gradient, and a square root at zero none that is finite. Newton's method
+        # for `sum_j w_j = 1` stays where it is, and each of its steps makes the threshold a
+        # function of the scores with more right derivatives: one after the first, three after the
+        # second.
+        threshold = ops.stop_gradient(threshold)
+        for _ in range(2):
+            root = ops.relu(z - threshold)
+            excess = ops.sum(ops.square(root), axis=-1, keepdims=True) - 1
+            threshold = threshold + excess / (2 * ops.sum(root, axis=-1, keepdims=True))
+        return zero_weights_where_masked(mask, ops.square(ops.relu(z - threshold)))
 
     def get_config(self):
         # Said here, since what Keras notes down by itself cannot hold a dtype policy.
@@ -77,29 +87,15 @@ class Entmax15(Normalizer):
 
 
 def _below_top(scores, mask):
-    """Scores less their maximum. Those lower by 1 or more, and masked ones, get no weight: -2.
+    """Scores minus the highest one; -2 where that is -1 or less, or the mask is False.
 
-    Whatever they are, so that their squares stay small.
+    Such scores get no weight. They are all set to -2 so that their squares stay small.
     """
-    if mask is not None:
-        scores = ops.where(mask, scores, -1e30)
-    scores = scores - ops.stop_gradient(ops.max(scores, axis=-1, keepdims=True))
-    return ops.where(scores > -1, scores, -2.0)
+    scores = scores - ops.stop_gradient(masked_max(scores, mask))
+    return ops.where(combine_masks(scores > -1, mask), scores, -2.0)
 
 
 def _descending(scores):
     """Sorted from high to low, and the ranks 1, 2, ..."""
     ordered = -ops.sort(-ops.stop_gradient(scores), axis=-1)
     return ordered, ops.cumsum(ops.ones_like(ordered), axis=-1)
-
-
-def _implicit(threshold, scores, slopes):
-    """`threshold`, with the gradient that keeps the sum of the weights where it is.
-
-    From `sum_j f(s_j - tau) = 1` follows `d tau = sum_j f'_j d s_j / sum_j f'_j`: no gradient of
-    the sort, nor of a square root at zero, is needed.
-    """
-    slopes = ops.stop_gradient(slopes)
-    shares = slopes / ops.sum(slopes, axis=-1, keepdims=True)
-    change = ops.sum(shares * (scores - ops.stop_gradient(scores)), axis=-1, keepdims=True)
-    return ops.stop_gradient(threshold) + change

@@ -7,13 +7,14 @@ import tensorflow as tf
 from keras import layers
 
 from keras_attention import Attention, scores
+from keras_attention._core.masks import IMPOSSIBLE
 from keras_attention.layers.extended_vocabulary import (
     ExtendedVocabulary,
     extended_ids,
     restored_ids,
     within_vocabulary,
 )
-from keras_attention.layers.pointer import NEVER, PointerHead, used_positions
+from keras_attention.layers.pointer import PointerHead, used_positions
 from keras_attention.layers.pointer_generator import PointerGenerator
 from keras_attention.losses import SequenceCrossentropy
 from keras_attention.text import Vocabulary
@@ -57,7 +58,7 @@ def pointed_by_hand(layer, query, value, open_):
         end = np.broadcast_to(layer.end_vector, (len(value), 1, value.shape[2]))
         value = np.concatenate([end, value], axis=1)
         open_ = np.concatenate([np.ones((*open_.shape[:2], 1), bool), open_], axis=2)
-    result = np.full(open_.shape, NEVER)
+    result = np.full(open_.shape, IMPOSSIBLE)
     for b, t in np.ndindex(open_.shape[:2]):
         choices = np.flatnonzero(open_[b, t])
         numbers = [
@@ -124,7 +125,7 @@ def point_and_back(layer, query, value, query_mask=QUERY_MASK, value_mask=VALUE_
         tape.watch([query, value])
         log_p = layer(query, value, used, query_mask=query_mask, value_mask=value_mask)
         factors = tf.cos(tf.range(tf.cast(tf.shape(log_p)[-1], log_p.dtype), dtype=log_p.dtype))
-        real = tf.logical_and(tf.expand_dims(query_mask, -1), log_p > NEVER)
+        real = tf.logical_and(tf.expand_dims(query_mask, -1), log_p > IMPOSSIBLE)
         total = tf.reduce_sum(tf.where(real, log_p * factors, tf.zeros_like(log_p)))
     sources = [query, value, *(v.value for v in layer.trainable_variables)]
     return log_p, tape.gradient(total, sources)
@@ -150,7 +151,7 @@ def test_gradients_of_pointing_equal_finite_differences(end, query, value, rng):
 
     def total():
         found = layer(places[0], places[1], USED, query_mask=QUERY_MASK, value_mask=VALUE_MASK)
-        real = QUERY_MASK[:, :, None] & (found > NEVER).numpy()
+        real = QUERY_MASK[:, :, None] & (found > IMPOSSIBLE).numpy()
         return tf.reduce_sum(tf.where(real, found * np.cos(np.arange(found.shape[-1])), 0.0))
 
     with tf.GradientTape() as tape:
@@ -172,7 +173,7 @@ def test_padding_plays_no_part_in_pointing(end, query, value):
     kept = log_p[:, :3, : expected.shape[-1]]
     np.testing.assert_allclose(kept[QUERY_MASK], expected[QUERY_MASK], rtol=1e-5)
     assert np.all(np.isfinite(log_p))
-    assert np.all(log_p.numpy()[:, :, expected.shape[-1] :] == np.float32(NEVER))
+    assert np.all(log_p.numpy()[:, :, expected.shape[-1] :] == np.float32(IMPOSSIBLE))
     found = [gradients[0][:, :3], gradients[1][:, :5], *gradients[2:]]
     for one, other in zip(found, expected_gradients):
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)

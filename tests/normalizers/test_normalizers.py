@@ -5,7 +5,13 @@ import numpy as np
 import pytest
 from keras import ops
 
-from keras_attention import Attention, normalizers
+from keras_attention import (
+    Attention,
+    AttentionRNN,
+    MultiHeadAttention,
+    normalizers,
+)
+from keras_attention._core import masks
 from keras_attention._core.memory import Memory
 from keras_attention.normalizers.registry import NAMES
 from tests.support import backends
@@ -79,6 +85,96 @@ def test_sparse_weights_have_a_finite_gradient_where_two_scores_meet_the_thresho
         gradient = numbers([gradient])[0]
         assert np.isfinite(gradient).all()
         np.testing.assert_allclose(gradient.sum(), 0, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["softmax", "sigmoid", "sparsemax", "entmax15"])
+@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.usefixtures("float64")
+def test_second_derivatives_equal_finite_differences(name, masked):
+    normalizer, step = normalizers.get(name, dtype="float64"), 1e-5
+    mask = np.array([[[True, True, True, False, True]]]) if masked else None
+    rng = np.random.default_rng(5)
+    factors, along, across = rng.normal(size=(3, 2, 1, 5))
+    scores = np.array([[[0.5, 0.2, 0.0, 9.0, -0.3]], [[1.1, 0.9, -4.0, 1e3, 0.8]]])
+    if not masked:
+        scores[..., 3] = 0.35
+
+    def compute(scores):
+        # Not linear in the weights, so that their first derivatives count too.
+        weights = normalizer(scores, mask=mask)
+        return ops.sum(ops.square(weights) * ops.convert_to_tensor(factors)), weights
+
+    (found,) = numbers(backends.differentiate_twice(compute, [scores], [], [along]))
+    ahead, behind = (
+        numbers(backends.differentiate(compute, [scores + by * across], [])[1])[0]
+        for by in (step, -step)
+    )
+    expected = np.sum((ahead - behind) * along) / (2 * step)
+    np.testing.assert_allclose(np.sum(found * across), expected, rtol=1e-6, atol=1e-7)
+
+
+EXTREME = {"float16": -6e4, "bfloat16": -3e38, "float32": -3e38}
+STATELESS = sorted(set(NAMES) - {"monotonic", "stepwise_monotonic"})
+
+
+@pytest.mark.parametrize("name", STATELESS)
+@pytest.mark.parametrize("dtype", EXTREME)
+@pytest.mark.parametrize("low", [1e-10, 0.5, 1.0])
+def test_low_scores_get_the_weights_that_they_have_without_a_mask(name, dtype, low):
+    """-1e30 is not low enough to stand for what is masked: scores may be lower."""
+    low = low * EXTREME[dtype]
+    scores = ops.cast(np.array([[[9.0, low, low, 1.0], [0.0, low, low, 9.0]]]), dtype)
+    mask = np.array([[[False, True, True, False]]])
+    normalizer = normalizers.get(name)
+
+    def compute(scores):
+        weights = normalizer(scores, mask=mask)
+        # Torch refuses to differentiate what does not depend on the scores, as with hardmax.
+        return ops.sum(ops.square(weights[..., 1]) + 0 * scores[..., 1]), weights
+
+    found, (gradient,) = backends.differentiate(compute, [scores], [])
+    found, gradient, expected = numbers([found, gradient, normalizer(scores[..., 1:3])])
+    np.testing.assert_array_equal(found[..., 1:3], expected)
+    np.testing.assert_allclose(found.sum(axis=-1), 1, atol=1e-2)
+    assert not found[..., [0, 3]].any()
+    assert np.isfinite(gradient).all()
+    assert not gradient[..., [0, 3]].any()
+
+
+@pytest.mark.parametrize("name", STATELESS)
+@pytest.mark.parametrize("dtype", EXTREME)
+def test_a_query_that_sees_nothing_gets_zeros_in_every_precision(name, dtype):
+    scores = ops.cast(scores_of(2, 3, 4), dtype)
+    mask = np.array([[[True] * 4], [[False] * 4]])
+    normalizer = normalizers.get(name)
+
+    def compute(scores):
+        weights = normalizer(scores, mask=mask)
+        return ops.sum(weights[..., 1] + 0 * scores[..., 1]), weights
+
+    found, (gradient,) = backends.differentiate(compute, [scores], [])
+    found, gradient = numbers([found, gradient])
+    assert np.isfinite(found).all() and np.isfinite(gradient).all()
+    assert not found[1].any() and not gradient[1].any()
+    np.testing.assert_allclose(found[0].sum(axis=-1), 1, atol=2e-2)
+
+
+@pytest.mark.parametrize("dtype", EXTREME)
+def test_log_probabilities_under_a_mask(dtype):
+    scores = ops.cast(np.array([[1.0, 2.0, 9.0], [1.0, 2.0, 9.0]]), dtype)
+    mask = np.array([[True, True, False], [False] * 3])
+    (found,) = numbers([masks.masked_log_softmax(scores, ops.convert_to_tensor(mask))])
+    expected = np.array([1.0, 2.0]) - np.log(np.exp(1.0) + np.exp(2.0))
+    np.testing.assert_allclose(found[0, :2], expected, rtol=1e-2)
+    lowest = masks.IMPOSSIBLE if dtype != "float16" else -65504
+    np.testing.assert_allclose(found[0, 2], lowest, rtol=1e-2)
+    np.testing.assert_allclose(found[1], lowest, rtol=1e-2)
+
+
+def test_log_probabilities_of_low_scores():
+    scores, mask = ops.convert_to_tensor([[-3e38, -3e38, 0.0]], "float32"), [[True, True, False]]
+    (found,) = numbers([masks.masked_log_softmax(scores, ops.convert_to_tensor(mask))])
+    np.testing.assert_allclose(found[0, :2], np.log(0.5), rtol=1e-6)
 
 
 @pytest.mark.parametrize("name", ["sparsemax", "entmax15"])
@@ -210,6 +306,56 @@ def test_stepwise_does_not_walk_into_the_padding():
     scores = np.full((1, 1, 5), -20.0, "float32")
     (found,) = numbers([normalizer(scores, mask=mask, state=one_hot(2, 5)[None])])
     np.testing.assert_allclose(found[0, 0], one_hot(2, 5), atol=1e-6)
+
+
+MODES = [("soft", normalizers.StepwiseMonotonic), ("exact", normalizers.Monotonic)]
+
+
+@pytest.mark.parametrize(("mode", "kind"), MODES)
+def test_a_mask_of_queries_alone_changes_nothing_for_real_queries(mode, kind):
+    normalizer = kind(mode)
+    normalizer.build((None, None, None))
+    scores, state = scores_of(2, 1, 5), np.float32([one_hot(0, 5), one_hot(2, 5)])
+    asks = np.array([[[True]], [[True]]])
+    expected, found = numbers(
+        [normalizer(scores, state=state), normalizer(scores, mask=asks, state=state)]
+    )
+    assert expected[0, 0, 1] > 0
+    np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize(
+    "attention",
+    [
+        lambda: Attention("dot", "stepwise_monotonic"),
+        lambda: MultiHeadAttention(2, 4, normalizer="stepwise_monotonic"),
+    ],
+    ids=["attention", "multi_head"],
+)
+def test_stepwise_moves_on_under_a_query_mask_alone(attention):
+    layer, query, value = attention(), scores_of(2, 3, 4), scores_of(2, 5, 4, seed=1)
+    mask = np.array([[True, True, True], [True, False, True]])
+    _, expected = layer(query, value, return_attention_scores=True)
+    _, found = layer(query, value, query_mask=mask, return_attention_scores=True)
+    expected, found = numbers([expected, found])
+    assert (expected[0, ..., 2, 1:4] > 0).all()
+    np.testing.assert_allclose(found[0], expected[0], atol=1e-6)
+
+
+def test_a_recurrence_without_input_feeding_equals_its_own_steps_under_stepwise_attention():
+    layer = AttentionRNN(
+        keras.layers.GRUCell(4), Attention("dot", "stepwise_monotonic"), input_feeding=False
+    )
+    sequence, value = scores_of(2, 4, 3), scores_of(2, 5, 4, seed=1)
+    mask = np.ones((2, 4), bool)
+    _, weights = layer(sequence, value, sequence_mask=mask, return_attention_scores=True)
+    memory = layer.attention.memory(value)
+    state, found = layer.initial_state(memory), []
+    for step in range(4):
+        _, one, state = layer.step(sequence[:, step], memory, state)
+        found.append(numbers([one])[0])
+    np.testing.assert_allclose(np.stack(found, 1), numbers([weights])[0], atol=1e-6)
+    assert found[-1][0, 1] > 0
 
 
 @pytest.mark.parametrize("kind", [normalizers.Monotonic, normalizers.StepwiseMonotonic])
