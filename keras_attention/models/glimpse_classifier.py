@@ -93,7 +93,7 @@ class GlimpseClassifier(keras.Model):
 
     def call(self, images, steps=None, training=None):
         outputs, places, log_probs = self.glimpses(
-            images, steps=steps, return_places=True, training=training
+            images, steps=steps, return_locations=True, training=training
         )
         # The place of a glimpse is chosen in the state before it.
         before = ops.pad(outputs[:, :-1], ((0, 0), (1, 0), (0, 0)))

@@ -14,7 +14,13 @@ from keras_attention._core.checks import check_choice
 from keras_attention.callbacks import AnnealToBudget
 from keras_attention.datasets.digits import SIDE, PlacedDigitBatches, place_digits
 from keras_attention.models import GlimpseClassifier
-from keras_attention.vision import GaussianPlaces, GlimpseNetwork, GlimpseRNN, Retina, UniformPlaces
+from keras_attention.vision import (
+    GaussianLocations,
+    GlimpseNetwork,
+    GlimpseRNN,
+    Retina,
+    UniformLocations,
+)
 
 KINDS = ("glimpses", "random_places", "cnn")
 
@@ -103,7 +109,7 @@ def build(settings, kind="glimpses", classes=10):
     if kind == "cnn":
         weights = build(settings, "glimpses", classes).count_params()
         return _cnn(settings, _filters(weights, classes), classes)
-    places = UniformPlaces if kind == "random_places" else GaussianPlaces
+    places = UniformLocations if kind == "random_places" else GaussianLocations
     options = {"std": settings.std} if kind == "glimpses" else {}
     glimpses = GlimpseRNN(
         layers.LSTMCell(settings.units),

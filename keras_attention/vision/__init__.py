@@ -1,4 +1,4 @@
-"""Attention over images: where to look, how much of it to use, and which features matter."""
+"""Attention over images: where to look, how much to use, and which channels matter."""
 
 from keras_attention.vision.channels import (
     CBAM,
@@ -8,7 +8,7 @@ from keras_attention.vision.channels import (
 )
 from keras_attention.vision.gated import GatedAttention
 from keras_attention.vision.glimpses import GlimpseNetwork, GlimpseRNN
-from keras_attention.vision.locations import GaussianPlaces, UniformPlaces
+from keras_attention.vision.locations import GaussianLocations, UniformLocations
 from keras_attention.vision.mean_state import MeanState
 from keras_attention.vision.retina import Retina
 from keras_attention.vision.sentinel import (
@@ -22,7 +22,7 @@ __all__ = [
     "CBAM",
     "ChannelAttention",
     "GatedAttention",
-    "GaussianPlaces",
+    "GaussianLocations",
     "GlimpseNetwork",
     "GlimpseRNN",
     "MeanState",
@@ -32,6 +32,6 @@ __all__ = [
     "SpatialAttention",
     "SqueezeExcitation",
     "TopDownRNN",
-    "UniformPlaces",
+    "UniformLocations",
     "hidden_plus_context",
 ]

@@ -1,4 +1,9 @@
-"""Which features of an image matter, and where: squeeze-and-excitation, and CBAM."""
+"""Channel and spatial attention for feature maps: squeeze-and-excitation and CBAM."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import keras
 from keras import ops
@@ -11,76 +16,90 @@ from keras_attention._core.checks import (
     check_size,
 )
 from keras_attention._core.masks import zero_where_masked
+from keras_attention._core.types import Config, LayerOptions, Shape, Structure, Tensor
 from keras_attention.vision.positions import (
     check_features_and_mask,
     max_over_positions,
     mean_over_positions,
 )
 
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
-class _Reweighing(keras.layers.Layer):
-    """Multiplies features by weights between 0 and 1 that follow from them.
 
-    What is masked counts for nothing, and comes out as zero.
+class _FeatureGate(keras.layers.Layer):
+    """Multiplies features by weights in (0, 1) that are computed from the features.
+
+    Masked positions do not influence the weights and are zero in the output.
     """
 
-    def __init__(self, use_bias, **kwargs):
+    def __init__(self, use_bias: bool, **kwargs: Unpack[LayerOptions]) -> None:
         super().__init__(**kwargs)
         check_flag("use_bias", use_bias)
         self.use_bias = use_bias
         self.supports_masking = True
 
-    def call(self, features, mask=None, return_attention_scores=False):
+    def call(
+        self, features: Tensor, mask: Tensor | None = None, return_attention_scores: bool = False
+    ) -> Structure:
         self._check(features, mask)
         features = ops.convert_to_tensor(features, dtype=self.compute_dtype)
         if mask is not None:
             mask = ops.cast(mask, "bool")
-            # What stands in the padding must reach neither the weights nor a gradient.
+            # Masked values, possibly NaN, must not reach the weights or a gradient.
             features = zero_where_masked(mask, features)
-        results = self._reweigh(features, mask)
+        results = self._gate(features, mask)
         return results if return_attention_scores else results[0]
 
-    def _reweigh(self, features, mask):
-        """The new features, and the weights that made them so."""
+    def _gate(self, features: Tensor, mask: Tensor | None) -> tuple[Tensor, ...]:
+        """Returns the gated features, followed by the weights."""
         raise NotImplementedError
 
-    def _weights_shapes(self, features_shape):
+    def _weights_shapes(self, features_shape: Shape) -> tuple[Shape, ...]:
         raise NotImplementedError
 
-    def _check(self, features, mask):
+    def _check(self, features: Tensor, mask: Tensor | None) -> None:
         check_features_and_mask(features, mask)
         if self.built:
             check_size("features", features, self._size)
 
-    def compute_output_spec(self, features, mask=None, return_attention_scores=False):
+    def compute_output_spec(
+        self, features: Tensor, mask: Tensor | None = None, return_attention_scores: bool = False
+    ) -> Structure:
         self._check(features, mask)
         shapes = (features.shape, *self._weights_shapes(features.shape))
         specs = tuple(keras.KerasTensor(shape, dtype=self.compute_dtype) for shape in shapes)
         return specs if return_attention_scores else specs[0]
 
-    def compute_output_shape(self, features_shape):
+    def compute_output_shape(self, features_shape: Shape) -> Shape:
         return features_shape
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {**super().get_config(), "use_bias": self.use_bias}
 
 
-class _Channels(_Reweighing):
-    """One weight a channel, from summaries of all positions through one small network."""
+class _ChannelGate(_FeatureGate):
+    """One weight per channel: summaries over all positions, passed through one small network."""
 
-    _summaries = ()
+    _summaries: tuple[Callable[[Tensor, Tensor | None], Tensor], ...] = ()
 
-    def __init__(self, ratio=16, use_bias=True, **kwargs):
+    def __init__(
+        self, ratio: int = 16, use_bias: bool = True, **kwargs: Unpack[LayerOptions]
+    ) -> None:
         super().__init__(use_bias, **kwargs)
         check_positive("ratio", ratio)
         self.ratio = ratio
 
-    def build(self, features_shape):
+    def build(self, features_shape: Shape) -> None:
         check_features(features=features_shape)
-        self._size = size = features_shape[-1]
+        size = features_shape[-1]
+        assert size is not None
+        self._size = size
         hidden = max(size // self.ratio, 1)
 
-        def dense(units, input_size, activation, name):
+        def dense(
+            units: int, input_size: int, activation: str | None, name: str
+        ) -> keras.layers.Dense:
             layer = keras.layers.Dense(
                 units,
                 activation=activation,
@@ -96,52 +115,53 @@ class _Channels(_Reweighing):
         self.excite = dense(size, hidden, None, "excite")
         self.built = True
 
-    def _reweigh(self, features, mask):
+    def _gate(self, features: Tensor, mask: Tensor | None) -> tuple[Tensor, ...]:
         total = 0.0
         for summary in self._summaries:
-            summed = ops.cast(summary(features, mask), self.compute_dtype)
-            total = total + self.excite(self.squeeze(summed))
+            summarized = ops.cast(summary(features, mask), self.compute_dtype)
+            total = total + self.excite(self.squeeze(summarized))
         weights = ops.sigmoid(total)
-        places = (1,) * (len(features.shape) - 2)
-        return features * ops.reshape(weights, (-1, *places, self._size)), weights
+        positions = (1,) * (len(features.shape) - 2)
+        return features * ops.reshape(weights, (-1, *positions, self._size)), weights
 
-    def _weights_shapes(self, features_shape):
+    def _weights_shapes(self, features_shape: Shape) -> tuple[Shape, ...]:
         return ((features_shape[0], features_shape[-1]),)
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {**super().get_config(), "ratio": self.ratio}
 
 
 @keras.saving.register_keras_serializable(package="keras_attention")
-class SqueezeExcitation(_Channels):
-    """Weighs each channel of a feature map by what the whole map shows.
+class SqueezeExcitation(_ChannelGate):
+    """Multiplies each channel of a feature map by a weight computed from the channel means.
 
         weights = sigmoid(W2 relu(W1 mean + b1) + b2)          (B, D)
         output  = weights * features
 
-    The mean is that of the real positions. What is masked counts for nothing
-    and comes out as zero, so that extra padding changes nothing.
+    The mean is taken over the unmasked positions. Masked positions are zero in
+    the output, and extra padding does not change the result.
 
     Source: Hu, Shen and Sun, "Squeeze-and-Excitation Networks", 2018.
 
     Args:
-        ratio: how many times smaller than D the hidden layer is; it keeps at
-            least one unit.
-        use_bias: whether there are b1 and b2, as in the authors' code.
-        **kwargs: of `keras.layers.Layer`.
+        ratio: reduction ratio. The hidden layer has `D // ratio` units, at
+            least one.
+        use_bias: whether to use the biases b1 and b2, as in the authors' code.
+        **kwargs: passed to `keras.layers.Layer`.
 
     Call arguments:
         features: `(B, H, W, D)` or `(B, S, D)`.
         mask: `(B, H, W)` or `(B, S)`, True for real positions. In the
-            functional API Keras fills it in.
+            functional API Keras passes it on.
         return_attention_scores: whether to return the weights too.
 
     Returns:
-        As large as the features; and on request the weights `(B, D)`.
+        A tensor of the shape of `features`; with `return_attention_scores`
+        also the weights `(B, D)`.
 
     Raises:
-        ValueError: for a ratio that is not positive, and features or masks that
-            do not fit.
+        ValueError: if `ratio` is not positive, or if features and mask do not
+            have fitting shapes.
 
     Example:
 
@@ -157,21 +177,22 @@ class SqueezeExcitation(_Channels):
 
 
 @keras.saving.register_keras_serializable(package="keras_attention")
-class ChannelAttention(_Channels):
-    """Weighs each channel of a feature map by its mean and its maximum: CBAM's first half.
+class ChannelAttention(_ChannelGate):
+    """Channel attention of CBAM: channel weights from the mean and the maximum.
 
         MLP(x)  = W2 relu(W1 x + b1) + b2
         weights = sigmoid(MLP(mean) + MLP(max))                (B, D)
         output  = weights * features
 
-    One MLP for both, and the sigmoid after the sum. Mean and maximum are those
-    of the real positions. What is masked comes out as zero.
+    Mean and maximum share the MLP and are taken over the unmasked positions.
+    Masked positions are zero in the output.
 
     Source: Woo et al., "CBAM: Convolutional Block Attention Module", 2018.
 
     Args:
-        ratio, use_bias: as in `SqueezeExcitation`, whose call this has.
-        **kwargs: of `keras.layers.Layer`.
+        ratio: as in `SqueezeExcitation`.
+        use_bias: as in `SqueezeExcitation`.
+        **kwargs: passed to `keras.layers.Layer`.
 
     Call arguments:
         As `SqueezeExcitation`.
@@ -194,37 +215,38 @@ class ChannelAttention(_Channels):
 
 
 @keras.saving.register_keras_serializable(package="keras_attention")
-class SpatialAttention(_Reweighing):
-    """Weighs each place of a feature map by its surroundings: CBAM's second half.
+class SpatialAttention(_FeatureGate):
+    """Spatial attention of CBAM: one weight per position of a feature map.
 
         weights = sigmoid(conv([mean; max]) + b)               (B, H, W)
         output  = weights * features
 
-    Mean and maximum are over the channels, and the convolution sees zeros
-    outside the map; the same where it is masked, so that a masked map gives
-    what the sliced one does. The authors' code normalizes by the batch between
-    convolution and sigmoid, the paper's formula, which this is, does not.
+    Mean and maximum are taken over the channels. The convolution pads with
+    zeros, and masked positions are zero as well, so that a masked map gives
+    the same result as the map without the masked part. There is no batch
+    normalization between convolution and sigmoid; the paper's formula has
+    none, the authors' code does.
 
     Source: Woo et al., "CBAM: Convolutional Block Attention Module", 2018.
 
     Args:
-        kernel_size: how many places wide and high the convolution is; odd.
-        use_bias: whether there is a b.
-        **kwargs: of `keras.layers.Layer`.
+        kernel_size: height and width of the convolution; odd.
+        use_bias: whether to use the bias b.
+        **kwargs: passed to `keras.layers.Layer`.
 
     Call arguments:
         features: `(B, H, W, D)`.
         mask: `(B, H, W)`, True for real positions. In the functional API Keras
-            fills it in.
+            passes it on.
         return_attention_scores: whether to return the weights too.
 
     Returns:
-        As large as the features; and on request the weights `(B, H, W)`, zero
-        where masked.
+        A tensor of the shape of `features`; with `return_attention_scores`
+        also the weights `(B, H, W)`, zero where masked.
 
     Raises:
-        ValueError: for a kernel size that is not odd, and features or masks
-            that do not fit.
+        ValueError: if `kernel_size` is not odd, or if features and mask do not
+            have fitting shapes.
 
     Example:
 
@@ -236,14 +258,16 @@ class SpatialAttention(_Reweighing):
     ((2, 9, 9, 32), (2, 9, 9))
     """
 
-    def __init__(self, kernel_size=7, use_bias=True, **kwargs):
+    def __init__(
+        self, kernel_size: int = 7, use_bias: bool = True, **kwargs: Unpack[LayerOptions]
+    ) -> None:
         super().__init__(use_bias, **kwargs)
         check_positive("kernel_size", kernel_size)
         if kernel_size % 2 == 0:
             raise ValueError(f"kernel_size: expected an odd number, received {kernel_size}.")
         self.kernel_size = kernel_size
 
-    def build(self, features_shape):
+    def build(self, features_shape: Shape) -> None:
         _check_map(keras.KerasTensor(features_shape))
         check_features(features=features_shape)
         self._size = features_shape[-1]
@@ -260,52 +284,52 @@ class SpatialAttention(_Reweighing):
         self.convolution.build((*features_shape[:-1], 2))
         self.built = True
 
-    def _reweigh(self, features, mask):
+    def _gate(self, features: Tensor, mask: Tensor | None) -> tuple[Tensor, ...]:
         pooled = [ops.mean(features, axis=-1), ops.max(features, axis=-1)]
         weights = ops.sigmoid(self.convolution(ops.stack(pooled, axis=-1)))
         weights = zero_where_masked(mask, weights)
         return features * weights, ops.squeeze(weights, -1)
 
-    def _check(self, features, mask):
+    def _check(self, features: Tensor, mask: Tensor | None) -> None:
         _check_map(features)
         super()._check(features, mask)
 
-    def _weights_shapes(self, features_shape):
+    def _weights_shapes(self, features_shape: Shape) -> tuple[Shape, ...]:
         return (features_shape[:-1],)
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {**super().get_config(), "kernel_size": self.kernel_size}
 
 
-def _check_map(features):
+def _check_map(features: Tensor) -> None:
     check_rank("features", features, (4,), "a feature map (batch, height, width, features)")
 
 
 @keras.saving.register_keras_serializable(package="keras_attention")
-class CBAM(_Reweighing):
-    """Convolutional block attention: first which channels matter, then which places.
+class CBAM(_FeatureGate):
+    """Convolutional block attention module: channel attention, then spatial attention.
 
         output = SpatialAttention(ChannelAttention(features))
 
-    In a residual block it stands before the sum.
+    In a residual block it is applied before the addition.
 
     Source: Woo et al., "CBAM: Convolutional Block Attention Module", 2018.
 
     Args:
-        ratio: of the `ChannelAttention`.
-        kernel_size: of the `SpatialAttention`.
-        use_bias: of both.
-        **kwargs: of `keras.layers.Layer`.
+        ratio: reduction ratio of the `ChannelAttention`.
+        kernel_size: kernel size of the `SpatialAttention`.
+        use_bias: whether both use biases.
+        **kwargs: passed to `keras.layers.Layer`.
 
     Call arguments:
         As `SpatialAttention`.
 
     Returns:
-        As large as the features; and on request the weights of the channels
-        `(B, D)` and of the places `(B, H, W)`.
+        A tensor of the shape of `features`; with `return_attention_scores`
+        also the channel weights `(B, D)` and the spatial weights `(B, H, W)`.
 
     Raises:
-        ValueError: as the two.
+        ValueError: as `ChannelAttention` and `SpatialAttention`.
 
     Example:
 
@@ -315,33 +339,40 @@ class CBAM(_Reweighing):
     (2, 9, 9, 32)
     """
 
-    def __init__(self, ratio=16, kernel_size=7, use_bias=True, **kwargs):
+    def __init__(
+        self,
+        ratio: int = 16,
+        kernel_size: int = 7,
+        use_bias: bool = True,
+        **kwargs: Unpack[LayerOptions],
+    ) -> None:
         super().__init__(use_bias, **kwargs)
         policy = {"dtype": self.dtype_policy, "trainable": self.trainable}
         self.channels = ChannelAttention(ratio, use_bias, name="channels", **policy)
+        # Saved weights are found by this attribute's name.
         self.places = SpatialAttention(kernel_size, use_bias, name="places", **policy)
 
-    def build(self, features_shape):
+    def build(self, features_shape: Shape) -> None:
         self.channels.build(features_shape)
         self.places.build(features_shape)
         self._size = features_shape[-1]
         self.built = True
 
-    def _reweigh(self, features, mask):
+    def _gate(self, features: Tensor, mask: Tensor | None) -> tuple[Tensor, ...]:
         features, channels = self.channels(features, mask=mask, return_attention_scores=True)
-        features, places = self.places(features, mask=mask, return_attention_scores=True)
-        return features, channels, places
+        features, positions = self.places(features, mask=mask, return_attention_scores=True)
+        return features, channels, positions
 
-    def _weights_shapes(self, features_shape):
+    def _weights_shapes(self, features_shape: Shape) -> tuple[Shape, ...]:
         return (
             *self.channels._weights_shapes(features_shape),
             *self.places._weights_shapes(features_shape),
         )
 
-    def _check(self, features, mask):
+    def _check(self, features: Tensor, mask: Tensor | None) -> None:
         self.places._check(features, mask)
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {
             **super().get_config(),
             "ratio": self.channels.ratio,

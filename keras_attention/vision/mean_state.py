@@ -1,46 +1,54 @@
-"""MeanState: a decoder starts from what the whole image shows."""
+"""MeanState: the initial state of a decoder, computed from the mean feature of an image."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import keras
 from keras import ops
 
 from keras_attention._core.checks import check_features, check_positive, check_size
+from keras_attention._core.types import Activation, Config, LayerOptions, Shape, Tensor
 from keras_attention.vision.positions import check_features_and_mask, mean_over_positions
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 
 @keras.saving.register_keras_serializable(package="keras_attention")
 class MeanState(keras.layers.Layer):
-    """The first state of a decoder, from the mean feature of an image.
+    """Computes the initial state of a decoder from the mean feature of an image.
 
-        mean    = 1/n sum_j features_j                 over the n real positions
-        mean    = relu(W mean + b)                     where `hidden` is given
-        state_i = activation(W_i mean + b_i)           one a tensor of the cell's state
+        mean    = 1/n sum_j features_j                 over the n unmasked positions
+        mean    = relu(W mean + b)                     if `hidden` is given
+        state_i = activation(W_i mean + b_i)           for each state tensor of the cell
 
-    An LSTM cell takes two such states, h_0 and c_0; each has weights of its own
-    and they share the hidden layer. Where every position is masked the mean is
-    zero.
+    An LSTM cell takes two states, h_0 and c_0. Each has its own weights; the
+    hidden layer is shared. If all positions are masked, the mean is zero.
 
     Source: Xu et al., "Show, Attend and Tell: Neural Image Caption Generation
     with Visual Attention", 2015, section 3.1.2.
 
     Args:
-        sizes: the sizes of the states, as a cell's `state_size`: a list, or one
-            integer.
-        hidden: the size of a hidden layer, or None for none.
-        activation: of the states: any Keras activation.
-        **kwargs: of `keras.layers.Layer`.
+        sizes: the sizes of the states, like a cell's `state_size`: an integer
+            or a list of integers.
+        hidden: units of the hidden layer, or None for no hidden layer.
+        activation: activation of the states.
+        **kwargs: passed to `keras.layers.Layer`.
 
     Call arguments:
         features: `(B, H, W, D)`, or regions `(B, S, D)`.
         mask: `(B, H, W)` or `(B, S)`, True for real positions. In the
-            functional API Keras fills it in.
+            functional API Keras passes it on.
 
     Returns:
-        A list of states `(B, size)`, what `AttentionRNN` takes as
-        `initial_state`.
+        A list of states `(B, size)`, suitable as `initial_state` of
+        `AttentionRNN`.
 
     Raises:
-        ValueError: for sizes that are not positive, and features or masks that
-            do not fit.
+        ValueError: if a size is not positive, or if features and mask do not
+            have fitting shapes.
 
     Example:
 
@@ -52,25 +60,31 @@ class MeanState(keras.layers.Layer):
     [(2, 16), (2, 16)]
     """
 
-    def __init__(self, sizes, hidden=None, activation="tanh", **kwargs):
+    def __init__(
+        self,
+        sizes: int | Sequence[int],
+        hidden: int | None = None,
+        activation: Activation = "tanh",
+        **kwargs: Unpack[LayerOptions],
+    ) -> None:
         super().__init__(**kwargs)
-        sizes = list(sizes) if isinstance(sizes, (list, tuple)) else [sizes]
-        if not sizes:
+        given = sizes if isinstance(sizes, (list, tuple)) else [sizes]
+        if not given:
             raise ValueError("sizes: expected one positive integer or more, received [].")
-        for size in sizes:
+        for size in given:
             check_positive("sizes", size)
         if hidden is not None:
             check_positive("hidden", hidden)
-        self.sizes = sizes
+        self.sizes = list(given)
         self.hidden = hidden
         self.activation = keras.activations.get(activation)
         self.supports_masking = True
 
-    def build(self, features_shape):
+    def build(self, features_shape: Shape) -> None:
         check_features(features=features_shape)
         self._size = size = features_shape[-1]
 
-        def dense(units, activation, name):
+        def dense(units: int, activation: Activation, name: str) -> keras.layers.Dense:
             layer = keras.layers.Dense(
                 units,
                 activation=activation,
@@ -90,7 +104,7 @@ class MeanState(keras.layers.Layer):
         ]
         self.built = True
 
-    def call(self, features, mask=None):
+    def call(self, features: Tensor, mask: Tensor | None = None) -> list[Tensor]:
         self._check(features, mask)
         features = ops.convert_to_tensor(features, dtype=self.compute_dtype)
         mean = ops.cast(mean_over_positions(features, mask), self.compute_dtype)
@@ -98,26 +112,26 @@ class MeanState(keras.layers.Layer):
             mean = self.hidden_layer(mean)
         return [layer(mean) for layer in self.state_layers]
 
-    def _check(self, features, mask):
+    def _check(self, features: Tensor, mask: Tensor | None) -> None:
         check_features_and_mask(features, mask)
         if self.built:
             check_size("features", features, self._size)
 
-    def compute_output_spec(self, features, mask=None):
+    def compute_output_spec(self, features: Tensor, mask: Tensor | None = None) -> list[Tensor]:
         self._check(features, mask)
         return [
             keras.KerasTensor((features.shape[0], size), dtype=self.compute_dtype)
             for size in self.sizes
         ]
 
-    def compute_output_shape(self, features_shape):
+    def compute_output_shape(self, features_shape: Shape) -> list[Shape]:
         return [(features_shape[0], size) for size in self.sizes]
 
-    def compute_mask(self, features, previous_mask=None):
-        # The positions are gone.
+    def compute_mask(self, features: Tensor, previous_mask: Tensor | None = None) -> None:
+        # The states have no positions.
         return None
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {
             **super().get_config(),
             "sizes": self.sizes,

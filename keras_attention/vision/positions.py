@@ -1,23 +1,31 @@
-"""Sums and maxima over the real positions of a feature map."""
+"""Mean and maximum over the positions of a feature map that are not masked."""
+
+from __future__ import annotations
 
 from keras import ops
 
 from keras_attention._core.checks import check_rank, check_shape, score_dtype
 from keras_attention._core.memory import flatten_positions
+from keras_attention._core.types import Tensor
 
 
-def check_features_and_mask(features, mask):
-    """Refuses what is neither a feature map nor a list of regions, and masks of other ones."""
+def check_features_and_mask(features: Tensor, mask: Tensor | None) -> None:
+    """Raises ValueError unless `features` is a feature map or regions and `mask` fits it."""
     meaning = "(batch, height, width, features) or (batch, positions, features)"
     check_rank("features", features, (3, 4), meaning)
     if mask is not None:
-        check_shape("mask", mask, features.shape[:-1], "one boolean a position of features")
+        check_shape("mask", mask, features.shape[:-1], "one boolean per position of features")
 
 
-def mean_over_positions(features, mask=None):
-    """The mean feature `(B, D)` of `(B, H, W, D)` or `(B, S, D)`, zero where all is masked.
+def mean_over_positions(features: Tensor, mask: Tensor | None = None) -> Tensor:
+    """Mean over the unmasked positions; zero for an example whose positions are all masked.
 
-    In at least float32, in which it is returned.
+    Args:
+        features: `(B, H, W, D)` or `(B, S, D)`.
+        mask: `(B, H, W)` or `(B, S)`, True for real positions, or None.
+
+    Returns:
+        `(B, D)`, in at least float32.
     """
     features, kept = _flat(features, mask)
     if kept is None:
@@ -26,17 +34,17 @@ def mean_over_positions(features, mask=None):
     return total / ops.maximum(ops.sum(ops.cast(kept, features.dtype), axis=1), 1.0)
 
 
-def max_over_positions(features, mask=None):
-    """As `mean_over_positions`, with the largest number of every feature."""
+def max_over_positions(features: Tensor, mask: Tensor | None = None) -> Tensor:
+    """Maximum over the unmasked positions; arguments and result as in `mean_over_positions`."""
     features, kept = _flat(features, mask)
     if kept is None:
         return ops.max(features, axis=1)
-    # Not infinity, of which a gradient may make NaN; where all is masked there is no largest.
+    # A finite fill value: the gradient through infinity can be NaN.
     highest = ops.max(ops.where(kept, features, -1e30), axis=1)
     return ops.where(ops.any(kept, axis=1), highest, 0.0)
 
 
-def _flat(features, mask):
+def _flat(features: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor | None]:
     features = flatten_positions(features)
     features = ops.cast(features, score_dtype(features.dtype))
     if mask is None:

@@ -152,14 +152,28 @@ def test_gradients_equal_finite_differences(name):
         np.testing.assert_allclose(np.sum(found * direction), expected, rtol=1e-6, atol=1e-8)
 
 
+# The largest relative error of rounding to a number of the dtype.
 @table
-@pytest.mark.parametrize("policy", ["float16", "mixed_bfloat16"])
-def test_half_precision_is_close_and_finite(name, policy):
+@pytest.mark.parametrize("policy, rounding", [("float16", 2**-11), ("mixed_bfloat16", 2**-8)])
+def test_half_precision_differs_by_rounding_alone(name, policy, rounding):
     layer, features = built(name, policy), 10 * drawn()
-    found = layer(features, mask=MASK)
-    assert keras.backend.standardize_dtype(found.dtype) == layer.compute_dtype
-    expected = built(name)(features, mask=MASK)
-    np.testing.assert_allclose(np.asarray(found, "float32"), expected, atol=0.6)
+    outputs, *weights = layer(features, mask=MASK, return_attention_scores=True)
+    exact, *exact_weights = built(name)(features, mask=MASK, return_attention_scores=True)
+    for found in (outputs, *weights):
+        assert keras.backend.standardize_dtype(found.dtype) == layer.compute_dtype
+    error = np.abs(np.asarray(outputs, "float32") - exact)
+    assert (error <= 10 * rounding * np.abs(features)).all()
+    for found, expected in zip(weights, exact_weights, strict=True):
+        np.testing.assert_allclose(np.asarray(found, "float32"), expected, atol=10 * rounding)
+
+
+@pytest.mark.parametrize("name", ["squeeze_excitation", "channel_attention", "cbam"])
+def test_means_over_large_maps_do_not_overflow_in_half_precision(name):
+    # The sum over the positions is 163,840, the largest float16 is 65,504.
+    features, mask = np.full((1, 64, 64, 6), 40.0, "float32"), np.ones((1, 64, 64), bool)
+    for given in (None, mask):
+        found = built(name, "float16")(features, mask=given)
+        np.testing.assert_allclose(found, built(name)(features, mask=given), atol=0.2)
 
 
 @table
@@ -203,7 +217,7 @@ def test_xla_equals_eager():
         (lambda: vision.CBAM(use_bias=1), "use_bias: expected True or False, received 1"),
         (
             lambda: vision.CBAM()(np.ones((1, 4, 4, 8)), mask=np.ones((1, 4))),
-            "mask: expected one boolean a position of features",
+            "mask: expected one boolean per position of features",
         ),
     ],
 )

@@ -18,7 +18,7 @@ def glimpses(cell=None, steps=3, combine="add", policy=None, **options):
         steps,
         vision.Retina(3, 2, dtype=dtype),
         vision.GlimpseNetwork(6, 4, combine, dtype=dtype),
-        vision.GaussianPlaces(0.4, seed=1, dtype=dtype) if policy is None else policy,
+        vision.GaussianLocations(0.4, seed=1, dtype=dtype) if policy is None else policy,
         **options,
     )
     layer.build(SHAPE)
@@ -39,30 +39,30 @@ def relu(x):
 @pytest.mark.parametrize("combine", ["add", "multiply"])
 def test_the_network_is_its_formula(combine, rng):
     network = vision.GlimpseNetwork(6, 4, combine, dtype="float64")
-    patches, places = rng.normal(size=(3, 2, 3, 3, 2)), rng.normal(size=(3, 2))
-    found = network(patches, places)
+    patches, locations = rng.normal(size=(3, 2, 3, 3, 2)), rng.normal(size=(3, 2))
+    found = network(patches, locations)
     for layer in (network.what, network.where, network.from_what, network.from_where):
         if layer.use_bias:
             layer.bias.assign(rng.normal(size=layer.bias.shape))
-    found = network(patches, places)
+    found = network(patches, locations)
 
     def dense(layer, x):
         kernel, *bias = (np.asarray(variable) for variable in layer.weights)
         return x @ kernel + (bias[0] if bias else 0)
 
     what = dense(network.from_what, relu(dense(network.what, patches.reshape(3, -1))))
-    where = dense(network.from_where, relu(dense(network.where, places)))
+    where = dense(network.from_where, relu(dense(network.where, locations)))
     expected = relu(what + where) if combine == "add" else relu(what) * relu(where)
     np.testing.assert_allclose(found, expected, rtol=1e-9)
 
 
 def test_a_call_is_its_steps(rng):
     layer, given = glimpses(), images(rng)
-    outputs, places, log_probs = layer(given, return_places=True)
+    outputs, locations, log_probs = layer(given, return_locations=True)
     state = layer.initial_state(4)
     for t in range(3):
-        state, place, log_prob = layer.step(given, state)
-        for whole, one in ((outputs, state[0]), (places, place), (log_probs, log_prob)):
+        state, location, log_prob = layer.step(given, state)
+        for whole, one in ((outputs, state[0]), (locations, location), (log_probs, log_prob)):
             np.testing.assert_allclose(whole[:, t], one, rtol=1e-5, atol=1e-6)
 
 
@@ -70,16 +70,16 @@ def test_it_looks_where_it_says_and_never_outside(rng):
     layer, given = glimpses(), images(rng, 30)
     seen = []
     cut_out = layer.retina.call
-    layer.retina.call = lambda images, places: (
-        seen.append(np.array(places)) or cut_out(images, places)
+    layer.retina.call = lambda images, locations: (
+        seen.append(np.array(locations)) or cut_out(images, locations)
     )
-    _, places, log_probs = layer(given, return_places=True, training=True)
-    np.testing.assert_array_equal(np.stack(seen, 1), places)
-    assert np.abs(places).max() == 1
-    # Of the place as drawn; of one that was cut it would be another.
+    _, locations, log_probs = layer(given, return_locations=True, training=True)
+    np.testing.assert_array_equal(np.stack(seen, 1), locations)
+    assert np.abs(locations).max() == 1
+    # Of the location as drawn; of one that was cut it would be another.
     state = layer.initial_state(30)
     mean, _ = layer.policy(state[0])
-    first = np.asarray(places)[:, 0]
+    first = np.asarray(locations)[:, 0]
     density = -0.5 * (((first - np.asarray(mean)) / 0.4) ** 2).sum(-1)
     density -= np.log(2 * np.pi * 0.4**2)
     inside = np.abs(first).max(-1) < 1
@@ -87,12 +87,12 @@ def test_it_looks_where_it_says_and_never_outside(rng):
     assert not np.isclose(np.asarray(log_probs)[~inside, 0], density[~inside]).any()
 
 
-def test_no_gradient_flows_through_the_places(rng):
+def test_no_gradient_flows_through_the_locations(rng):
     tf = pytest.importorskip("tensorflow")
     layer, given = glimpses(), images(rng)
     with tf.GradientTape(persistent=True) as tape:
-        outputs, places, log_probs = layer(given, return_places=True, training=True)
-        sums = ops.sum(outputs), ops.sum(places), ops.sum(log_probs)
+        outputs, locations, log_probs = layer(given, return_locations=True, training=True)
+        sums = ops.sum(outputs), ops.sum(locations), ops.sum(log_probs)
     policy = layer.policy.trainable_variables
     others = layer.cell.trainable_variables + layer.network.trainable_variables
     assert tape.gradient(sums[0], policy) == [None, None]
@@ -111,9 +111,9 @@ def test_in_a_graph_of_an_unknown_batch(compiled, rng):
 
     @tf.function(input_signature=[tf.TensorSpec(shape)], jit_compile=compiled)
     def found(images):
-        return layer(images, return_places=True)
+        return layer(images, return_locations=True)
 
-    for one, other in zip(found(given), layer(given, return_places=True)):
+    for one, other in zip(found(given), layer(given, return_locations=True)):
         np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-5)
 
 
@@ -123,14 +123,14 @@ def test_in_a_graph_of_an_unknown_batch(compiled, rng):
 def test_other_cells(cell, rng):
     if isinstance(cell, list):
         cell = layers.StackedRNNCells(cell)
-    layer = glimpses(cell, policy=vision.UniformPlaces(3))
+    layer = glimpses(cell, policy=vision.UniformLocations(3))
     assert tuple(layer(images(rng), steps=5, training=True).shape) == (4, 5, 5)
 
 
 def test_half_precision(rng):
     given = images(rng)
-    exact = glimpses()(given, return_places=True)
-    half = glimpses(dtype="mixed_float16")(given, return_places=True)
+    exact = glimpses()(given, return_locations=True)
+    half = glimpses(dtype="mixed_float16")(given, return_locations=True)
     dtypes = [keras.backend.standardize_dtype(found.dtype) for found in half]
     assert dtypes == ["float16", "float32", "float32"]
     for one, other in zip(half, exact):
@@ -139,7 +139,7 @@ def test_half_precision(rng):
 
 def test_in_a_functional_model_that_is_saved(tmp_path, rng):
     given, inputs = images(rng), keras.Input(SHAPE[1:])
-    model = keras.Model(inputs, glimpses()(inputs, return_places=True))
+    model = keras.Model(inputs, glimpses()(inputs, return_locations=True))
     assert [output.shape for output in model.outputs] == [(None, 3, 5), (None, 3, 2), (None, 3)]
     model.save(tmp_path / "model.keras")
     loaded = keras.models.load_model(tmp_path / "model.keras")
@@ -194,10 +194,10 @@ def test_the_hybrid_loss_is_its_formula(training, classifier, rng):
     expected = ((baselines - rewards) ** 2).mean() - rewards.mean()
     np.testing.assert_allclose(loss, expected, rtol=1e-5)
     variables = [found["log_probs"].value, found["baselines"].value]
-    for_places, for_baselines = tape.gradient(loss, variables)
+    for_locations, for_baselines = tape.gradient(loss, variables)
     # While training, the other sample of the same image is the baseline.
     others = rewards[[1, 0, 3, 2]] if training else baselines
-    np.testing.assert_allclose(for_places, -0.5 * (rewards - others) / 4, rtol=1e-5, atol=1e-7)
+    np.testing.assert_allclose(for_locations, -0.5 * (rewards - others) / 4, rtol=1e-5, atol=1e-7)
     np.testing.assert_allclose(for_baselines, 2 * (baselines - rewards) / 12, rtol=1e-5)
 
 
@@ -237,7 +237,7 @@ def test_it_learns_where_to_look(rng):
         steps=2,
         retina=vision.Retina(3, 1),
         network=vision.GlimpseNetwork(8, 8),
-        policy=vision.GaussianPlaces(0.4, seed=1),
+        policy=vision.GaussianLocations(0.4, seed=1),
     )
     model = GlimpseClassifier(glimpses, classes=2)
     model.compile(keras.optimizers.Adam(0.02), jit_compile=False)

@@ -10,17 +10,17 @@ from keras_attention.losses import hard_attention_loss
 
 
 def gaussian(dtype="float64", std=0.3):
-    policy = vision.GaussianPlaces(std, seed=1, dtype=dtype)
+    policy = vision.GaussianLocations(std, seed=1, dtype=dtype)
     policy.build((None, 3))
     policy.mean.set_weights([np.array([[0.2, -0.5], [1.0, 0.3], [-0.4, 0.1]]), np.array([0.1, 0])])
     return policy
 
 
-def density(policy, state, place):
+def density(policy, state, location):
     kernel, bias = policy.mean.get_weights()
     mean = np.tanh(state @ kernel + bias)
     std = float(policy.std)
-    squares = ((place - mean) / std) ** 2
+    squares = ((location - mean) / std) ** 2
     return -0.5 * squares.sum(-1) - np.log(2 * np.pi * std**2)
 
 
@@ -28,9 +28,9 @@ def test_the_log_probability_is_that_of_the_place_as_drawn(rng):
     policy, state = gaussian(), rng.normal(size=(4, 3))
     # Far enough to lie outside.
     noise = 10 * rng.normal(size=(4, 2))
-    place, log_prob = policy(state, noise)
-    assert np.abs(place).max() > 1
-    np.testing.assert_allclose(log_prob, density(policy, state, np.asarray(place)), rtol=1e-9)
+    location, log_prob = policy(state, noise)
+    assert np.abs(location).max() > 1
+    np.testing.assert_allclose(log_prob, density(policy, state, np.asarray(location)), rtol=1e-9)
 
 
 def test_without_noise_it_is_the_mean_and_noise_is_for_training():
@@ -43,8 +43,8 @@ def test_without_noise_it_is_the_mean_and_noise_is_for_training():
 
 
 def test_before_training_it_looks_at_the_middle(rng):
-    place, _ = vision.GaussianPlaces()(rng.normal(size=(3, 5)))
-    np.testing.assert_array_equal(place, np.zeros((3, 2)))
+    location, _ = vision.GaussianLocations()(rng.normal(size=(3, 5)))
+    np.testing.assert_array_equal(location, np.zeros((3, 2)))
 
 
 def test_the_score_function_climbs_the_expected_reward():
@@ -54,8 +54,8 @@ def test_the_score_function_climbs_the_expected_reward():
     states = np.broadcast_to([[0.5, -0.2, 0.3]], (count, 3))
     noise = np.random.default_rng(3).normal(size=(count, 2))
     with tf.GradientTape() as tape:
-        place, log_prob = policy(states, noise)
-        rewards = -ops.sum(ops.square(place - target), axis=-1)
+        location, log_prob = policy(states, noise)
+        rewards = -ops.sum(ops.square(location - target), axis=-1)
         baseline = ops.mean(rewards)
         loss = hard_attention_loss(ops.reshape(log_prob, (-1, 1, 1)), rewards, baseline)
     found = tape.gradient(loss, policy.mean.bias)
@@ -80,17 +80,19 @@ def test_the_deviation_can_be_changed_and_is_saved(tmp_path):
 
 
 def test_uniform_places_cover_the_image_and_are_drawn_afterwards_too():
-    policy = vision.UniformPlaces(seed=2)
+    policy = vision.UniformLocations(seed=2)
     noise = policy.noise((4000, 2))
-    place, log_prob = policy(np.ones((4000, 3)), noise)
-    found = np.asarray(place)
+    location, log_prob = policy(np.ones((4000, 3)), noise)
+    found = np.asarray(location)
     assert np.abs(found).max() <= 1
     np.testing.assert_allclose(found.mean(0), [0, 0], atol=0.05)
     np.testing.assert_allclose(found.std(0), np.sqrt([1 / 3, 1 / 3]), atol=0.02)
     np.testing.assert_allclose(log_prob, np.log(0.25), rtol=1e-6)
 
 
-@pytest.mark.parametrize("policy", [vision.GaussianPlaces(0.3, seed=4), vision.UniformPlaces(5)])
+@pytest.mark.parametrize(
+    "policy", [vision.GaussianLocations(0.3, seed=4), vision.UniformLocations(5)]
+)
 def test_config(policy):
     again = type(policy).from_config(policy.get_config())
     assert again.get_config() == policy.get_config()
@@ -98,13 +100,13 @@ def test_config(policy):
 
 
 def test_half_precision_places_in_float32():
-    place, log_prob = gaussian("mixed_float16")(np.ones((2, 3), "float16"), np.ones((2, 2)))
-    for found in (place, log_prob):
+    location, log_prob = gaussian("mixed_float16")(np.ones((2, 3), "float16"), np.ones((2, 2)))
+    for found in (location, log_prob):
         assert keras.backend.standardize_dtype(found.dtype) == "float32"
 
 
 def test_wrong_input_is_refused():
     with pytest.raises(ValueError, match="std: expected a number above 0, received 0"):
-        vision.GaussianPlaces(0)
+        vision.GaussianLocations(0)
     with pytest.raises(ValueError, match=r"state: expected .batch, features."):
         gaussian()(np.ones((2, 1, 3)))

@@ -92,7 +92,7 @@ def test_wrong_features_and_masks_are_refused():
     layer = vision.MeanState(4)
     with pytest.raises(ValueError, match=r"features: expected .* received shape \(2, 5\)"):
         layer(np.ones((2, 5)))
-    with pytest.raises(ValueError, match="mask: expected one boolean a position"):
+    with pytest.raises(ValueError, match="mask: expected one boolean per position"):
         layer(np.ones((2, 2, 3, 5)), mask=np.ones((2, 3)))
     layer(np.ones((2, 2, 3, 5)))
     with pytest.raises(ValueError, match="features: expected the 5 features"):

@@ -1,4 +1,4 @@
-"""Patches at several scales, cut out around any place."""
+"""Patches at several scales, cut out around any location."""
 
 import keras
 import numpy as np
@@ -11,10 +11,10 @@ def overlap(start, end, pixel):
     return max(0.0, min(end, pixel + 1) - max(start, pixel))
 
 
-def cut_out(image, place, size, scales, growth):
+def cut_out(image, location, size, scales, growth):
     """Cell by cell and pixel by pixel; edges of pixels are whole numbers."""
     height, width, channels = image.shape
-    middle = [(p + 1) / 2 * side for p, side in zip(place, (height, width))]
+    middle = [(p + 1) / 2 * side for p, side in zip(location, (height, width))]
     patches = np.zeros((scales, size, size, channels))
     for s, i, j in np.ndindex(scales, size, size):
         cell = growth**s
@@ -29,42 +29,42 @@ def cut_out(image, place, size, scales, growth):
 def test_equals_a_loop(size, scales, growth, rng):
     images = rng.normal(size=(5, 6, 9, 2))
     # Inside, on edges and corners, and outside.
-    places = np.array([[0.1, -0.37], [-1, 0.5], [1, 1], [0, 0], [-1.4, 0.9]])
+    locations = np.array([[0.1, -0.37], [-1, 0.5], [1, 1], [0, 0], [-1.4, 0.9]])
     retina = vision.Retina(size, scales, growth, dtype="float64")
-    found = retina(images, places)
-    expected = [cut_out(i, p, size, scales, growth) for i, p in zip(images, places)]
+    found = retina(images, locations)
+    expected = [cut_out(i, p, size, scales, growth) for i, p in zip(images, locations)]
     np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-12)
 
 
 def test_a_place_on_the_grid_is_a_plain_crop(rng):
     images = rng.normal(size=(1, 8, 8, 1)).astype("float32")
     # Rows 1 to 4, columns 3 to 6: their middle is at 3 and 5 of 8 pixels.
-    place = np.array([[2 * 3 / 8 - 1, 2 * 5 / 8 - 1]], "float32")
-    found = vision.Retina(4, 1)(images, place)
+    location = np.array([[2 * 3 / 8 - 1, 2 * 5 / 8 - 1]], "float32")
+    found = vision.Retina(4, 1)(images, location)
     np.testing.assert_allclose(found[0, 0], images[0, 1:5, 3:7], rtol=1e-6)
 
 
 def test_a_place_is_the_same_at_every_resolution(rng):
     small = rng.normal(size=(2, 6, 6, 1))
     large = small.repeat(2, axis=1).repeat(2, axis=2)
-    places = rng.uniform(-1, 1, size=(2, 2))
+    locations = rng.uniform(-1, 1, size=(2, 2))
     retina = vision.Retina(3, 2, growth=2.0, dtype="float64")
     # A cell of scale 1 of the large image is as wide as one of scale 0 of the small one.
-    np.testing.assert_allclose(retina(large, places)[:, 1], retina(small, places)[:, 0])
+    np.testing.assert_allclose(retina(large, locations)[:, 1], retina(small, locations)[:, 0])
 
 
 @pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
 def test_places_are_not_rounded_in_half_precision(policy, rng):
     images = rng.integers(0, 2, size=(2, 64, 64, 1)).astype("float32")
-    places = rng.uniform(-1, 1, size=(2, 2)).astype("float32")
-    found = vision.Retina(4, 2, dtype=policy)(images, places)
-    exact = vision.Retina(4, 2)(images, places)
+    locations = rng.uniform(-1, 1, size=(2, 2)).astype("float32")
+    found = vision.Retina(4, 2, dtype=policy)(images, locations)
+    exact = vision.Retina(4, 2)(images, locations)
     np.testing.assert_allclose(np.asarray(found, "float32"), exact, atol=0.02)
 
 
 def test_in_a_functional_model_of_any_size(tmp_path, rng):
-    images, places = keras.Input((None, None, 3)), keras.Input((2,))
-    model = keras.Model([images, places], vision.Retina(4, 2, 1.5)(images, places))
+    images, locations = keras.Input((None, None, 3)), keras.Input((2,))
+    model = keras.Model([images, locations], vision.Retina(4, 2, 1.5)(images, locations))
     assert model.output_shape == (None, 2, 4, 4, 3)
     model.save(tmp_path / "model.keras")
     loaded = keras.models.load_model(tmp_path / "model.keras")
@@ -90,5 +90,5 @@ def test_wrong_input_is_refused():
     retina = vision.Retina()
     with pytest.raises(ValueError, match=r"images: expected .batch, height, width, channels."):
         retina(np.ones((2, 8, 8)), np.ones((2, 2)))
-    with pytest.raises(ValueError, match="places: expected a row and a column an image"):
+    with pytest.raises(ValueError, match="locations: expected a row and a column per image"):
         retina(np.ones((2, 8, 8, 1)), np.ones((2, 3)))
