@@ -1,8 +1,8 @@
 """What a user puts into a Keras model."""
 
 from keras_attention._core.memory import Memory
-from keras_attention.layers.attention import Attention, AttentionNoise, AttentionState
-from keras_attention.layers.attention_rnn import AttentionRNN, AttentionRNNState
+from keras_attention.layers.attention import Attention
+from keras_attention.layers.attention_rnn import AttentionRNN
 from keras_attention.layers.blocks import TransformerBlock
 from keras_attention.layers.extended_vocabulary import (
     ExtendedVocabulary,
@@ -12,7 +12,7 @@ from keras_attention.layers.extended_vocabulary import (
 )
 from keras_attention.layers.hierarchical import HierarchicalAttention
 from keras_attention.layers.multi_head import MultiHeadAttention
-from keras_attention.layers.multi_source import SeveralAttentions
+from keras_attention.layers.multi_source import MultiSourceAttention
 from keras_attention.layers.pointer import PointerHead, used_positions
 from keras_attention.layers.pointer_generator import PointerGenerator
 from keras_attention.layers.pooling import AttentionPooling, StructuredSelfAttention
@@ -22,6 +22,7 @@ from keras_attention.layers.scheduled_sampling import (
     ScheduledOutput,
     ScheduledSampling,
 )
+from keras_attention.layers.states import AttentionNoise, AttentionRNNState, AttentionState
 from keras_attention.layers.tied_logits import TiedLogits
 
 __all__ = [
@@ -37,12 +38,12 @@ __all__ = [
     "LuongAttention",
     "Memory",
     "MultiHeadAttention",
+    "MultiSourceAttention",
     "PointerGenerator",
     "PointerHead",
     "ScheduledEmbedding",
     "ScheduledOutput",
     "ScheduledSampling",
-    "SeveralAttentions",
     "StructuredSelfAttention",
     "TiedLogits",
     "TransformerBlock",

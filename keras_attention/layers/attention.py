@@ -1,73 +1,49 @@
 """Attention = score + mask + normalizer + weighted sum."""
 
-from typing import Any, NamedTuple
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 import keras
-from keras import ops, tree
+from keras import ops
 
 from keras_attention import normalizers, scores, windows
-from keras_attention._core.backend.loops import scan
 from keras_attention._core.checks import (
+    check_call,
     check_features,
-    check_rank,
     check_rate,
-    check_shape,
     check_size,
     score_dtype,
 )
-from keras_attention._core.masks import keep_where_masked
+from keras_attention._core.freezing import freeze_parts
+from keras_attention._core.masks import causal_mask, combine_masks, zero_where_masked
 from keras_attention._core.memory import Memory, flatten_positions, unflatten_positions
-from keras_attention._core.structure import map_tensors, swap_batch_and_time
+from keras_attention._core.structure import map_tensors
+from keras_attention._core.types import Config, LayerOptions, Shape, Structure, Tensor
+from keras_attention.layers.attention_arguments import check_attention_call, check_step
+from keras_attention.layers.attention_weights import Axes
+from keras_attention.layers.states import AttentionNoise, AttentionState
 
-
-class AttentionState(NamedTuple):
-    """What an attention looks back on, by who does; `()` where nothing does.
-
-    Attributes:
-        score: weights of earlier steps, for scores such as coverage.
-        normalizer: the weights of the step before, for monotonic normalizers.
-        window: how many queries there were, for local-m.
-
-    Example:
-
-    >>> from keras_attention import AttentionState
-    >>> AttentionState()
-    AttentionState(score=(), normalizer=(), window=())
-    """
-
-    score: Any = ()
-    normalizer: Any = ()
-    window: Any = ()
-
-
-class AttentionNoise(NamedTuple):
-    """What is random in an attention, drawn before it runs.
-
-    Attributes:
-        scores: for the normalizer, or None.
-        dropout: what the weights are multiplied with, or None.
-    """
-
-    scores: Any = None
-    dropout: Any = None
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 
 @keras.saving.register_keras_serializable(package="keras_attention")
 class Attention(keras.layers.Layer):
-    """Attends to a memory: compares, normalizes, and sums the values by weight.
+    """Attends to a memory: scores its keys, normalizes, and sums its values by weight.
 
         scores  = score(query, key)              (B, Tq, Tk)
         weights = normalizer(scores, mask)       (B, Tq, Tk), 0 where masked
         context = weights @ value                (B, Tq, Dv)
 
-    Any score works with any normalizer, within any window. Scores and weights
-    are computed in at least float32. Where everything is masked, weights and
-    context are zero. Scores and normalizers that look back on earlier weights
-    take the queries one after the other, all others at once.
+    Any score works with any normalizer and any window. Scores and weights are
+    computed in at least float32. If all positions of a query are masked, its
+    weights and its context are zero. With a score or normalizer that has a
+    state, queries run one after the other, else all at once.
 
-    There are three views of the one computation: calling the layer on all
+    The layer has three interfaces to one computation: calling it on all
     queries; `memory()`, which projects the keys once; and `step()`, one query
-    at a time, for recurrences and decoding.
+    at a time, for recurrent layers and decoding.
 
     Source: Bahdanau, Cho and Bengio, 2015; Luong, Pham and Manning, 2015.
 
@@ -75,25 +51,30 @@ class Attention(keras.layers.Layer):
         score: a name (see `keras_attention.scores.get`) or a `Score`.
         normalizer: a name (see `keras_attention.normalizers.get`) or a
             `Normalizer`.
-        window: a `keras_attention.windows.Window`, which limits what each
-            query sees, or None.
-        dropout: share of the weights dropped while training.
+        window: a `keras_attention.windows.Window`, which limits the positions
+            of each query, or None.
+        dropout: the fraction of the weights to drop while training.
         seed: of the dropout.
         **kwargs: of `keras.layers.Layer` (`name`, `dtype`, `trainable`).
 
     Call arguments:
         query: `(B, Tq, Dq)`, or one step `(B, Dq)`.
-        value: `(B, Tk, Dv)`, or a feature map `(B, H, W, Dv)`, attended to as
-            H*W positions.
-        key: what the query is compared with, by default the value:
-            `(B, Tk, Dk)` or `(B, H, W, Dk)`.
-        query_mask: `(B, Tq)`, True for real queries; the others get a context
-            of zeros. In the functional API Keras fills it in.
+        value: `(B, Tk, Dv)`, or a feature map `(B, H, W, Dv)`, which has H*W
+            positions.
+        key: compared with the query, by default the value: `(B, Tk, Dk)` or
+            `(B, H, W, Dk)`.
+        query_mask: `(B, Tq)`, True for real queries; the context of the others
+            is zero. In the functional API Keras fills it in.
         value_mask: `(B, Tk)` or `(B, H, W)`, True for real positions. In the
             functional API Keras fills it in.
         return_attention_scores: whether to return the weights too.
-        use_causal_mask: whether query i sees only the positions up to i.
-        training: whether dropout acts.
+        use_causal_mask: whether query i attends only to the positions up to i.
+        training: whether dropout is active.
+        key_mask: as `value_mask`; a position is real if both are True. In the
+            functional API Keras fills it in.
+        attention_mask: `(B, Tq, Tk)` or `(B, Tq, H, W)`, True where a query
+            may attend to a position; without Tq for one step. It acts together
+            with the other masks.
 
     Returns:
         The context `(B, Tq, Dv)`, or `(B, Dv)` for one step; and on request
@@ -114,10 +95,18 @@ class Attention(keras.layers.Layer):
     ((2, 3, 8), (2, 3, 5))
     """
 
-    def __init__(self, score, normalizer="softmax", window=None, dropout=0.0, seed=None, **kwargs):
+    def __init__(
+        self,
+        score: str | scores.Score | Config,
+        normalizer: str | normalizers.Normalizer | Config = "softmax",
+        window: str | windows.Window | Config | None = None,
+        dropout: float = 0.0,
+        seed: int | None = None,
+        **kwargs: Unpack[LayerOptions],
+    ) -> None:
         super().__init__(**kwargs)
-        check_rate("dropout", dropout)
-        # What is made here, from its name, has the policy of this layer.
+        dropout = check_rate("dropout", dropout)
+        # Parts that are created here, from a name, have the policy of this layer.
         self.score = scores.get(score, dtype=self.dtype_policy)
         self.normalizer = normalizers.get(normalizer, dtype=self.dtype_policy)
         self.window = windows.get(window, dtype=self.dtype_policy)
@@ -126,11 +115,17 @@ class Attention(keras.layers.Layer):
         if dropout:
             self.seed_generator = keras.random.SeedGenerator(seed)
         self.supports_masking = True
+        self._query_size: int | None = None
+        self._key_size: int | None = None
 
-    def build(self, query_shape, value_shape, key_shape=None):
+    def __call__(self, *args: Structure, **kwargs: Structure) -> Structure:
+        check_call(args, kwargs, "query", "value")
+        return super().__call__(*args, **kwargs)
+
+    def build(self, query_shape: Shape, value_shape: Shape, key_shape: Shape | None = None) -> None:
         key_shape = value_shape if key_shape is None else key_shape
         check_features(query=query_shape, value=value_shape, key=key_shape)
-        # What was loaded with its weights is built already.
+        # Parts that were loaded with their weights are built already.
         if not self.score.built:
             self.score.build((None, None, query_shape[-1]), (None, None, key_shape[-1]))
         if not self.normalizer.built:
@@ -138,44 +133,55 @@ class Attention(keras.layers.Layer):
         if self.window is not None and not self.window.built:
             self.window.build((None, None, query_shape[-1]))
         self._query_size, self._key_size = query_shape[-1], key_shape[-1]
-        if not self.trainable:
-            # Made frozen, or loaded so: Keras would pass on only a later change.
-            self.score.trainable = self.normalizer.trainable = False
-            if self.window is not None:
-                self.window.trainable = False
+        freeze_parts(self, (self.score, self.normalizer, self.window))
         self.built = True
 
     def call(
         self,
-        query,
-        value,
-        key=None,
-        query_mask=None,
-        value_mask=None,
-        return_attention_scores=False,
-        use_causal_mask=False,
-        training=None,
-    ):
-        self._check(query, value, key, query_mask, value_mask, use_causal_mask)
+        query: Tensor,
+        value: Tensor,
+        key: Tensor | None = None,
+        query_mask: Tensor | None = None,
+        value_mask: Tensor | None = None,
+        return_attention_scores: bool = False,
+        use_causal_mask: bool = False,
+        training: bool | None = None,
+        key_mask: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+    ) -> Structure:
+        self._check(
+            query, value, key, query_mask, value_mask, key_mask, attention_mask, use_causal_mask
+        )
+        if key_mask is not None:
+            masks = (value_mask, key_mask)
+            value_mask = combine_masks(
+                *(None if mask is None else ops.cast(mask, "bool") for mask in masks)
+            )
         memory = self.memory(value, key, value_mask)
         single = len(query.shape) == 2
         if single:
             query = ops.expand_dims(query, 1)
             query_mask = None if query_mask is None else ops.reshape(query_mask, (-1, 1))
 
-        visible = None
+        mask = None
+        if attention_mask is not None:
+            mask = ops.cast(attention_mask, "bool")
+            mask = ops.reshape(mask, (ops.shape(query)[0], ops.shape(query)[1], -1))
         if use_causal_mask:
-            visible = _causal_mask(ops.shape(query)[1], ops.shape(memory.keys)[-2])
+            causal = causal_mask(ops.shape(query)[1], ops.shape(value)[1])
+            mask = combine_masks(mask, causal)
         query = ops.convert_to_tensor(query, dtype=self.compute_dtype)
         noise = self.noise(memory, ops.shape(query)[1], training)
-        context, weights, _ = self._attend(query, memory, None, query_mask, visible, noise)
+        context, weights, _ = self._attend(query, memory, None, query_mask, mask, noise)
         if single:
             context, weights = ops.squeeze(context, 1), ops.squeeze(weights, -2)
         if return_attention_scores:
             return context, unflatten_positions(weights, value)
         return context
 
-    def memory(self, value, key=None, mask=None):
+    def memory(
+        self, value: Tensor, key: Tensor | None = None, mask: Tensor | None = None
+    ) -> Memory:
         """Projects the keys once, for any number of steps.
 
         Args:
@@ -187,7 +193,7 @@ class Attention(keras.layers.Layer):
             A `Memory`.
 
         Raises:
-            ValueError: where the layer is not built yet. Call it once, or call
+            ValueError: if the layer is not built yet. Call it once, or call
                 `build(query_shape, value_shape)`.
         """
         if not self.built:
@@ -197,216 +203,205 @@ class Attention(keras.layers.Layer):
                 "layer.memory(value)."
             )
         value = ops.convert_to_tensor(value, dtype=self.compute_dtype)
-        key = value if key is None else ops.convert_to_tensor(key, dtype=self.compute_dtype)
-        one = key is value
+        if key is not None:
+            key = flatten_positions(ops.convert_to_tensor(key, dtype=self.compute_dtype))
         value = flatten_positions(value)
-        key = value if one else flatten_positions(key)
         if mask is not None:
             mask = flatten_positions(ops.cast(mask, "bool"), trailing=0)
-            # Zero times the infinity or NaN of some padding would still be NaN.
-            kept = ops.expand_dims(mask, -1)
-            value = ops.where(kept, value, ops.zeros_like(value))
-            key = value if one else ops.where(kept, key, ops.zeros_like(key))
-        keys = ops.cast(self.score.project_keys(key), score_dtype(self.compute_dtype))
-        return Memory(keys, value, mask)
+            value = zero_where_masked(mask, value)
+            key = None if key is None else zero_where_masked(mask, key)
+        projected = self.score.project_keys(value if key is None else key)
+        return Memory(ops.cast(projected, score_dtype(self.compute_dtype)), value, mask)
 
-    def attend(self, query, memory, state=None, query_mask=None, noise=None):
+    def attend(
+        self,
+        query: Tensor,
+        memory: Memory,
+        state: Structure = None,
+        query_mask: Tensor | None = None,
+        noise: AttentionNoise | None = None,
+        attention_mask: Tensor | None = None,
+    ) -> tuple[Tensor, Tensor, AttentionState]:
         """Attends with all queries at once.
 
         Args:
             query: `(B, Tq, Dq)`.
             memory: from `memory()`.
-            state: what the first query looks back on; by default
+            state: the state before the first query; by default
                 `initial_state(memory)`.
             query_mask: `(B, Tq)`, True for real queries. The others get zeros
                 and leave the state as it is.
             noise: from `noise()`.
+            attention_mask: `(B, Tq, Tk)`, True where a query may attend to a
+                (flattened) position.
 
         Returns:
             The contexts `(B, Tq, Dv)`, the weights `(B, Tq, Tk)` (over the
             flattened positions of a feature map) and the last state.
+
+        Raises:
+            ValueError: if the query or the state has another batch size than
+                the memory.
         """
         query = ops.convert_to_tensor(query, dtype=self.compute_dtype)
-        return self._attend(query, memory, state, query_mask, None, noise)
+        check_step(query, memory.keys, state)
+        if attention_mask is not None:
+            attention_mask = ops.cast(attention_mask, "bool")
+        return self._attend(query, memory, state, query_mask, attention_mask, noise)
 
-    def step(self, query, memory, state=None, noise=None):
+    def step(
+        self,
+        query: Tensor,
+        memory: Memory,
+        state: Structure = None,
+        noise: AttentionNoise | None = None,
+    ) -> tuple[Tensor, Tensor, AttentionState]:
         """Attends with one query.
 
         Args:
             query: `(B, Dq)`.
             memory: from `memory()`.
-            state: from the step before; by default `initial_state(memory)`.
-            noise: one step of what `noise()` drew.
+            state: from the previous step; by default `initial_state(memory)`.
+            noise: one step of the result of `noise()`.
 
         Returns:
             The context `(B, Dv)`, the weights `(B, Tk)` (over the flattened
             positions of a feature map) and the next state.
+
+        Raises:
+            ValueError: if the query or the state has another batch size than
+                the memory.
         """
-        query = ops.expand_dims(ops.convert_to_tensor(query, dtype=self.compute_dtype), 1)
-        noise = map_tensors(lambda drawn: ops.expand_dims(drawn, 1), noise)
+        query = ops.convert_to_tensor(query, dtype=self.compute_dtype)
+        check_step(query, memory.keys, state)
+        query = ops.expand_dims(query, 1)
+        noise = map_tensors(lambda numbers: ops.expand_dims(numbers, 1), noise)
         context, weights, state = self._attend(query, memory, state, None, None, noise)
         return ops.squeeze(context, 1), ops.squeeze(weights, -2), state
 
-    def initial_state(self, memory):
-        """What the first step looks back on: an `AttentionState`, empty where nothing does."""
-        window = () if self.window is None else self.window.initial_state(memory)
-        return AttentionState(
-            self.score.initial_state(memory), self.normalizer.initial_state(memory), window
-        )
+    def initial_state(self, memory: Memory) -> AttentionState:
+        """The state before the first step: an `AttentionState`, with `()` if stateless."""
+        return self._axes().initial_state(memory)
 
-    def noise(self, memory, steps, training=True):
-        """Draws, once for a whole sequence of `steps` queries, all that is random in it.
+    def noise(
+        self, memory: Memory, steps: int | Tensor, training: bool | None = True
+    ) -> AttentionNoise | None:
+        """Samples all random numbers for a sequence of `steps` queries.
 
-        Outside a recurrence's loop, since a backend may not count on random
-        numbers inside it.
+        This runs outside the loop of a recurrent layer, since random numbers inside it are not
+        reproducible on every backend.
 
         Returns:
-            An `AttentionNoise` whose tensors are `(B, steps, Tk)`, or None.
+            An `AttentionNoise` whose tensors are `(B, steps, Tk)`, or None if
+            nothing is random.
         """
         if not training:
             return None
         shape = (ops.shape(memory.keys)[0], steps, ops.shape(memory.keys)[1])
-        drawn = self.normalizer.noise(shape, memory.keys.dtype)
+        numbers = self.normalizer.noise(shape, memory.keys.dtype)
         dropped = None
         if self.dropout:
             ones = ops.ones(shape, dtype=self.compute_dtype)
             dropped = keras.random.dropout(ones, self.dropout, seed=self.seed_generator)
-        return None if drawn is None and dropped is None else AttentionNoise(drawn, dropped)
+        return None if numbers is None and dropped is None else AttentionNoise(numbers, dropped)
 
-    def context_size(self, value_size):
+    def context_size(self, value_size: int) -> int:
         """The features of a context over values of `value_size` features."""
         return value_size
 
-    def _attend(self, query, memory, state, query_mask, visible, noise):
-        """As `attend`; `visible` `(B or 1, Tq, Tk)` says what else each query sees, if not None."""
+    def _axes(self) -> Axes:
+        return Axes(self.score, self.normalizer, self.window)
+
+    def _attend(
+        self,
+        query: Tensor,
+        memory: Memory,
+        state: Structure,
+        query_mask: Tensor | None,
+        attention_mask: Tensor | None,
+        noise: AttentionNoise | None,
+    ) -> tuple[Tensor, Tensor, AttentionState]:
+        """As `attend`; the batch of `attention_mask` may be 1, for all examples alike."""
         state = self.initial_state(memory) if state is None else AttentionState(*state)
-        asks = None
         if query_mask is not None:
             query_mask = ops.cast(query_mask, "bool")
-            asks = ops.expand_dims(query_mask, -1)
-            # What stands in the padding must not reach a gradient either.
-            query = ops.where(asks, query, ops.zeros_like(query))
-        # By rows: inside a loop XLA cannot differentiate a Dense at rank 3.
-        rows = ops.reshape(query, (-1, query.shape[-1]))
-        projected = ops.cast(self.score.project_query(rows), memory.keys.dtype)
+            # Values in the padding must not reach a gradient either.
+            query = zero_where_masked(query_mask, query)
+        # At rank 2, since XLA cannot differentiate a Dense of rank 3 inside a loop.
+        flat = ops.reshape(query, (-1, query.shape[-1]))
+        projected = ops.cast(self.score.project_query(flat), memory.keys.dtype)
         projected = ops.reshape(projected, (*ops.shape(query)[:2], projected.shape[-1]))
-
-        if query.shape[1] == 1 or not tree.flatten((state.score, state.normalizer)):
-            sees = _both(asks, visible)
-            weights, after = self._weigh(query, projected, memory, state, query_mask, sees, noise)
-            state = keep_where_masked(query_mask, after, state) if query.shape[1] == 1 else after
-        else:
-            weights, state = self._weigh_in_turn(
-                query, projected, memory, state, query_mask, visible, noise
-            )
-        weighed = ops.cast(weights, memory.values.dtype)
-        dropped = ops.stop_gradient(weighed) if self.normalizer.detached else weighed
-        if noise is not None and noise.dropout is not None:
-            dropped = dropped * noise.dropout
-        return ops.matmul(dropped, memory.values), weighed, state
-
-    def _weigh(self, query, projected, memory, state, query_mask, visible, noise):
-        looks_back = (state.score,) if tree.flatten(state.score) else ()
-        scores = self.score.compare(projected, memory.keys, *looks_back)
-        mask = None if memory.mask is None else ops.expand_dims(memory.mask, 1)
-        mask = _both(mask, visible)
-        factors, window = None, state.window
-        if self.window is not None:
-            inside, factors, window = self.window(
-                query, memory, state=state.window, query_mask=query_mask
-            )
-            mask = _both(mask, inside)
-        options = {}
-        if tree.flatten(state.normalizer):
-            options["state"] = state.normalizer
-        if noise is not None and noise.scores is not None:
-            options["noise"] = noise.scores
-        weights = self.normalizer(scores, mask=mask, **options)
-        if factors is not None:
-            weights = weights * factors
-        if not tree.flatten((state.score, state.normalizer)):
-            return weights, AttentionState(window=window)
-        last = ops.squeeze(weights, 1)
-        return weights, AttentionState(
-            self.score.next_state(state.score, last),
-            self.normalizer.next_state(state.normalizer, last),
-            window,
+        weights, state = self._axes().weights(
+            query, projected, memory, state, query_mask, attention_mask, noise
         )
+        weights = ops.cast(weights, memory.values.dtype)
+        factors = ops.stop_gradient(weights) if self.normalizer.detached else weights
+        if noise is not None and noise.dropout is not None:
+            factors = factors * noise.dropout
+        return ops.matmul(factors, memory.values), weights, state
 
-    def _weigh_in_turn(self, query, projected, memory, state, query_mask, visible, noise):
-        if visible is not None:
-            # Scanned along the queries, so that one batch row for all is not enough.
-            shape = (ops.shape(query)[0], *ops.shape(visible)[1:])
-            visible = ops.broadcast_to(visible, shape)
-        drawn = None if noise is None else noise.scores
-        xs = map_tensors(swap_batch_and_time, (query, projected, query_mask, visible, drawn))
-
-        def one(before, x):
-            query, projected, asks, visible, drawn = x
-            drawn = None if drawn is None else AttentionNoise(ops.expand_dims(drawn, 1))
-            query, projected = ops.expand_dims(query, 1), ops.expand_dims(projected, 1)
-            sees = None if visible is None else ops.expand_dims(visible, 1)
-            if asks is not None:
-                sees = _both(ops.reshape(asks, (-1, 1, 1)), sees)
-            weights, after = self._weigh(query, projected, memory, before, None, sees, drawn)
-            return keep_where_masked(asks, after, before), (ops.squeeze(weights, 1),)
-
-        state, (weights,) = scan(one, state, xs, (memory.keys.dtype,))
-        return swap_batch_and_time(weights), state
-
-    def _check(self, query, value, key, query_mask, value_mask, use_causal_mask):
-        check_rank("query", query, (2, 3), "(batch, length, features) or (batch, features)")
-        meaning = "(batch, length, features) or a feature map (batch, height, width, features)"
-        check_rank("value", value, (3, 4), meaning)
-        batch = query.shape[0]
-        check_shape("value", value, (batch, *value.shape[1:]), "as many rows as query has")
-        positions = value.shape[1:-1]
-        if key is not None:
-            expected = (value.shape[0], *positions, key.shape[-1])
-            check_shape("key", key, expected, "as many rows and positions as value has")
-        if query_mask is not None:
-            check_shape("query_mask", query_mask, query.shape[:-1], "one boolean a query")
-        if value_mask is not None:
-            expected = (value.shape[0], *positions)
-            check_shape("value_mask", value_mask, expected, "one boolean a position of value")
+    def _check(
+        self,
+        query: Tensor,
+        value: Tensor,
+        key: Tensor | None,
+        query_mask: Tensor | None,
+        value_mask: Tensor | None,
+        key_mask: Tensor | None,
+        attention_mask: Tensor | None,
+        use_causal_mask: bool,
+    ) -> None:
+        check_attention_call(
+            query,
+            value,
+            key,
+            query_mask=query_mask,
+            value_mask=value_mask,
+            key_mask=key_mask,
+            attention_mask=attention_mask,
+            use_causal_mask=use_causal_mask,
+        )
         if self.built:
             check_size("query", query, self._query_size)
             name, compared = ("value", value) if key is None else ("key", key)
             check_size(name, compared, self._key_size)
-        if use_causal_mask and (len(query.shape) == 2 or len(value.shape) == 4):
-            raise ValueError(
-                "use_causal_mask: expected a query and a value of shape (batch, length, "
-                f"features), received query of shape {tuple(query.shape)} and value of shape "
-                f"{tuple(value.shape)}."
-            )
 
     def compute_output_spec(
         self,
-        query,
-        value,
-        key=None,
-        query_mask=None,
-        value_mask=None,
-        return_attention_scores=False,
-        use_causal_mask=False,
-        training=None,
-    ):
-        self._check(query, value, key, query_mask, value_mask, use_causal_mask)
-        queries = query.shape[:-1]
-        context = keras.KerasTensor((*queries, value.shape[-1]), dtype=self.compute_dtype)
+        query: Tensor,
+        value: Tensor,
+        key: Tensor | None = None,
+        query_mask: Tensor | None = None,
+        value_mask: Tensor | None = None,
+        return_attention_scores: bool = False,
+        use_causal_mask: bool = False,
+        training: bool | None = None,
+        key_mask: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+    ) -> Structure:
+        self._check(
+            query, value, key, query_mask, value_mask, key_mask, attention_mask, use_causal_mask
+        )
+        shape = self.compute_output_shape(query.shape, value.shape)
+        context = keras.KerasTensor(shape, dtype=self.compute_dtype)
         if not return_attention_scores:
             return context
-        weights = keras.KerasTensor((*queries, *value.shape[1:-1]), dtype=self.compute_dtype)
-        return context, weights
+        shape = self._weights_shape(query.shape, value.shape)
+        return context, keras.KerasTensor(shape, dtype=self.compute_dtype)
 
-    def compute_output_shape(self, query_shape, value_shape, key_shape=None):
+    def _weights_shape(self, query_shape: Shape, value_shape: Shape) -> Shape:
+        return (*query_shape[:-1], *value_shape[1:-1])
+
+    def compute_output_shape(
+        self, query_shape: Shape, value_shape: Shape, key_shape: Shape | None = None
+    ) -> Shape:
         return (*query_shape[:-1], value_shape[-1])
 
-    def compute_mask(self, query, previous_mask=None):
-        # The context stands where the query stood.
+    def compute_mask(self, query: Tensor, previous_mask: Structure = None) -> Structure:
+        # A context has the position of its query.
         return previous_mask
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {
             **super().get_config(),
             "score": keras.saving.serialize_keras_object(self.score),
@@ -415,14 +410,3 @@ class Attention(keras.layers.Layer):
             "dropout": self.dropout,
             "seed": self.seed,
         }
-
-
-def _both(mask, other):
-    if mask is None or other is None:
-        return other if mask is None else mask
-    return ops.logical_and(mask, other)
-
-
-def _causal_mask(queries, positions):
-    rows = ops.expand_dims(ops.arange(queries), 1)
-    return ops.expand_dims(rows >= ops.expand_dims(ops.arange(positions), 0), 0)

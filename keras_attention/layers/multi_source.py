@@ -1,25 +1,37 @@
-"""Several attentions that are asked with one query, each over a memory of its own."""
+"""Attention over several memories with one query."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import keras
 from keras import ops
 
+from keras_attention._core.protocols import AttentionMechanism, StepwiseMechanism, as_mechanism
+from keras_attention._core.types import Config, LayerOptions, Shape, Shapes, Structure, Tensor
 
-@keras.saving.register_keras_serializable(package="keras_attention")
-class SeveralAttentions(keras.layers.Layer):
-    """Asks several attentions with the same query and joins their contexts.
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+
+@keras.saving.register_keras_serializable(package="keras_attention", name="SeveralAttentions")
+class MultiSourceAttention(keras.layers.Layer):
+    """Several attentions with the same query, each over its own memory; contexts are joined.
 
         context = [attention_1(query, value_1); attention_2(query, value_2); ...]
 
-    It has the step protocol of `Attention`: memories, states and weights are
-    tuples with one entry an attention. `AttentionRNN` makes one of a list.
+    It has the methods of `Attention` that a recurrent layer uses. Memories,
+    states and weights are tuples with one entry per attention. `AttentionRNN`
+    makes one of a list.
 
     Args:
-        attentions: the list of them.
+        attentions: a list of attention layers.
         **kwargs: of `keras.layers.Layer`.
 
     Raises:
-        ValueError: for an empty list, or something in it that is no attention;
-            when called, for another number of values than of attentions.
+        ValueError: for an empty list, or an entry that is no attention; when
+            called, for a number of values that is not that of the attentions.
 
     Example:
 
@@ -33,78 +45,92 @@ class SeveralAttentions(keras.layers.Layer):
     [(2, 7, 5), (2, 7, 3, 3)]
     """
 
-    def __init__(self, attentions, **kwargs):
+    def __init__(
+        self,
+        attentions: Sequence[AttentionMechanism | StepwiseMechanism],
+        **kwargs: Unpack[LayerOptions],
+    ) -> None:
         super().__init__(**kwargs)
-        needed = ("memory", "initial_state", "step")
-        if not attentions or not all(hasattr(one, name) for one in attentions for name in needed):
+        if not attentions:
             raise ValueError(
                 "attention: expected a keras_attention.Attention or a list of some, received "
                 f"{attentions!r}."
             )
-        self.attentions = list(attentions)
+        for attention in attentions:
+            as_mechanism(attention)
+        self.attentions: list[Any] = list(attentions)
         self.supports_masking = True
-        if not all(hasattr(one, "attend") for one in self.attentions):
-            # One that knows only steps makes all go step by step.
-            self.attend = None
 
-    def build(self, query_shape, value_shape):
-        for attention, shape in zip(self.attentions, self._each(value_shape, is_shape=True)):
+    def build(self, query_shape: Shape, value_shape: Shapes) -> None:
+        for attention, shape in zip(self.attentions, self._shapes(value_shape)):
             if not attention.built:
                 attention.build(query_shape, shape)
                 attention.built = True
         self.built = True
 
-    def memory(self, value, key=None, mask=None):
-        """The memories of a list of values, or of one value that all attend to."""
+    def memory(
+        self, value: Structure, key: Structure = None, mask: Structure = None
+    ) -> tuple[Structure, ...]:
+        """The memories of a list of values, or of one value for all attentions."""
         values = self._each(value)
         masks = self._each(mask) if isinstance(mask, (list, tuple)) else [mask] * len(values)
         return tuple(
-            attention.memory(one, mask=its_mask)
-            for attention, one, its_mask in zip(self.attentions, values, masks)
+            mechanism.memory(one, mask=its_mask)
+            for mechanism, one, its_mask in zip(self._mechanisms(), values, masks)
         )
 
-    def initial_state(self, memory):
-        """The states, one an attention."""
-        return tuple(a.initial_state(its) for a, its in zip(self.attentions, memory))
+    def initial_state(self, memory: Structure) -> tuple[Structure, ...]:
+        """The states, one per attention."""
+        return tuple(m.initial_state(its) for m, its in zip(self._mechanisms(), memory))
 
-    def noise(self, memory, steps, training=True):
-        """What each attention draws."""
-        return tuple(
-            attention.noise(its, steps, training) if hasattr(attention, "noise") else None
-            for attention, its in zip(self.attentions, memory)
-        )
+    def noise(
+        self, memory: Structure, steps: int | Tensor, training: bool = True
+    ) -> tuple[Structure, ...]:
+        """The noise, one per attention."""
+        mechanisms = self._mechanisms()
+        return tuple(m.noise(its, steps, training) for m, its in zip(mechanisms, memory))
 
-    def step(self, query, memory, state=None, noise=None):
+    def step(
+        self,
+        query: Tensor,
+        memory: Structure,
+        state: Structure = None,
+        noise: Structure = None,
+    ) -> tuple[Tensor, Structure, Structure]:
         """The joined contexts `(B, D)`, the weights and the next states."""
-        return self._ask("step", query, memory, state, noise)
-
-    def attend(self, query, memory, state=None, query_mask=None, noise=None):
-        """The joined contexts `(B, Tq, D)`, the weights and the last states."""
-        return self._ask("attend", query, memory, state, noise, query_mask=query_mask)
-
-    def context_size(self, value_size):
-        """The features of the joined contexts, of a list of the features of the values."""
-        return sum(
-            attention.context_size(size) if hasattr(attention, "context_size") else size
-            for attention, size in zip(self.attentions, value_size)
+        return _joined(
+            mechanism.step(query, its_memory, its_state, noise=its_noise)
+            for mechanism, its_memory, its_state, its_noise in self._zipped(memory, state, noise)
         )
 
-    def _ask(self, how, query, memory, state, noise, **options):
-        nothing = (None,) * len(self.attentions)
-        found = []
-        for attention, its_memory, its_state, its_noise in zip(
-            self.attentions, memory, state or nothing, noise or nothing
-        ):
-            drawn = {} if its_noise is None else {"noise": its_noise}
-            found.append(getattr(attention, how)(query, its_memory, its_state, **options, **drawn))
-        contexts, weights, states = zip(*found)
-        return ops.concatenate(contexts, axis=-1), weights, states
+    def attend(
+        self,
+        query: Tensor,
+        memory: Structure,
+        state: Structure = None,
+        query_mask: Tensor | None = None,
+        noise: Structure = None,
+    ) -> tuple[Tensor, Structure, Structure]:
+        """The joined contexts `(B, Tq, D)`, the weights and the last states."""
+        return _joined(
+            mechanism.attend(query, its_memory, its_state, query_mask=query_mask, noise=its_noise)
+            for mechanism, its_memory, its_state, its_noise in self._zipped(memory, state, noise)
+        )
 
-    def _each(self, value, is_shape=False):
-        several = isinstance(value, (list, tuple))
-        if is_shape:
-            several = isinstance(value[0], (list, tuple))
-        if not several:
+    def context_size(self, value_size: int | Sequence[int]) -> int:
+        """The features of the joined contexts, from the features of the values."""
+        sizes = self._each(value_size)
+        return sum(m.context_size(size) for m, size in zip(self._mechanisms(), sizes))
+
+    def _mechanisms(self) -> list[AttentionMechanism]:
+        return [as_mechanism(attention) for attention in self.attentions]
+
+    def _zipped(self, memory: Structure, state: Structure, noise: Structure) -> Structure:
+        nothing = (None,) * len(self.attentions)
+        return zip(self._mechanisms(), memory, state or nothing, noise or nothing)
+
+    def _each(self, value: Structure) -> list[Structure]:
+        if not isinstance(value, (list, tuple)):
             return [value] * len(self.attentions)
         if len(value) != len(self.attentions):
             raise ValueError(
@@ -113,15 +139,26 @@ class SeveralAttentions(keras.layers.Layer):
             )
         return list(value)
 
-    def get_config(self):
+    def _shapes(self, shapes: Shapes) -> list[Structure]:
+        several = isinstance(shapes[0], (list, tuple))
+        return self._each(shapes) if several else [shapes] * len(self.attentions)
+
+    def get_config(self) -> Config:
         attentions = [keras.saving.serialize_keras_object(one) for one in self.attentions]
         return {**super().get_config(), "attentions": attentions}
 
     @classmethod
-    def from_config(cls, config, custom_objects=None):
+    def from_config(
+        cls, config: Config, custom_objects: Mapping[str, Any] | None = None
+    ) -> MultiSourceAttention:
         config = dict(config)
         config["attentions"] = [
             keras.saving.deserialize_keras_object(one, custom_objects=custom_objects)
             for one in config["attentions"]
         ]
-        return cls(**config)
+        return super().from_config(config)
+
+
+def _joined(found: Structure) -> tuple[Tensor, Structure, Structure]:
+    contexts, weights, states = zip(*found)
+    return ops.concatenate(contexts, axis=-1), weights, states

@@ -8,7 +8,7 @@ import numpy as np
 from keras_attention._core import cells
 from keras_attention.layers.attention import Attention
 from keras_attention.layers.attention_rnn import AttentionRNN
-from keras_attention.layers.multi_source import SeveralAttentions
+from keras_attention.layers.multi_source import MultiSourceAttention
 
 
 def load_tfa_weights(layer, weights):
@@ -99,7 +99,7 @@ def _fitted(layer, name, variable, given):
 
 def _several(layer):
     attention = layer.attention if isinstance(layer, AttentionRNN) else layer
-    return len(attention.attentions) if isinstance(attention, SeveralAttentions) else 1
+    return len(attention.attentions) if isinstance(attention, MultiSourceAttention) else 1
 
 
 def _join_attention_layers(given, count, output_size):
@@ -141,7 +141,7 @@ def _variables(layer):
         found = _of_attention(layer)
     else:
         found = _of_cell(layer.cell, "cell")
-        if isinstance(layer.attention, SeveralAttentions):
+        if isinstance(layer.attention, MultiSourceAttention):
             for i, attention in enumerate(layer.attention.attentions):
                 for name, variable in _of_attention(attention).items():
                     found[f"attention_mechanisms/{i}/{name}"] = variable

@@ -4,7 +4,7 @@ import keras
 from keras import ops
 
 from keras_attention import normalizers, scores
-from keras_attention._core.masks import zero_where_masked
+from keras_attention._core.masks import combine_masks, zero_where_masked
 from keras_attention._core.memory import Memory
 from keras_attention._core.structure import spec_of
 from keras_attention.layers.attention import Attention
@@ -162,8 +162,11 @@ class SentinelAttention(Attention):
 
     def _attend(self, query, memory, state, query_mask, visible, noise):
         if visible is not None:
-            place = ops.ones((*ops.shape(visible)[:-1], 1), dtype="bool")
-            visible = ops.concatenate([visible, place], axis=-1)
+            # Where the whole memory is masked, the sentinel is masked too.
+            mask = None if memory.mask is None else ops.expand_dims(memory.mask[:, :-1], 1)
+            anything = ops.any(combine_masks(visible, mask), axis=-1, keepdims=True)
+            visible = ops.broadcast_to(visible, (ops.shape(anything)[0], *ops.shape(visible)[1:]))
+            visible = ops.concatenate([visible, anything], axis=-1)
         contexts, weights, state = super()._attend(query, memory, state, query_mask, visible, noise)
         if query_mask is not None:
             # Zero times the infinity or NaN of some padding would still be NaN.

@@ -6,6 +6,7 @@ import keras
 from keras import ops
 
 from keras_attention._core.checks import check_features
+from keras_attention._core.protocols import as_mechanism
 from keras_attention.layers.attention_rnn import AttentionRNN
 from keras_attention.vision.positions import mean_over_positions
 
@@ -57,11 +58,6 @@ class TopDownRNN(AttentionRNN):
     """
 
     def __init__(self, cell, attention, language_cell, **kwargs):
-        if not all(hasattr(attention, name) for name in ("memory", "initial_state", "step")):
-            raise ValueError(
-                "attention: expected one keras_attention.Attention, such as "
-                f"BahdanauAttention(units), received {attention!r}."
-            )
         attention = _WithMean(attention, dtype=kwargs.get("dtype"), name="with_mean")
         super().__init__(cell, attention, upper_cells=[language_cell], **_FIXED, **kwargs)
 
@@ -121,10 +117,8 @@ class _WithMean(keras.layers.Layer):
 
     def __init__(self, attention, **kwargs):
         super().__init__(**kwargs)
+        as_mechanism(attention)
         self.attention = attention
-        if not hasattr(attention, "attend"):
-            # One that knows only steps.
-            self.attend = None
 
     def build(self, query_shape, value_shape):
         if not self.attention.built:
@@ -135,24 +129,23 @@ class _WithMean(keras.layers.Layer):
     def memory(self, value, key=None, mask=None):
         value = ops.convert_to_tensor(value, dtype=self.compute_dtype)
         mean = ops.cast(mean_over_positions(value, mask), self.compute_dtype)
-        return _MeanMemory(self.attention.memory(value, key, mask), mean)
+        return _MeanMemory(as_mechanism(self.attention).memory(value, key, mask), mean)
 
     def initial_state(self, memory):
-        return self.attention.initial_state(memory.memory)
+        return as_mechanism(self.attention).initial_state(memory.memory)
 
     def noise(self, memory, steps, training=True):
-        noise = getattr(self.attention, "noise", None)
-        return None if noise is None else noise(memory.memory, steps, training)
+        return as_mechanism(self.attention).noise(memory.memory, steps, training)
 
-    def step(self, query, memory, state=None, **drawn):
-        return self.attention.step(query, memory.memory, state, **drawn)
+    def step(self, query, memory, state=None, noise=None):
+        return as_mechanism(self.attention).step(query, memory.memory, state, noise)
 
-    def attend(self, query, memory, state=None, **options):
-        return self.attention.attend(query, memory.memory, state, **options)
+    def attend(self, query, memory, state=None, query_mask=None, noise=None):
+        mechanism = as_mechanism(self.attention)
+        return mechanism.attend(query, memory.memory, state, query_mask, noise)
 
     def context_size(self, value_size):
-        size = getattr(self.attention, "context_size", None)
-        return value_size if size is None else size(value_size)
+        return as_mechanism(self.attention).context_size(value_size)
 
     def get_config(self):
         attention = keras.saving.serialize_keras_object(self.attention)

@@ -242,7 +242,7 @@ ATTENTIONS = [
     ),
     Variant(
         "multi_head",
-        lambda dtype: MultiHeadAttention(2, 3, value_dim=2, output_dim=6, dtype=dtype),
+        lambda dtype: MultiHeadAttention(2, 3, value_dim=2, output_shape=6, dtype=dtype),
         reference.multi_head(reference.means(reference.scaled_dot)),
         "query",
         6,
@@ -250,7 +250,7 @@ ATTENTIONS = [
     Variant(
         "multi_head-coverage",
         lambda dtype: MultiHeadAttention(
-            2, 3, output_dim=6, score=scores.Coverage(dtype=dtype), dtype=dtype
+            2, 3, output_shape=6, score=scores.Coverage(dtype=dtype), dtype=dtype
         ),
         reference.multi_head(reference.means(reference.looking_back(reference.coverage))),
         "query",

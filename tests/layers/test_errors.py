@@ -216,12 +216,12 @@ WRONG = {
     ),
     "batch sizes": (
         lambda: attend(zeros(2, 3, 4), zeros(3, 5, 4)),
-        "value: expected as many rows as query has",
+        "value: expected as many examples as query has",
         "(2, 5, 4), received shape (3, 5, 4)",
     ),
     "key": (
         lambda: attend(zeros(2, 3, 4), zeros(2, 5, 4), zeros(2, 6, 4)),
-        "key: expected as many rows and positions as value has",
+        "key: expected as many examples and positions as value has",
         "(2, 5, 4), received shape (2, 6, 4)",
     ),
     "sizes of dot": (
@@ -249,7 +249,7 @@ WRONG = {
     ),
     "value_mask": (
         lambda: attend(zeros(2, 3, 4), zeros(2, 5, 4), value_mask=mask(2, 3)),
-        "value_mask: expected one boolean a position of value",
+        "value_mask: expected one boolean per position of value",
         "(2, 5), received shape (2, 3)",
     ),
     "value_mask rank": (
@@ -264,7 +264,7 @@ WRONG = {
     ),
     "query_mask": (
         lambda: attend(zeros(2, 3, 4), zeros(2, 5, 4), query_mask=mask(2, 5)),
-        "query_mask: expected one boolean a query",
+        "query_mask: expected one boolean per query",
         "(2, 3), received shape (2, 5)",
     ),
     "empty batch": (
@@ -369,12 +369,12 @@ WRONG = {
     ),
     "recurrence batch": (
         lambda: recur(zeros(2, 3, 4), zeros(1, 5, 6)),
-        "value: expected as many rows as sequence has",
+        "value: expected as many examples as sequence has",
         "received shape (1, 5, 6)",
     ),
     "sequence_mask": (
         lambda: recur(zeros(2, 3, 4), zeros(2, 5, 6), sequence_mask=mask(2, 5)),
-        "sequence_mask: expected one boolean a step",
+        "sequence_mask: expected one boolean per step",
         "(2, 3), received shape (2, 5)",
     ),
     "recurrence value_mask": (

@@ -61,7 +61,7 @@ def test_each_head_looks_elsewhere(query, value):
 def test_heads_attend_inside_a_recurrence(query, value, score, input_feeding):
     if score == "location":
         score = scores.Location(filters=2, kernel_size=3)
-    attention = MultiHeadAttention(2, 3, output_dim=7, score=score)
+    attention = MultiHeadAttention(2, 3, output_shape=7, score=score)
     decoder = AttentionRNN(keras.layers.GRUCell(8), attention, input_feeding=input_feeding)
     outputs, weights = decoder(query, value, return_attention_scores=True)
     assert (*outputs.shape, *weights.shape) == (2, 3, 8 + 7, 2, 3, 5)
@@ -80,7 +80,7 @@ def test_dropout_acts_while_training(query, value):
     assert not np.allclose(*numbers([attention(query, value, training=True), quiet[0]]))
 
 
-@pytest.mark.parametrize("name", ["num_heads", "key_dim", "value_dim", "output_dim"])
+@pytest.mark.parametrize("name", ["num_heads", "key_dim", "value_dim", "output_shape"])
 def test_sizes_are_checked(name):
     with pytest.raises(ValueError, match=f"{name}: expected a positive integer, received 0"):
         MultiHeadAttention(**{"num_heads": 2, "key_dim": 3, name: 0})

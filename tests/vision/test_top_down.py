@@ -28,7 +28,7 @@ def test_it_is_saved_goes_on_from_a_state_and_has_its_cells_dropout(tmp_path, rn
     cells = layers.LSTMCell(4, dropout=0.3), layers.GRUCell(3, recurrent_dropout=0.3)
     image, words = keras.Input((2, 2, 5)), keras.Input((None, 4))
     first = vision.MeanState([4, 4, 3])(image)
-    decoder = vision.TopDownRNN(cells[0], MultiHeadAttention(2, 3, output_dim=5), cells[1])
+    decoder = vision.TopDownRNN(cells[0], MultiHeadAttention(2, 3, output_shape=5), cells[1])
     model = keras.Model([words, image], decoder(words, image, initial_state=first))
     assert model.output_shape == (None, None, 3)
     given = rng.normal(size=(2, 5, 4)), rng.normal(size=(2, 2, 2, 5))
@@ -45,5 +45,5 @@ def test_it_is_saved_goes_on_from_a_state_and_has_its_cells_dropout(tmp_path, rn
 
 
 def test_something_else_than_one_attention_is_refused():
-    with pytest.raises(ValueError, match="attention: expected one keras_attention"):
+    with pytest.raises(ValueError, match="attention: expected a keras_attention"):
         vision.TopDownRNN(layers.GRUCell(4), [BahdanauAttention(4)], layers.GRUCell(4))

@@ -1,0 +1,62 @@
+"""States and noise of attention layers: named tuples of tensors, batch first everywhere."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from keras_attention._core.types import Structure, Tensor
+
+
+class AttentionState(NamedTuple):
+    """State of score, normalizer and window; `()` if stateless.
+
+    Attributes:
+        score: weights of earlier steps, for scores such as coverage.
+        normalizer: weights of the previous step, for monotonic normalizers.
+        window: the number of queries so far, for local-m.
+
+    Example:
+
+    >>> from keras_attention import AttentionState
+    >>> AttentionState()
+    AttentionState(score=(), normalizer=(), window=())
+    """
+
+    score: Structure = ()
+    normalizer: Structure = ()
+    window: Structure = ()
+
+
+class AttentionNoise(NamedTuple):
+    """The random numbers of an attention, sampled before it runs.
+
+    Attributes:
+        scores: for the normalizer, or None.
+        dropout: the factors of the weights, or None.
+    """
+
+    scores: Tensor | None = None
+    dropout: Tensor | None = None
+
+
+class AttentionRNNState(NamedTuple):
+    """State of an `AttentionRNN` between two steps, batch first everywhere.
+
+    Attributes:
+        cell: the state of the cell.
+        attentional: the last attentional vector `(B, D)` with input feeding,
+            else `()`.
+        attention: the state of the attention, see `AttentionState`.
+        upper: the states of the upper cells, one per cell.
+
+    Example:
+
+    >>> from keras_attention import AttentionRNNState
+    >>> AttentionRNNState(cell=[]).attentional
+    ()
+    """
+
+    cell: Structure
+    attentional: Structure = ()
+    attention: Structure = ()
+    upper: Structure = ()
