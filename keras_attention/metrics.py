@@ -36,7 +36,7 @@ class TokenAccuracy(keras.metrics.Mean):
         super().__init__(name=name, dtype=dtype)
 
     def update_state(self, y_true, y_pred, sample_weight=None):
-        check_shape("y_true", y_true, y_pred.shape[:-1], "one id a position of y_pred")
+        check_shape("y_true", y_true, y_pred.shape[:-1], "one id per position of y_pred")
         labels = ops.cast(y_true, "int32")
         right = ops.equal(labels, ops.cast(ops.argmax(y_pred, axis=-1), "int32"))
         weights = ops.cast(ops.not_equal(labels, 0), self.dtype)

@@ -15,7 +15,7 @@ from keras_attention._core.checks import (
     score_dtype,
 )
 from keras_attention._core.masks import IMPOSSIBLE
-from keras_attention.losses.rows import safe_log
+from keras_attention.losses.masking import safe_log
 from keras_attention.text.vocabulary import UNKNOWN
 
 # The log-probability of an extended id that stands for no word of the source. Far above

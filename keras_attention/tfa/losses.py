@@ -1,5 +1,10 @@
 """tfa's `sequence_loss` and `SequenceLoss`."""
 
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeAlias
+
 import keras
 from keras import ops
 
@@ -10,28 +15,33 @@ from keras_attention._core.checks import (
     check_shape,
     score_dtype,
 )
-from keras_attention.losses.sequences import token_crossentropy
+from keras_attention._core.masks import zero_where_masked
+from keras_attention._core.types import Config, DType, Tensor
+from keras_attention.losses.crossentropy import token_crossentropy
+
+# A function `f(labels=, logits=)` of flattened targets and logits.
+LossFunction: TypeAlias = Callable[..., Tensor]
 
 
 def sequence_loss(
-    logits,
-    targets,
-    weights,
-    average_across_timesteps=True,
-    average_across_batch=True,
-    sum_over_timesteps=False,
-    sum_over_batch=False,
-    softmax_loss_function=None,
-):
-    """Weighted cross-entropy a token, reduced as `tfa.seq2seq.sequence_loss` does.
+    logits: Tensor,
+    targets: Tensor,
+    weights: Tensor,
+    average_across_timesteps: bool = True,
+    average_across_batch: bool = True,
+    sum_over_timesteps: bool = False,
+    sum_over_batch: bool = False,
+    softmax_loss_function: LossFunction | None = None,
+) -> Tensor:
+    """Weighted cross-entropy per token, reduced as `tfa.seq2seq.sequence_loss` does.
 
-    With c the cross-entropies `(B, T)` and w the weights, over the axes asked for:
+    With c the cross-entropies `(B, T)` and w the weights, over the chosen axes:
 
         average_across_*    sum(w * c) / sum(w)
         sum_over_*          sum(w * c) / number of w that are not 0
 
-    Where a denominator is 0 the loss is 0. Asked for neither over an axis, the
-    axis stays. A logit of weight 0 plays no part, not even where it is NaN.
+    Where a denominator is 0 the loss is 0. An axis with neither is kept. Logits
+    of weight 0 have no effect, even if they are NaN.
 
     Source: TensorFlow Addons 0.23, `tfa.seq2seq.sequence_loss`.
 
@@ -40,18 +50,18 @@ def sequence_loss(
         targets: ids `(B, T)`, or distributions `(B, T, V)`.
         weights: `(B, T)`, 0 for padding.
         average_across_timesteps, average_across_batch, sum_over_timesteps,
-            sum_over_batch: see above; an axis has one of the two, and where
-            both axes are reduced, both in the same way.
-        softmax_loss_function: `f(labels=, logits=)` of the flattened targets
-            `(B*T,)` or `(B*T, V)` and logits `(B*T, V)`, gives `(B*T,)`; by
-            default the cross-entropy.
+            sum_over_batch: see above; if both axes are reduced, both in the
+            same way.
+        softmax_loss_function: a function `f(labels=, logits=)` of the flattened
+            targets `(B*T,)` or `(B*T, V)` and logits `(B*T, V)`, which returns
+            `(B*T,)`; by default the cross-entropy.
 
     Returns:
         A scalar, `(B,)`, `(T,)` or `(B, T)`, in at least float32.
 
     Raises:
-        ValueError: for shapes that do not fit, and ways to reduce that exclude
-            each other.
+        ValueError: for shapes that do not fit, and reductions that exclude each
+            other.
 
     Example:
 
@@ -70,13 +80,13 @@ def sequence_loss(
     logits, targets = ops.convert_to_tensor(logits), ops.convert_to_tensor(targets)
     check_rank("logits", logits, (3,), "(batch, length, vocabulary)")
     check_rank("targets", targets, (2, 3), "ids (batch, length) or one-hot as the logits")
-    meaning = "one target a position of logits"
+    meaning = "one target per position of logits"
     check_shape("targets", targets, logits.shape[: len(targets.shape)], meaning)
-    check_shape("weights", weights, logits.shape[:2], "one weight a position of logits")
+    check_shape("weights", weights, logits.shape[:2], "one weight per position of logits")
     dtype = score_dtype(keras.backend.standardize_dtype(logits.dtype))
     weights = ops.cast(weights, dtype)
     real = ops.not_equal(weights, 0)
-    logits = _without_padding(ops.cast(logits, dtype), real)
+    logits = zero_where_masked(real, ops.cast(logits, dtype))
     function = softmax_loss_function or _crossentropy
     size = ops.shape(logits)
     flat = (-1, *size[2 : len(targets.shape)])
@@ -89,16 +99,16 @@ def sequence_loss(
     return ops.divide_no_nan(ops.sum(losses, axis=axes), ops.sum(share, axis=axes))
 
 
-def _axes(kind, timesteps, batch):
+def _axes(kind: str, timesteps: bool, batch: bool) -> tuple[int, ...]:
     check_flag(f"{kind}_timesteps", timesteps)
     check_flag(f"{kind}_batch", batch)
-    return tuple(axis for axis, asked in ((0, batch), (1, timesteps)) if asked)
+    return tuple(axis for axis, reduced in ((0, batch), (1, timesteps)) if reduced)
 
 
-def _check_reduction(averaged, counted):
+def _check_reduction(averaged: tuple[int, ...], counted: tuple[int, ...]) -> None:
     if averaged and counted:
 
-        def named(kind, axes):
+        def named(kind: str, axes: tuple[int, ...]) -> str:
             return " and ".join(kind + ("batch", "timesteps")[axis] for axis in axes)
 
         raise ValueError(
@@ -108,17 +118,12 @@ def _check_reduction(averaged, counted):
         )
 
 
-def _crossentropy(labels, logits):
+def _crossentropy(labels: Tensor, logits: Tensor) -> Tensor:
     if len(labels.shape) == 1:
         return token_crossentropy(labels, logits)
     return keras.losses.categorical_crossentropy(
         ops.cast(labels, logits.dtype), logits, from_logits=True
     )
-
-
-def _without_padding(logits, real):
-    # Zero times the gradient of a NaN would still be NaN.
-    return ops.where(ops.expand_dims(real, -1), logits, ops.zeros((), logits.dtype))
 
 
 @keras.saving.register_keras_serializable(package="keras_attention")
@@ -134,20 +139,20 @@ class SequenceLoss(keras.losses.Loss):
         average_across_timesteps, average_across_batch, sum_over_timesteps,
             sum_over_batch, softmax_loss_function: see `sequence_loss`; a
             function that is to be saved must be registered with Keras.
-        name, dtype: of `keras.losses.Loss`.
+        name, dtype: see `keras.losses.Loss`.
 
     Call arguments:
         y_true: ids `(B, T)`, or distributions `(B, T, V)`.
         y_pred: logits `(B, T, V)`.
-        sample_weight: `(B, T)`, 0 for padding. tfa requires it; here None makes
-            ids of 0 the padding, and `(B,)` counts on top of that.
+        sample_weight: `(B, T)`, 0 for padding. tfa requires it. Here ids of 0
+            are padding if it is None or `(B,)`.
 
     Returns:
         What `sequence_loss` returns.
 
     Raises:
-        ValueError: for ways to reduce that exclude each other, shapes that do
-            not fit, and one-hot targets without weights `(B, T)`.
+        ValueError: for reductions that exclude each other, shapes that do not
+            fit, and one-hot targets without weights `(B, T)`.
 
     Example:
 
@@ -160,14 +165,14 @@ class SequenceLoss(keras.losses.Loss):
 
     def __init__(
         self,
-        average_across_timesteps=False,
-        average_across_batch=False,
-        sum_over_timesteps=True,
-        sum_over_batch=True,
-        softmax_loss_function=None,
-        name="sequence_loss",
-        dtype=None,
-    ):
+        average_across_timesteps: bool = False,
+        average_across_batch: bool = False,
+        sum_over_timesteps: bool = True,
+        sum_over_batch: bool = True,
+        softmax_loss_function: LossFunction | Config | None = None,
+        name: str = "sequence_loss",
+        dtype: DType | None = None,
+    ) -> None:
         super().__init__(name=name, dtype=dtype)
         _check_reduction(
             _axes("average_across", average_across_timesteps, average_across_batch),
@@ -177,11 +182,16 @@ class SequenceLoss(keras.losses.Loss):
         self.average_across_batch = average_across_batch
         self.sum_over_timesteps = sum_over_timesteps
         self.sum_over_batch = sum_over_batch
+        self.softmax_loss_function: LossFunction | None
         if isinstance(softmax_loss_function, dict):
-            softmax_loss_function = keras.saving.deserialize_keras_object(softmax_loss_function)
-        self.softmax_loss_function = softmax_loss_function
+            function = keras.saving.deserialize_keras_object(softmax_loss_function)
+            self.softmax_loss_function = function
+        else:
+            self.softmax_loss_function = softmax_loss_function
 
-    def __call__(self, y_true, y_pred, sample_weight=None):
+    def __call__(
+        self, y_true: Tensor, y_pred: Tensor, sample_weight: Tensor | None = None
+    ) -> Tensor:
         y_pred = ops.convert_to_tensor(y_pred)
         loss = sequence_loss(
             y_pred,
@@ -195,7 +205,7 @@ class SequenceLoss(keras.losses.Loss):
         )
         return share_of_replica(loss)
 
-    def get_config(self):
+    def get_config(self) -> Config:
         function = self.softmax_loss_function
         return {
             "name": self.name,
@@ -207,14 +217,14 @@ class SequenceLoss(keras.losses.Loss):
         }
 
 
-def _token_weights(targets, logits, sample_weight):
-    """The weights `(B, T)` that are meant where Keras gives `(B,)` or none."""
+def _token_weights(targets: Tensor, logits: Tensor, sample_weight: Tensor | None) -> Tensor:
+    """Weights `(B, T)`, also where Keras gives `(B,)` or None."""
     if sample_weight is not None and len(sample_weight.shape) == 2:
         return sample_weight
     if len(targets.shape) != 2:
         raise ValueError(
-            "sample_weight: expected shape (batch, length), since targets that are no ids do not "
-            "say what is padding, received "
+            "sample_weight: expected shape (batch, length), since only targets that are ids show "
+            "what is padding, received "
             + ("None." if sample_weight is None else f"shape {tuple(sample_weight.shape)}.")
         )
     real = ops.cast(ops.not_equal(ops.convert_to_tensor(targets), 0), "float32")

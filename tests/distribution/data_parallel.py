@@ -1,4 +1,4 @@
-"""Trains the spelling model with so many processes and saves the weights of the first.
+"""Trains the spelling model with PROCESSES processes and saves the weights of the first.
 
 python -m tests.distribution.data_parallel weights.npz PROCESSES INDEX PORT
 """
@@ -17,12 +17,12 @@ def main(path, processes, index, port):
         keras.distribution.initialize(f"127.0.0.1:{port}", processes, index)
         data_parallel = keras.distribution.DataParallel(auto_shard_dataset=False)
         keras.distribution.set_distribution(data_parallel)
-        rows = spelling.BATCH // processes
-        part = slice(index * rows, (index + 1) * rows)
+        size = spelling.BATCH // processes
+        part = slice(index * size, (index + 1) * size)
     model = spelling.model(global_clipnorm=1.0)
     losses = spelling.train(model, spelling.batches(model, part))
     if index == 0:
-        spelling.save(path, model, losses)
+        spelling.save(path, model, losses=losses)
 
 
 if __name__ == "__main__":

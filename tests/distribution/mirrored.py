@@ -1,4 +1,4 @@
-"""Trains the spelling model on so many replicas and saves its weights.
+"""Trains the spelling model on REPLICAS replicas, and saves its weights and losses.
 
 python -m tests.distribution.mirrored weights.npz REPLICAS
 """
@@ -26,7 +26,7 @@ def main(path, replicas):
         output_signature=({"source": ids, "target": ids}, ids),
     )
     losses = spelling.train(model, dataset)
-    spelling.save(path, model, losses)
+    spelling.save(path, model, losses=losses, evaluated=spelling.evaluate(model))
 
 
 if __name__ == "__main__":

@@ -32,15 +32,20 @@ def model(**options):
     return model
 
 
-def batches(model, part=slice(None)):
-    """The rows `part` of each batch, again and again; all are of one width, to compile once."""
+def examples(model):
+    """Source ids, target ids and labels of all words, padded to one width, to compile once."""
     source = pad([model.source_vocabulary.encode(entry.word) for entry in ENTRIES])
     said = [model.target_vocabulary.encode(" ".join(*entry.pronunciations)) for entry in ENTRIES]
-    target, labels = pad([[START, *ids] for ids in said]), pad([[*ids, END] for ids in said])
+    return source, pad([[START, *ids] for ids in said]), pad([[*ids, END] for ids in said])
+
+
+def batches(model, part=slice(None)):
+    """The examples `part` of each batch, endlessly."""
+    source, target, labels = examples(model)
     while True:
-        for at in range(0, len(ENTRIES), BATCH):
-            rows = np.arange(at, at + BATCH)[part]
-            yield {"source": source[rows], "target": target[rows]}, labels[rows]
+        for first in range(0, len(ENTRIES), BATCH):
+            chosen = np.arange(first, first + BATCH)[part]
+            yield {"source": source[chosen], "target": target[chosen]}, labels[chosen]
 
 
 def train(model, data, **options):
@@ -55,13 +60,21 @@ def train(model, data, **options):
     return model.fit(data, **options).history["loss"]
 
 
-def save(path, model, losses):
+def evaluate(model, count=37, batch_size=16):
+    """The loss that `evaluate` reports; two replicas cannot share the last batch evenly."""
+    chosen = np.arange(count) % len(ENTRIES)
+    source, target, labels = (array[chosen] for array in examples(model))
+    inputs = {"source": source, "target": target}
+    return model.evaluate(inputs, labels, batch_size=batch_size, verbose=0)
+
+
+def save(path, model, **found):
     weights = {f"{i:02d} {v.path}": np.asarray(v) for i, v in enumerate(model.weights)}
-    np.savez(path, losses=losses, **weights)
+    np.savez(path, **found, **weights)
 
 
 def assert_same(path, other):
-    """The same weights, to what sums in another order differ by, and the same losses."""
+    """The same weights, up to the rounding of sums in another order, and the same losses."""
     with np.load(path) as found, np.load(other) as expected:
         assert found.files == expected.files
         assert expected["losses"][1] < 0.9 * expected["losses"][0], "it learned too little to tell"

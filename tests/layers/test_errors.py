@@ -531,12 +531,12 @@ WRONG = {
     ),
     "labels of one more rank": (
         lambda: SequenceCrossentropy()(np.zeros((2, 3, 1), int), zeros(2, 3, 5)),
-        "y_true: expected one id a position of y_pred",
+        "y_true: expected one id per position of y_pred",
         "(2, 3), received shape (2, 3, 1)",
     ),
     "labels of one more rank in a metric": (
         lambda: TokenAccuracy().update_state(np.zeros((2, 3, 1), int), zeros(2, 3, 5)),
-        "y_true: expected one id a position of y_pred",
+        "y_true: expected one id per position of y_pred",
     ),
     "error rates of nothing": (lambda: error_rates([], []), "references: expected", "0 for 0"),
     "error rates unequal": (
