@@ -30,7 +30,7 @@ def export_parser(description):
         help="how many tokens decoding gives at most (default 64)",
     )
     parser.add_argument(
-        "--beam-width",
+        "--num-beams",
         type=positive,
         default=4,
         metavar="K",
@@ -63,23 +63,28 @@ def add_tolerance(parser):
     )
 
 
-def export(args, saver, **options):
-    """Loads the model, exports it by `keras_attention.export.<saver>`, and says what came."""
+def export(args, **options):
+    """Loads the model, exports it, and prints what was verified."""
     with errors_in_one_line():
         package = import_quietly()
         print(f"Loading {args.model}", flush=True)
         model = load(args.model)
-        print(f"Exporting to {args.target}, and verifying in a fresh process", flush=True)
-        save = getattr(package, saver)
+        print(f"Exporting to {args.target}", flush=True)
         from keras_attention import generation
 
-        options |= {name: getattr(args, name) for name in ("max_length", "overwrite", "tolerance")}
-        options["search"] = generation.BeamSearch(
-            width=args.beam_width,
+        search = generation.BeamSearch(
+            width=args.num_beams,
             max_length=args.max_length,
             length_penalty=args.length_penalty,
         )
-        report = save(model, args.target, **options)
+        report = package.export_model(
+            model,
+            args.target,
+            search=search,
+            overwrite=args.overwrite,
+            tolerance=args.tolerance,
+            **options,
+        )
         names = report.get("signatures") or report.get("graphs")
         version = f", version {report['version']}" if "version" in report else ""
         print(f"Verified {', '.join(names)}{version}")

@@ -12,7 +12,7 @@ For every FILE the output folder then holds
     plan.json       what was translated, with which model
 
 Interrupted, the same command goes on where it stopped: a part is there whole or not at all.
-Runs on Apache Beam: pip install 'keras-attention[beam]'. What follows "--" are options of Beam;
+Runs on Apache Beam (in a clone: pip install '.[beam]'). What follows "--" are options of Beam;
 workers elsewhere need TensorFlow (--requirements_file or --sdk_container_image), and see the same
 files.
 """
@@ -503,8 +503,8 @@ def main(arguments=None):
         if (error.name or "").partition(".")[0] != "apache_beam":
             raise
         print(
-            f"{name}: error: the package apache-beam is missing; install it with: "
-            "pip install 'keras-attention[beam]'",
+            f"{name}: error: the package apache-beam is missing; install it in a clone of "
+            "the repository with: pip install '.[beam]'",
             file=sys.stderr,
         )
         raise SystemExit(1) from None

@@ -18,8 +18,8 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 from train_g2p import train_and_measure
 
 from keras_attention.datasets import load_cmudict
-from keras_attention.export import save_onnx, save_saved_model
-from keras_attention.generation import decode_texts
+from keras_attention.export import export_model
+from keras_attention.generation import BeamSearch, decode_texts
 from keras_attention.plots import plot_attention
 from keras_attention.recipes import g2p
 
@@ -48,10 +48,10 @@ def main(arguments=None, settings=g2p.Settings()):  # noqa: B008 (immutable)
     show(model, splits["test"], folder)
 
     print("\nExporting; every artifact is reloaded without Keras and compared ...", flush=True)
-    exports = {"max_length": MAX_LENGTH, "overwrite": True}
-    ids = save_saved_model(model, folder / "saved_model_ids", kind="ids", **exports)
-    text = save_saved_model(model, folder / "saved_model_text", kind="text", **exports)
-    onnx = save_onnx(model, folder / "onnx", **exports)
+    exports = {"search": BeamSearch(max_length=MAX_LENGTH), "overwrite": True}
+    ids = export_model(model, folder / "saved_model_ids", kind="ids", **exports)
+    text = export_model(model, folder / "saved_model_text", kind="text", **exports)
+    onnx = export_model(model, folder / "onnx", format="onnx", **exports)
     report.update(saved_model=ids, saved_model_text=text, onnx=onnx)
     report["total_seconds"] = round(time.time() - started, 1)
     (folder / "report.json").write_text(json.dumps(report, indent=2) + "\n", "utf-8")

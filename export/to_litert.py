@@ -9,7 +9,7 @@ import _command
 
 def main(arguments=None):
     args = _command.export_parser(__doc__).parse_args(arguments)
-    _command.export(args, "save_litert")
+    _command.export(args, format="litert")
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ import _command
 
 def main(arguments=None):
     args = _command.export_parser(__doc__).parse_args(arguments)
-    _command.export(args, "save_onnx")
+    _command.export(args, format="onnx")
 
 
 if __name__ == "__main__":

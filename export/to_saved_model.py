@@ -23,7 +23,7 @@ def main(arguments=None):
         "highest); TensorFlow Serving takes the highest",
     )
     args = parser.parse_args(arguments)
-    _command.export(args, "save_saved_model", kind=args.kind, version=args.version)
+    _command.export(args, format="saved_model", kind=args.kind, version=args.version)
 
 
 if __name__ == "__main__":

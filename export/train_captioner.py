@@ -286,15 +286,16 @@ def draw(captions, examples, folder):
 
 def export(options, report):
     """Writes the SavedModels and the ONNX graphs, verified, and notes how well they agree."""
-    from keras_attention.export import save_onnx, save_saved_model
+    from keras_attention.export import export_model
+    from keras_attention.generation import BeamSearch
 
     print("Exporting; every artifact is reloaded without Keras and compared ...", flush=True)
     model = keras.saving.load_model(options.folder / "attention" / "model.keras")
-    given = {"max_length": MAX_LENGTH, "overwrite": True}
+    given = {"search": BeamSearch(max_length=MAX_LENGTH), "overwrite": True}
     for kind in ("image", "ids"):
         name = f"saved_model_{kind}"
-        report[name] = save_saved_model(model, options.folder / name, kind=kind, **given)
-    report["onnx"] = save_onnx(model, options.folder / "onnx", **given)
+        report[name] = export_model(model, options.folder / name, kind=kind, **given)
+    report["onnx"] = export_model(model, options.folder / "onnx", format="onnx", **given)
 
 
 def _write(report, folder):

@@ -206,17 +206,17 @@ def export(folder, settings, report):
     """Writes the SavedModels and the ONNX graphs, verified, and notes how well they agree."""
     import keras
 
-    from keras_attention.export import save_onnx, save_saved_model
+    from keras_attention.export import export_model
     from keras_attention.generation import BeamSearch
 
     print("Exporting; every artifact is reloaded without Keras and compared ...", flush=True)
     model = keras.models.load_model(folder / "model.keras")
     search = BeamSearch(**SEARCH)
-    options = {"max_length": MAX_LENGTH, "overwrite": True, "search": search}
+    options = {"overwrite": True, "search": search}
     for kind in ("ids", "text"):
         name = f"saved_model_{kind}"
-        report[name] = save_saved_model(model, folder / name, kind=kind, **options)
-    report["onnx"] = save_onnx(model, folder / "onnx", **options)
+        report[name] = export_model(model, folder / name, kind=kind, **options)
+    report["onnx"] = export_model(model, folder / "onnx", format="onnx", **options)
 
 
 def _write(report, folder):

@@ -2,7 +2,7 @@
 
     python export/serving/grpc_client.py "In the beginning was the Word."
 
-Needs tensorflow-serving-api, and TensorFlow with it: pip install 'keras-attention[serving]'.
+Needs tensorflow-serving-api, and TensorFlow with it (in a clone: pip install '.[serving]').
 """
 
 import contextlib
@@ -38,8 +38,8 @@ except ImportError as missing:
     if __name__ != "__main__":
         raise
     sys.exit(
-        f"grpc_client.py: error: the package {missing.name!r} is missing; install it with: "
-        "pip install 'keras-attention[serving]'"
+        f"grpc_client.py: error: the package {missing.name!r} is missing; install it in a clone of "
+        "the repository with: pip install '.[serving]'"
     )
 
 

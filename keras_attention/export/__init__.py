@@ -1,9 +1,11 @@
-"""Artifacts that serve a decoding model elsewhere, verified before they appear."""
+"""Artifacts that decode elsewhere, without Keras and without this package.
+
+`export_model` writes a model as a SavedModel, as ONNX or for LiteRT. Each artifact is verified in
+a fresh process before it appears; `verify` does so again, whenever and wherever one likes.
+"""
 
 from keras_attention.export.errors import ExportError
-from keras_attention.export.litert import save_litert
-from keras_attention.export.onnx import save_onnx
-from keras_attention.export.saved_model import save_saved_model
+from keras_attention.export.pipeline import export_model
 from keras_attention.export.verification import verify
 
-__all__ = ["ExportError", "save_litert", "save_onnx", "save_saved_model", "verify"]
+__all__ = ["ExportError", "export_model", "verify"]

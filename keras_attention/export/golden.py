@@ -1,65 +1,81 @@
-"""Examples: what the live model answered, kept in the artifact to check it by."""
+"""Golden examples: requests and the live model's answers, kept in the artifact to verify it."""
 
-from typing import NamedTuple
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
-from keras_attention.export.drawing import draw_rows
 from keras_attention.export.errors import ExportError
+from keras_attention.export.random_inputs import random_rows
 from keras_attention.export.replay import plain
-from keras_attention.export.signatures import SERVED
+from keras_attention.export.signatures import SERVED, Signature
+from keras_attention.export.sources import Source
 from keras_attention.text.vocabulary import END, START
 
 # The signatures that decode: the source in, sequences out.
 DECODING = ("greedy", "beam", SERVED)
 
+Arrays = dict[str, np.ndarray[Any, Any]]
 
-class Case(NamedTuple):
+
+class GoldenExample(NamedTuple):
     """One request and its answer.
 
     Attributes:
-        inputs: a dictionary of arrays.
-        outputs: a dictionary of arrays.
+        inputs: arrays by name.
+        outputs: arrays by name.
         sizes: the sizes that have a name: `batch`, `source`, `target`.
 
     Example:
 
-    >>> from keras_attention.export.golden import Case
-    >>> Case({}, {}, {"batch": 1}).sizes["batch"]
+    >>> from keras_attention.export.golden import GoldenExample
+    >>> GoldenExample({}, {}, {"batch": 1}).sizes["batch"]
     1
     """
 
-    inputs: dict
-    outputs: dict
-    sizes: dict
+    inputs: Arrays
+    outputs: Arrays
+    sizes: dict[str, int]
 
 
-def record_ids(signatures, source, batches, names=None, seed=0):
-    """What the signatures that answer with ids answer now, from the live model.
+def record_ids(
+    signatures: dict[str, Signature],
+    source: Source,
+    batches: list[np.ndarray[Any, Any]],
+    names: Iterable[str],
+    progress: Callable[[str], None],
+    seed: int = 0,
+) -> dict[str, list[GoldenExample]]:
+    """Records answers of the live model for signatures that return ids.
 
     Args:
         signatures: of `ids_signatures`.
-        source: what goes in, a `Source`.
-        batches: of the source, a list of arrays.
-        names: of the signatures that are asked, by default all of them.
-        seed: of the targets that are drawn to score.
+        source: the input of the artifact.
+        batches: of the source.
+        names: of the signatures to record.
+        progress: called with a line for each batch.
+        seed: of the random targets that are scored.
 
     Returns:
-        A dictionary: for every such signature a list of `Case`.
+        A list of `GoldenExample` for each of the names.
 
     Raises:
-        ExportError: where the model answers with not-a-number.
+        ExportError: if the model answers with not-a-number.
     """
-    names = list(signatures if names is None else names)
+    names = list(names)
     rng = np.random.default_rng(seed)
-    cases = {name: [] for name in signatures}
+    recorded: dict[str, list[GoldenExample]] = {name: [] for name in signatures}
 
-    def ask(name, inputs, sizes):
-        cases[name].append(_ask(signatures[name], name, inputs, sizes))
-        return cases[name][-1].outputs
+    def ask(name: str, inputs: Arrays, sizes: dict[str, int]) -> Arrays:
+        recorded[name].append(_ask(signatures[name], name, inputs, sizes))
+        return recorded[name][-1].outputs
 
-    for array in batches:
+    for number, array in enumerate(batches, 1):
+        progress(f"recording answers of the model, batch {number} of {len(batches)}")
         given, sizes = {source.name: array}, source.sizes(array)
         batch = len(array)
         # The step needs a state from the encoder, and the targets the number of logits.
@@ -70,49 +86,56 @@ def record_ids(signatures, source, batches, names=None, seed=0):
         logits = answer["logits"]
         second = {
             "token": np.argmax(logits, axis=-1).astype("int32"),
-            **{name: answer.get(f"next_{name}", array) for name, array in state.items()},
+            **{name: answer.get(f"next_{name}", before) for name, before in state.items()},
         }
         ask("step", second, sizes)
         for name in DECODING:
             if name in names:
                 found = ask(name, given, sizes)
-                width = found["sequences"].shape[-1]
-                cases[name][-1] = cases[name][-1]._replace(sizes={**sizes, "target": width})
+                length = found["sequences"].shape[-1]
+                recorded[name][-1] = recorded[name][-1]._replace(sizes={**sizes, "target": length})
         if "score" in names:
-            # Wider than the source, so that the two cannot be confused.
-            width = sizes.get("source", 3) + 2
-            lengths = [width - i % 2 for i in range(batch)]
-            targets = draw_rows(rng, lengths, logits.shape[-1])
-            for row, length in zip(targets, lengths):
-                row[length - 1] = END
-            ask("score", {**given, "targets": targets}, {**sizes, "target": width})
-    return {name: cases[name] for name in names}
+            # Longer than the source, so that the two cannot be confused.
+            length = sizes.get("source", 3) + 2
+            lengths = [length - i % 2 for i in range(batch)]
+            targets = random_rows(rng, lengths, logits.shape[-1])
+            for row, end in zip(targets, lengths):
+                row[end - 1] = END
+            ask("score", {**given, "targets": targets}, {**sizes, "target": length})
+    return {name: recorded[name] for name in names}
 
 
-def record_text(signatures, source, batches):
-    """`record_ids` for the signatures that answer with text."""
-    return {
-        name: [
-            _ask(signature, name, {source.name: array}, source.sizes(array)) for array in batches
-        ]
-        for name, signature in signatures.items()
-    }
+def record_text(
+    signatures: dict[str, Signature],
+    source: Source,
+    batches: list[np.ndarray[Any, Any]],
+    names: Iterable[str],
+    progress: Callable[[str], None],
+) -> dict[str, list[GoldenExample]]:
+    """`record_ids` for signatures that return text."""
+    recorded: dict[str, list[GoldenExample]] = {name: [] for name in names}
+    for number, array in enumerate(batches, 1):
+        progress(f"recording answers of the model, batch {number} of {len(batches)}")
+        for name, examples in recorded.items():
+            given, sizes = {source.name: array}, source.sizes(array)
+            examples.append(_ask(signatures[name], name, given, sizes))
+    return recorded
 
 
-def write_examples(path, cases):
-    """Writes recorded cases so that `replay.read_examples` reads them."""
-    arrays = {}
-    for signature, recorded in cases.items():
-        for i, case in enumerate(recorded):
-            for side in ("inputs", "outputs"):
-                for name, array in getattr(case, side).items():
-                    arrays[f"{signature}/{i}/{side}/{name}"] = array
+def write_golden_examples(path: Path, examples: dict[str, list[GoldenExample]]) -> None:
+    """Writes golden examples as `replay.read_golden_examples` reads them."""
+    arrays: Arrays = {}
+    for signature, recorded in examples.items():
+        for i, example in enumerate(recorded):
+            for side, given in (("inputs", example.inputs), ("outputs", example.outputs)):
+                arrays |= {f"{signature}/{i}/{side}/{name}": array for name, array in given.items()}
     path.parent.mkdir(exist_ok=True)
-    np.savez_compressed(path, **arrays)
+    # The stubs of numpy take the arrays for its flags.
+    np.savez_compressed(path, **arrays)  # type: ignore[arg-type]
 
 
-def _ask(signature, name, inputs, sizes):
-    # On the processor, where the artifact is verified: a GPU rounds otherwise.
+def _ask(signature: Signature, name: str, inputs: Arrays, sizes: dict[str, int]) -> GoldenExample:
+    # On the CPU, where the artifact is verified: a GPU rounds differently.
     with tf.device("CPU:0"):
         specs = signature.inputs
         tensors = {n: tf.cast(tf.constant(x), specs[n].dtype) for n, x in inputs.items()}
@@ -123,4 +146,4 @@ def _ask(signature, name, inputs, sizes):
                 f"The model itself answers with not-a-number: signature {name!r}, output "
                 f"{output!r}, for an input of {', '.join(str(x.shape) for x in inputs.values())}."
             )
-    return Case(inputs, outputs, sizes)
+    return GoldenExample(inputs, outputs, sizes)

@@ -1,127 +1,98 @@
 """ONNX: encoder, step and the whole decoding, for which TensorFlow is not needed."""
 
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import tensorflow as tf
 
-from keras_attention._core.checks import check_positive
 from keras_attention._core.optional import require
 from keras_attention._core.quiet import quiet
 from keras_attention.export.errors import ExportError
-from keras_attention.export.golden import record_ids, write_examples
-from keras_attention.export.replay import examples_file
-from keras_attention.export.signatures import check_decodes, ids_signatures
-from keras_attention.export.sources import source_of
-from keras_attention.export.verification import TOLERANCE, verify_artifact
+from keras_attention.export.golden import GoldenExample
+from keras_attention.export.signatures import Signature
 from keras_attention.export.vocabularies import write_vocabularies
-from keras_attention.export.writing import atomic_directory
+from keras_attention.export.writer import Job
 
-OPSET = 18
-GRAPHS = {"encoder": "encode", "step": "step", "greedy": "greedy", "beam": "beam"}
-
-
-def save_onnx(
-    model,
-    path,
-    max_length=64,
-    overwrite=False,
-    examples=None,
-    tolerance=TOLERANCE,
-    search=None,
-):
-    """Writes a model with its decoding loop as ONNX, opset 18, and verifies it.
-
-    The directory holds
-
-        encoder.onnx             tokens (B, S)          -> the tensors of the state
-        step.onnx                token (B,), the state  -> logits (B, V), attention (B, S),
-                                                           next_NAME for what changed of the state
-        greedy.onnx              tokens (B, S)          -> sequences (B, T), scores (B,),
-                                                           lengths (B,), attention (B, T, S)
-        beam.onnx                tokens (B, S)          -> sequences (B, N, T), scores (B, N),
-                                                           lengths (B, N), attention (B, N, T, S)
-        vocabulary.json          the tokens of both sides by id (null where the model
-                                 knows only their number), the special ids, max_length
-        source_tokenizer.json    the same for the package `tokenizers`, where the model
-        target_tokenizer.json    has vocabularies
-        examples.npz             what the live model answered
-
-    with names as in `save_saved_model`. A model that reads images takes
-    `image` `(B, H, W, 3)` instead of `tokens`, and S in `attention` is `h, w`.
-    Sizes that vary are named `batch`, `source` and `target`. A source without
-    columns is read as one column of padding. The files are checked by onnx, run
-    by onnxruntime in a process without TensorFlow and Keras, and must answer as
-    the live model does. Only then does the directory appear.
-
-    Args:
-        model: anything with `start`, `step` (see `keras_attention.generation`)
-            and `variables`.
-        path: a directory to be; its parent must exist.
-        max_length: how many tokens decoding gives at most, the end included.
-        overwrite: whether an artifact that is there is replaced, once the new
-            one is verified.
-        examples: a list of id matrices `(B, S)`, or of images `(B, H, W, 3)`,
-            to verify with. By default drawn at random, ids from the
-            `source_vocabulary`.
-        tolerance: the largest allowed difference of floats, see `verify`; half precision needs
-            a larger one.
-        search: the beam search, a `keras_attention.generation.BeamSearch`; by
-            default `BeamSearch(max_length=max_length)`.
-
-    Returns:
-        A dictionary with `ids_equal`, `max_abs_difference` and `graphs`.
-
-    Raises:
-        ValueError: for a model that does not decode, a `max_length` that is
-            not positive, and a `search` that is none.
-        FileExistsError: where the target is there and `overwrite` is not set.
-        OSError: where nothing can be written.
-        ImportError: where tf2onnx, onnx or onnxruntime are not installed.
-        ExportError: where the model uses an operation that ONNX has not, or
-            what was written does not answer as the model does. Nothing is left
-            behind then.
-
-    Example:
-
-    >>> import os, tempfile
-    >>> from keras_attention.export import save_onnx
-    >>> from keras_attention.models import EncoderDecoder
-    >>> model = EncoderDecoder(30, 40, units=16)
-    >>> with tempfile.TemporaryDirectory() as folder:  # doctest: +SKIP
-    ...     report = save_onnx(model, os.path.join(folder, "speller"))
-    >>> report["graphs"]  # doctest: +SKIP
-    ['encoder', 'step', 'greedy', 'beam']
-    """
-    for package in ("tf2onnx", "onnx", "onnxruntime"):
-        require(package, "onnx")
+if TYPE_CHECKING:
     import onnx
 
-    check_positive("max_length", max_length)
-    check_decodes(model)
-    signatures = ids_signatures(model, max_length, search)
-    source = source_of(model)
-    batches = source.draw(examples)
-    with atomic_directory(path, overwrite, replaceable=examples_file) as folder:
-        recorded = record_ids(signatures, source, batches, GRAPHS.values())
-        cases = {graph: recorded[name] for graph, name in GRAPHS.items()}
-        for graph, name in GRAPHS.items():
-            proto = _convert(graph, signatures[name])
-            _declare_inputs(proto.graph, signatures[name])
-            _name_sizes(proto.graph, cases[graph])
-            onnx.save(proto, folder / f"{graph}.onnx")
-        write_vocabularies(model, max_length, folder)
-        write_examples(folder / "examples.npz", cases)
-        return verify_artifact(folder, tolerance, path)
+OPSET = 18
 
 
-def _convert(graph, signature):
+class OnnxWriter:
+    """The directory of ONNX graphs, opset 18, that `export_model(..., format="onnx")` writes.
+
+    | file           | inputs              | outputs                                          |
+    | -------------- | ------------------- | ------------------------------------------------ |
+    | `encoder.onnx` | `tokens` (B, S)     | the tensors of the state                         |
+    | `step.onnx`    | `token` (B,), state | `logits` (B, V), `attention` (B, S), `next_NAME` |
+    | `greedy.onnx`  | `tokens` (B, S)     | `sequences` (B, T), `scores` (B,), `lengths`     |
+    |                |                     | (B,), `attention` (B, T, S)                      |
+    | `beam.onnx`    | `tokens` (B, S)     | `sequences` (B, N, T), `scores` (B, N),          |
+    |                |                     | `lengths` (B, N), `attention` (B, N, T, S)       |
+
+    `vocabulary.json` beside them holds the tokens of both sides by id (null if
+    the model knows only their number), the special ids and `max_length`.
+    `source_tokenizer.json` and `target_tokenizer.json` are the vocabularies for
+    the package `tokenizers`, `examples.npz` the golden examples.
+
+    Names are those of `SavedModelWriter`. A model that reads images takes
+    `image` `(B, H, W, 3)` instead of `tokens`, and S in `attention` is `h, w`.
+    Sizes that vary are named `batch`, `source` and `target`. A source without
+    columns is read as one column of padding.
+    """
+
+    kinds: tuple[str, ...] = ("ids",)
+    has_versions = False
+    batch: int | None = None
+    graphs: ClassVar[dict[str, str] | None] = {
+        "encoder": "encode",
+        "step": "step",
+        "greedy": "greedy",
+        "beam": "beam",
+    }
+    verb = "converting"
+    golden_file = "examples.npz"
+
+    def check_installed(self) -> None:
+        """Raises `ImportError` if tf2onnx, onnx or onnxruntime is missing."""
+        for package in ("tf2onnx", "onnx", "onnxruntime"):
+            require(package, "onnx")
+
+    def tracing(self) -> AbstractContextManager[None]:
+        """Nothing in particular."""
+        return contextlib.nullcontext()
+
+    def convert(self, name: str, job: Job) -> onnx.ModelProto:
+        """One graph."""
+        proto = _convert(name, job.signatures[name])
+        _declare_inputs(proto.graph, job.signatures[name])
+        _name_sizes(proto.graph, job.examples[name])
+        return proto
+
+    def write(self, converted: dict[str, onnx.ModelProto], job: Job, folder: Path) -> None:
+        """Writes the graphs and the vocabularies."""
+        import onnx
+
+        for name, proto in converted.items():
+            onnx.save(proto, folder / f"{name}.onnx")
+        write_vocabularies(job.model, job.max_length, folder)
+
+
+def _convert(name: str, signature: Signature) -> onnx.ModelProto:
     import tf2onnx
 
     shapes = {}
 
     # A function of one dictionary: its keys become the names of the inputs.
     @partial(tf.function, autograph=False)
-    def function(tensors):
+    def function(tensors: dict[str, Any]) -> dict[str, Any]:
         outputs = signature(**tensors)
         shapes.update({name: tensor.shape for name, tensor in outputs.items()})
         return outputs
@@ -132,19 +103,19 @@ def _convert(graph, signature):
                 function, input_signature=[dict(signature.inputs)], opset=OPSET
             )
     except Exception as error:
-        raise ExportError(f"{graph}.onnx: the conversion failed: {error}") from error
+        raise ExportError(f"{name}.onnx: the conversion failed: {error}") from error
     # tf2onnx does not raise for an operation that it cannot convert; it copies it.
     foreign = sorted(_foreign_operations(proto.graph))
     if foreign:
         raise ExportError(
-            f"{graph}.onnx: the model uses {', '.join(foreign)}, which tf2onnx cannot convert to "
+            f"{name}.onnx: the model uses {', '.join(foreign)}, which tf2onnx cannot convert to "
             f"ONNX (opset {OPSET}). Express it by other keras.ops."
         )
     _declare_sizes(proto.graph, shapes)
     return proto
 
 
-def _foreign_operations(graph):
+def _foreign_operations(graph: onnx.GraphProto) -> Iterator[str]:
     import onnx
 
     for node in graph.node:
@@ -155,8 +126,8 @@ def _foreign_operations(graph):
                 yield from _foreign_operations(part)
 
 
-def _declare_inputs(graph, signature):
-    """Puts back the inputs that the graph does not use: the names are a promise."""
+def _declare_inputs(graph: onnx.GraphProto, signature: Signature) -> None:
+    """Adds the inputs that the graph does not use: every promised name is accepted."""
     import onnx
 
     present = {tensor.name for tensor in graph.input}
@@ -166,8 +137,8 @@ def _declare_inputs(graph, signature):
             graph.input.append(onnx.helper.make_tensor_value_info(name, dtype, list(spec.shape)))
 
 
-def _declare_sizes(graph, shapes):
-    """Writes down the sizes that TensorFlow knows, some of which a conversion forgets."""
+def _declare_sizes(graph: onnx.GraphProto, shapes: dict[str, tf.TensorShape]) -> None:
+    """Declares the sizes that TensorFlow knows, some of which the conversion loses."""
     for tensor in graph.output:
         declared = tensor.type.tensor_type.shape.dim
         for size, known in zip(declared, shapes[tensor.name].as_list()):
@@ -175,12 +146,13 @@ def _declare_sizes(graph, shapes):
                 size.dim_value = known
 
 
-def _name_sizes(graph, cases):
-    """Names every size that varies after what it follows in the recorded examples."""
-    named = {name: [case.sizes[name] for case in cases] for name in cases[0].sizes}
+def _name_sizes(graph: onnx.GraphProto, examples: list[GoldenExample]) -> None:
+    """Names every size that varies like the size it equals in all golden examples."""
+    named = {name: [one.sizes[name] for one in examples] for name in examples[0].sizes}
     for side, tensors in (("inputs", graph.input), ("outputs", graph.output)):
         for tensor in tensors:
-            shapes = [getattr(case, side)[tensor.name].shape for case in cases]
+            arrays = [one.inputs if side == "inputs" else one.outputs for one in examples]
+            shapes = [given[tensor.name].shape for given in arrays]
             declared = tensor.type.tensor_type.shape.dim
             while len(declared) < len(shapes[0]):
                 declared.add()
@@ -189,6 +161,6 @@ def _name_sizes(graph, cases):
                     continue
                 seen = [shape[axis] for shape in shapes]
                 same = [name for name, sizes in named.items() if sizes == seen]
-                # With one example the batch may be as large as the source is long.
+                # In a single example the batch may be as large as the source is long.
                 same = [name for name in same if (name == "batch") == (axis == 0)] or same
                 size.dim_param = same[0] if same else f"{tensor.name}_{axis}"

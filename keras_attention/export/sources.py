@@ -1,24 +1,38 @@
-"""What goes into an artifact, and how a model says it: ids or pixels, text or image files.
+"""The input of an artifact and how the model receives it: ids or pixels, text or image files.
 
-A model with an `image_size` `(H, W)` reads images, any other one reads ids. Over
-either lies a layer of strings: text, where a `Vocabulary` says how it falls into
-ids, and the bytes of image files, which are decoded and resized.
+A model with an `image_size` `(H, W)` reads images, any other one reads ids. On top of either
+there is an input of strings: text, which the `Vocabulary` turns into ids, and the bytes of image
+files, which are decoded and resized.
 """
 
+from __future__ import annotations
+
+from collections.abc import Iterable
+from contextlib import AbstractContextManager
+from typing import Any, ClassVar
+
+import numpy as np
 import tensorflow as tf
 
 from keras_attention._core.checks import check_choice
 from keras_attention.datasets.images import decode_image
-from keras_attention.export.drawing import draw_files, draw_ids, draw_images, draw_texts
-from keras_attention.generation import text_vocabularies
+from keras_attention.export.interface import Exportable, interface_of
+from keras_attention.export.random_inputs import (
+    random_files,
+    random_ids,
+    random_images,
+    random_texts,
+)
 from keras_attention.text.graph import graph_vocabulary
 
+Array = np.ndarray[Any, Any]
 
-def source_of(model, kind="ids"):
-    """What goes into an artifact of a kind.
+
+def source_of(model: Exportable, kind: str = "ids") -> Source:
+    """The input of an artifact.
 
     Args:
-        model: anything with `start` and `step`, see `keras_attention.generation`.
+        model: the model to be exported, see `Exportable`.
         kind: `"ids"`, what `model.start` itself takes; `"text"`; or `"image"`,
             the bytes of files.
 
@@ -26,7 +40,8 @@ def source_of(model, kind="ids"):
         A `Source`.
 
     Raises:
-        ValueError: for another kind, and where the model reads something else.
+        ValueError: for another kind, one that the model does not read, and a
+            model without the vocabulary that the kind needs.
 
     Example:
 
@@ -36,9 +51,11 @@ def source_of(model, kind="ids"):
     TensorSpec(shape=(None, None), dtype=tf.int32, name='tokens')
     """
     check_choice("kind", kind, ("ids", "text", "image"))
-    kinds = {"ids": Pixels, "image": Files} if reads_images(model) else {"ids": Ids, "text": Text}
+    images = interface_of(model).image_size is not None
+    kinds: dict[str, type[Source]]
+    kinds = {"ids": Pixels, "image": Files} if images else {"ids": Ids, "text": Text}
     if kind not in kinds:
-        why = "an image_size: it reads images" if reads_images(model) else "no image_size"
+        why = "an image_size: it reads images" if images else "no image_size"
         raise ValueError(
             f"kind: expected {' or '.join(map(repr, kinds))}, because {type(model).__name__} has "
             f"{why}, received {kind!r}."
@@ -46,54 +63,45 @@ def source_of(model, kind="ids"):
     return kinds[kind](model)
 
 
-def reads_images(model):
-    """Whether a model reads images."""
-    return getattr(model, "image_size", None) is not None
-
-
-def written_vocabulary(model):
-    """The `Vocabulary` that a model writes with, or its size, or None: as the model has it."""
-    return getattr(model, "target_vocabulary", getattr(model, "vocabulary", None))
-
-
 class Source:
-    """One input: its name and shape, what the model is given of it, what to try it with.
+    """One input: its name and shape, how the model receives it, and batches to verify with.
 
     Attributes:
         name: of the tensor.
         resources: what a SavedModel must keep besides the variables.
 
     Args:
-        model: that reads it.
+        model: the model that reads it.
     """
 
-    name = None
-    resources = ()
+    name: ClassVar[str]
 
-    def __init__(self, model):
+    def __init__(self, model: Exportable) -> None:
         self.model = model
+        self.interface = interface_of(model)
+        self.resources: list[Any] = []
 
-    def spec(self, batch=None):
-        """The `tf.TensorSpec` of the input, with `batch` rows or any number."""
+    def spec(self, batch: int | None = None) -> tf.TensorSpec:
+        """The `tf.TensorSpec` of the input, of `batch` examples or any number."""
         raise NotImplementedError
 
-    def read(self, given):
-        """The tensor that came in, as `model.start` takes it; and what the answer tells of it."""
+    def read(self, given: tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+        """What `model.start` takes, and outputs that only tell how the input was read."""
         raise NotImplementedError
 
-    def shaped(self, attention):
-        """Weights over the positions that were attended to, in the shape they have for a client."""
+    def shaped(self, attention: tf.Tensor) -> tf.Tensor:
+        """Weights over the positions of the memory, in the shape that a client receives."""
         return attention
 
-    def draw(self, examples=None):
-        """Batches to verify with, checked where the user gives them."""
+    def batches(self, examples: Iterable[Any] | None = None) -> list[Array]:
+        """Batches to verify with: the user's, checked, or random ones."""
         raise NotImplementedError
 
-    def alone(self, batch):
-        """The rows of a batch, each a batch of its own."""
-        return [row[None] for row in batch]
+    def singles(self, batch: Array) -> list[Array]:
+        """The examples of a batch, each as a batch of its own."""
+        return [one[None] for one in batch]
 
-    def sizes(self, batch):
+    def sizes(self, batch: Array) -> dict[str, int]:
         """The sizes of a batch that have a name."""
         return {"batch": len(batch)}
 
@@ -103,42 +111,43 @@ class Ids(Source):
 
     name = "tokens"
 
-    def spec(self, batch=None):
+    def spec(self, batch: int | None = None) -> tf.TensorSpec:
         return tf.TensorSpec((batch, None), tf.int32, self.name)
 
-    def read(self, given):
+    def read(self, given: tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
         return some_columns(self.name, given), {}
 
-    def draw(self, examples=None):
-        return draw_ids(self.model, examples)
+    def batches(self, examples: Iterable[Any] | None = None) -> list[Array]:
+        return random_ids(self.interface.reads, examples)
 
-    def alone(self, batch):
-        # Each as long as it is.
+    def singles(self, batch: Array) -> list[Array]:
+        # Without the padding.
         return [row[: max(1, (row != 0).sum())][None] for row in batch]
 
-    def sizes(self, batch):
+    def sizes(self, batch: Array) -> dict[str, int]:
         return {"batch": len(batch), "source": batch.shape[1]}
 
 
 class Text(Source):
-    """Texts `(B,)`; the answer tells their tokens."""
+    """Texts `(B,)`; the answer holds their tokens."""
 
     name = "text"
 
-    def __init__(self, model):
+    def __init__(self, model: Exportable) -> None:
         super().__init__(model)
-        self._graph = graph_vocabulary(text_vocabularies(model)[0])
-        self.resources = self._graph.resources
+        self._vocabulary = self.interface.reading_vocabulary()
+        self._graph = graph_vocabulary(self._vocabulary)
+        self.resources = list(self._graph.resources)
 
-    def spec(self, batch=None):
+    def spec(self, batch: int | None = None) -> tf.TensorSpec:
         return tf.TensorSpec((batch,), tf.string, self.name)
 
-    def read(self, given):
+    def read(self, given: tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
         tokens = self._graph.tokens(given)
         return self._graph.ids(tokens), {"source_tokens": tokens}
 
-    def draw(self, examples=None):
-        return draw_texts(self.model, examples)
+    def batches(self, examples: Iterable[Any] | None = None) -> list[Array]:
+        return random_texts(self._vocabulary, examples)
 
 
 class Pixels(Source):
@@ -146,45 +155,49 @@ class Pixels(Source):
 
     name = "image"
 
-    def spec(self, batch=None):
-        return tf.TensorSpec((batch, *self.model.image_size, 3), tf.float32, self.name)
+    def __init__(self, model: Exportable) -> None:
+        super().__init__(model)
+        assert self.interface.image_size is not None
+        self.size = self.interface.image_size
 
-    def read(self, given):
-        return some_rows(self.name, given), {}
+    def spec(self, batch: int | None = None) -> tf.TensorSpec:
+        return tf.TensorSpec((batch, *self.size, 3), tf.float32, self.name)
 
-    def shaped(self, attention):
+    def read(self, given: tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+        return some_images(self.name, given), {}
+
+    def shaped(self, attention: tf.Tensor) -> tf.Tensor:
         """Weights `(..., h * w)` as maps `(..., h, w)`."""
-        return self.model.as_maps(attention)
+        return self.interface.as_maps(attention)
 
-    def draw(self, examples=None):
-        return draw_images(self.model.image_size, examples)
+    def batches(self, examples: Iterable[Any] | None = None) -> list[Array]:
+        return random_images(self.size, examples)
 
 
 class Files(Pixels):
     """JPEG and PNG files `(B,)`, their bytes: decoded and resized in the graph.
 
-    One that is broken, or something else, is an error for its request.
+    A file that is broken, or of another format, makes its request an error.
     """
 
     name = "image_bytes"
 
-    def spec(self, batch=None):
+    def spec(self, batch: int | None = None) -> tf.TensorSpec:
         return tf.TensorSpec((batch,), tf.string, self.name)
 
-    def read(self, given):
-        size = tuple(self.model.image_size)
+    def read(self, given: tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
         pixels = tf.map_fn(
-            lambda file: tf.cast(decode_image(file, size), tf.float32),
-            some_rows(self.name, given),
-            fn_output_signature=tf.TensorSpec((*size, 3), tf.float32),
+            lambda file: tf.cast(decode_image(file, self.size), tf.float32),
+            some_images(self.name, given),
+            fn_output_signature=tf.TensorSpec((*self.size, 3), tf.float32),
         )
         return pixels, {}
 
-    def draw(self, examples=None):
-        return draw_files(self.model.image_size, examples)
+    def batches(self, examples: Iterable[Any] | None = None) -> list[Array]:
+        return random_files(self.size, examples)
 
 
-def some_columns(name, ids):
+def some_columns(name: str, ids: tf.Tensor) -> tf.Tensor:
     """Refuses ids without columns; a recurrent layer over no positions says less.
 
     ONNX has no assertions: there they become one column of padding instead.
@@ -195,13 +208,13 @@ def some_columns(name, ids):
         return tf.pad(ids, [[0, 0], [0, tf.maximum(0, 1 - columns)]])
 
 
-def some_rows(name, images):
+def some_images(name: str, images: tf.Tensor) -> tf.Tensor:
     """Refuses a batch without images; a convolution over none says less."""
     with _positive(tf.shape(images)[0], f"{name}: expected at least one image, received none"):
         return tf.identity(images)
 
 
-def _positive(size, message):
+def _positive(size: tf.Tensor, message: str) -> AbstractContextManager[Any]:
     # Eagerly an assertion is no operation: it has been checked already.
     check = tf.debugging.assert_positive(size, message)
     return tf.control_dependencies([] if check is None else [check])

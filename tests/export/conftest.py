@@ -9,122 +9,17 @@ from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
-import keras
-import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_attention import BahdanauAttention
-from keras_attention.export import onnx as onnx_exporter
-from keras_attention.export import save_litert, save_onnx, save_saved_model
-from keras_attention.export import saved_model as saved_model_exporter
-from keras_attention.export.drawing import draw_images
+from keras_attention.export import export_model, pipeline
+from keras_attention.export.onnx import OnnxWriter
 from keras_attention.export.signatures import ids_signatures
-from keras_attention.models import Captioner, EncoderDecoder, ImageEncoder
-from keras_attention.text import Vocabulary
+from keras_attention.generation import BeamSearch
 from keras_attention.text.subwords import Subwords
+from tests.support.exporting import SCRIPTS, SEARCH, SOUNDS, captioner, speller
 
-MAX_LENGTH = 8
 CONSUMER = Path(__file__).with_name("consumer.cc")
-SCRIPTS = Path(__file__).parents[2] / "export"
-LETTERS = Vocabulary("abcdefgh", lowercase=True)
-SOUNDS = Vocabulary(["AA", "B", "K", "D", "É"], separator=" ")
-WORDS = Vocabulary(["a", "red", "apple", ",", "above", "nine", "crèmes"], separator=" ")
-# Neither side may be taken for the other, nor a map's for the number of words.
-IMAGE_SIZE, MAP_SHAPE = (12, 20), (3, 5)
-
-
-def speller(kind="default", letters=LETTERS, sounds=SOUNDS):
-    """An untrained model whose answers vary in what they say and how long they are."""
-    keras.utils.set_random_seed(7)
-    settings = {"units": 8, "embedding_dim": 6}
-    if kind == "bahdanau":
-        settings |= {"encoder": "transformer", "cell": "gru", "attend": "before"}
-        settings |= {"attention": BahdanauAttention(8), "decoder_layers": 2}
-    model = EncoderDecoder(letters, sounds, **settings)
-    for variable in model.trainable_variables:
-        variable.assign(2.0 * variable)
-    return model
-
-
-def captioner():
-    """An untrained model that says different things of different images."""
-    keras.utils.set_random_seed(7)
-    encoder = ImageEncoder(filters=(4, 6), blocks=0)
-    model = Captioner(WORDS, IMAGE_SIZE, encoder, embedding_dim=6, units=8)
-    for variable in model.trainable_variables:
-        variable.assign(2.0 * variable)
-    return model
-
-
-def images():
-    """Images that no exporter has recorded."""
-    return np.concatenate(draw_images(IMAGE_SIZE, seed=3))
-
-
-class Foreign:
-    """No Keras model: the step protocol over bare TensorFlow variables, with an odd state."""
-
-    def __init__(self, size=9, units=4):
-        generator = tf.random.Generator.from_seed(5)
-        self.table = tf.Variable(generator.normal((size, units)))
-        self.out = tf.Variable(generator.normal((units, size)))
-        self.variables = [self.table, self.out]
-
-    def start(self, inputs):
-        values = tf.gather(self.table, inputs)
-        return {
-            "tokens": inputs,
-            "attention": tf.zeros_like(inputs, tf.float32),
-            "steps": [tf.zeros_like(inputs[:, 0]), None],
-            "values": values,
-            "unused": tf.ones_like(inputs),
-        }
-
-    def step(self, tokens, state):
-        query = tf.gather(self.table, tokens)
-        scores = tf.einsum("bd,bsd->bs", query, state["values"]) - state["attention"]
-        weights = tf.nn.softmax(tf.where(state["tokens"] == 0, -1e9, scores))
-        context = tf.einsum("bs,bsd->bd", weights, state["values"])
-        count, nothing = state["steps"]
-        logits = tf.matmul(context + query, self.out)
-        after = {**state, "attention": state["attention"] + weights, "steps": [count + 1, nothing]}
-        return logits, after, weights
-
-
-def padded_ids():
-    """Ids that no exporter has recorded: padding inside the batch, a whole row of it, unknowns."""
-    return np.array(
-        [[4, 9, 5, 7, 3, 11], [8, 8, 0, 0, 0, 0], [0] * 6, [10, 0, 0, 0, 0, 0]], "int32"
-    )
-
-
-def listing(folder):
-    """Everything below a folder."""
-    return sorted(str(path.relative_to(folder)) for path in Path(folder).rglob("*"))
-
-
-def step_by_step(encode, step, tokens, changing):
-    """Greedy decoding by a client, one request a token."""
-    state = encode(tokens=tokens)
-    token, chosen = np.ones(len(tokens), "int32"), []
-    for _ in range(MAX_LENGTH):
-        answer = step(token=token, **state)
-        changed = {n[len("next_") :]: a for n, a in answer.items() if n.startswith("next_")}
-        assert set(changed) == changing
-        state |= changed
-        logits = answer["logits"].copy()
-        logits[:, :2] = -np.inf
-        token = np.argmax(logits, axis=-1).astype("int32")
-        chosen.append(token)
-    return np.stack(chosen, axis=1)
-
-
-def until_end(sequences):
-    """Ids with zeros after the first end, as wide as the longest row."""
-    ended = np.cumsum(sequences == 2, axis=1) - (sequences == 2) > 0
-    sequences = np.where(ended, 0, sequences)
-    return sequences[:, : (sequences != 0).sum(1).max()]
 
 
 @pytest.fixture(
@@ -150,21 +45,21 @@ def live(kind):
 @pytest.fixture(scope="session")
 def ids_artifact(live, kind, tmp_path_factory):
     path = tmp_path_factory.mktemp("ids") / kind
-    report = save_saved_model(live, path, max_length=MAX_LENGTH)
+    report = export_model(live, path, search=SEARCH)
     return SimpleNamespace(path=path, report=report, loaded=tf.saved_model.load(str(path / "1")))
 
 
 @pytest.fixture(scope="session")
 def onnx_artifact(live, kind, tmp_path_factory):
     path = tmp_path_factory.mktemp("onnx") / kind
-    return SimpleNamespace(path=path, report=save_onnx(live, path, max_length=MAX_LENGTH))
+    return SimpleNamespace(path=path, report=export_model(live, path, search=SEARCH, format="onnx"))
 
 
 @pytest.fixture(scope="session")
 def text_artifact(tmp_path_factory):
     model = speller()
     path = tmp_path_factory.mktemp("text") / "default"
-    report = save_saved_model(model, path, kind="text", version=3, max_length=MAX_LENGTH)
+    report = export_model(model, path, kind="text", version=3, search=SEARCH)
     loaded = tf.saved_model.load(str(path / "3"))
     return SimpleNamespace(path=path, report=report, model=model, loaded=loaded)
 
@@ -173,7 +68,7 @@ def text_artifact(tmp_path_factory):
 def image_artifact(tmp_path_factory):
     model = captioner()
     path = tmp_path_factory.mktemp("image") / "caption"
-    report = save_saved_model(model, path, kind="image", max_length=MAX_LENGTH)
+    report = export_model(model, path, kind="image", search=SEARCH)
     loaded = tf.saved_model.load(str(path / "1"))
     return SimpleNamespace(path=path, report=report, model=model, loaded=loaded)
 
@@ -185,7 +80,7 @@ def pixels_artifact(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         # The search is the one of the artifact for files.
         _keep(patch, "encode", "step", "greedy", "score")
-        report = save_saved_model(model, path, max_length=MAX_LENGTH)
+        report = export_model(model, path, search=SEARCH)
     loaded = tf.saved_model.load(str(path / "1"))
     return SimpleNamespace(path=path, report=report, model=model, loaded=loaded)
 
@@ -195,8 +90,8 @@ def image_onnx_artifact(tmp_path_factory):
     model = captioner()
     path = tmp_path_factory.mktemp("onnx") / "caption"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(onnx_exporter, "GRAPHS", {"encoder": "encode", "beam": "beam"})
-        report = save_onnx(model, path, max_length=MAX_LENGTH)
+        patch.setattr(OnnxWriter, "graphs", {"encoder": "encode", "beam": "beam"})
+        report = export_model(model, path, search=SEARCH, format="onnx")
     return SimpleNamespace(path=path, report=report, model=model)
 
 
@@ -205,7 +100,7 @@ def litert_artifact(tmp_path_factory):
     pytest.importorskip("ai_edge_litert")
     model = speller()
     path = tmp_path_factory.mktemp("litert") / "default"
-    report = save_litert(model, path, max_length=MAX_LENGTH)
+    report = export_model(model, path, search=SEARCH, format="litert")
     return SimpleNamespace(path=path, report=report, model=model)
 
 
@@ -215,7 +110,7 @@ def subwords_artifact(tmp_path_factory):
     model = speller(letters=Subwords(["▁un", "##seen", "▁wo", "##rd", "!"]), sounds=SOUNDS)
     path = tmp_path_factory.mktemp("subwords") / "default"
     texts = [["unseen word!", "", "word  ☃ unseen"], ["▁<end> wo!"]]
-    report = save_saved_model(model, path, kind="text", max_length=3, examples=texts)
+    report = export_model(model, path, kind="text", search=BeamSearch(max_length=3), examples=texts)
     loaded = tf.saved_model.load(str(path / "1"))
     return SimpleNamespace(path=path, report=report, model=model, loaded=loaded)
 
@@ -256,7 +151,7 @@ def _keep(patch, *names):
         signatures = ids_signatures(*arguments)
         return {name: signatures[name] for name in names}
 
-    patch.setattr(saved_model_exporter, "ids_signatures", few)
+    patch.setattr(pipeline, "ids_signatures", few)
 
 
 @pytest.fixture
@@ -268,6 +163,8 @@ def without_decoding(only_signatures):
 @pytest.fixture
 def script(monkeypatch, capsys):
     """Runs the main of an export script: its exit code, what it printed, its errors."""
+    # run_onnx.py adds the second one by itself, but only when it is first imported.
+    monkeypatch.syspath_prepend(str(SCRIPTS / "serving"))
     monkeypatch.syspath_prepend(str(SCRIPTS))
 
     def run(name, *arguments):

@@ -212,6 +212,6 @@ def test_what_is_refused(run, models, tmp_path):
 def test_without_beam_it_says_what_to_install(run, tmp_path):
     code, _, errors = run("batch_translate", tmp_path, tmp_path, "--output", tmp_path / "out")
     assert code == 1 and errors == (
-        "batch_translate.py: error: the package apache-beam is missing; install it with: "
-        "pip install 'keras-attention[beam]'\n"
+        "batch_translate.py: error: the package apache-beam is missing; install it in a clone of "
+        "the repository with: pip install '.[beam]'\n"
     )

@@ -7,7 +7,7 @@ ONNX, ai-edge-litert for LiteRT. The model's own packages cannot be imported
 there, so that an artifact which answers needs none of them.
 """
 
-from .artifact import artifact_kind, examples_file, is_saved_model, read_examples
+from .artifact import artifact_kind, golden_file, is_saved_model, read_golden_examples
 from .comparing import compare, plain
 from .isolation import MODEL_PACKAGES, Blocker
 from .reporting import check_artifact
@@ -18,8 +18,8 @@ __all__ = [
     "artifact_kind",
     "check_artifact",
     "compare",
-    "examples_file",
+    "golden_file",
     "is_saved_model",
     "plain",
-    "read_examples",
+    "read_golden_examples",
 ]

@@ -8,8 +8,8 @@ import numpy as np
 GRAPH_FILES = {"onnx": ".onnx", "litert": ".tflite"}
 
 
-def examples_file(folder):
-    """Where an artifact keeps its examples, or None for what is no artifact."""
+def golden_file(folder):
+    """Where an artifact keeps its golden examples, or None if it is no artifact."""
     folder = str(folder)
     for path in ("assets.extra/examples.npz", "examples.npz"):
         path = os.path.join(folder, *path.split("/"))
@@ -40,16 +40,16 @@ def graph_names(folder, kind):
     return {name[: -len(ending)] for name in files if name.endswith(ending)}
 
 
-def read_examples(path):
+def read_golden_examples(path):
     """`{signature: [(inputs, outputs), ...]}`, dictionaries of arrays by name."""
     found = {}
     with np.load(path, allow_pickle=False) as arrays:
         for key in arrays.files:
-            signature, case, side, name = key.split("/")
-            cases = found.setdefault(signature, {})
-            pair = cases.setdefault(int(case), ({}, {}))
+            signature, number, side, name = key.split("/")
+            recorded = found.setdefault(signature, {})
+            pair = recorded.setdefault(int(number), ({}, {}))
             pair[side == "outputs"][name] = arrays[key]
-    return {name: [cases[i] for i in sorted(cases)] for name, cases in found.items()}
+    return {name: [pairs[i] for i in sorted(pairs)] for name, pairs in found.items()}
 
 
 def check_names(what, found, expected):

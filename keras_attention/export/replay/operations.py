@@ -27,7 +27,7 @@ def load_operations(folder):
     if missing:
         raise RuntimeError(
             f"it uses the operations {', '.join(missing)}, which TensorFlow itself has not; those "
-            "for subwords come with: pip install 'keras-attention[text]'"
+            "for subwords come, in a clone of the repository, with: pip install '.[text]'"
         )
 
 

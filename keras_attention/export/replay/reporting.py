@@ -4,7 +4,7 @@ import json
 import sys
 import zipfile
 
-from .artifact import artifact_kind, examples_file, read_examples
+from .artifact import artifact_kind, golden_file, read_golden_examples
 from .comparing import first_line
 from .isolation import MODEL_PACKAGES, Blocker
 from .litert import replay_litert
@@ -18,11 +18,11 @@ def check_artifact(folder, tolerance):
     """The report of an artifact: rows, and why it could not be read, if so."""
     report = {"rows": [], "error": None}
     try:
-        path = examples_file(folder)
+        path = golden_file(folder)
         if path is None:
             raise RuntimeError("the recorded examples (examples.npz) are missing")
         try:
-            examples = read_examples(path)
+            examples = read_golden_examples(path)
         except (OSError, ValueError, zipfile.BadZipFile) as error:
             raise RuntimeError(f"{path} cannot be read: {first_line(error)}") from error
         kind = artifact_kind(folder)

@@ -12,9 +12,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from keras_attention.export import litert, onnx, save_litert, save_onnx, save_saved_model, writing
+from keras_attention.export import export_model, pipeline, writing
 from keras_attention.export.writing import atomic_directory
-from tests.export.conftest import Foreign, listing
+from keras_attention.generation import BeamSearch
+from tests.support.exporting import Foreign, listing
 
 IDS = [np.array([[4, 5]], "int32")]
 
@@ -39,15 +40,21 @@ def versions(folder):
 def test_a_full_disk_under_a_saved_model(tmp_path, full_disk, without_decoding):
     before = versions(tmp_path)
     with pytest.raises(OSError, match=r"cannot be written: TensorFlow says: .*File too large"):
-        save_saved_model(Foreign(), tmp_path / "speller", examples=IDS, overwrite=True)
+        export_model(Foreign(), tmp_path / "speller", examples=IDS, overwrite=True)
     assert listing(tmp_path) == before
 
 
-@pytest.mark.parametrize(("save", "module"), [(save_onnx, onnx), (save_litert, litert)])
-def test_a_full_disk_under_graphs(tmp_path, full_disk, monkeypatch, save, module):
-    monkeypatch.setattr(module, "GRAPHS", {"step": "step"})
+@pytest.mark.parametrize("format", ["onnx", "litert"])
+def test_a_full_disk_under_graphs(tmp_path, full_disk, monkeypatch, format):
+    monkeypatch.setattr(type(pipeline.WRITERS[format]), "graphs", {"step": "step"})
     with pytest.raises(OSError) as caught:
-        save(Foreign(), tmp_path / "new", max_length=2, examples=IDS)
+        export_model(
+            Foreign(),
+            tmp_path / "new",
+            format=format,
+            search=BeamSearch(max_length=2),
+            examples=IDS,
+        )
     assert caught.value.errno == errno.EFBIG
     assert listing(tmp_path) == []
 
@@ -126,15 +133,15 @@ def test_a_read_only_target():
             # For root nothing is read-only.
             os.seteuid(65534 if root else os.geteuid())
             with pytest.raises(PermissionError, match="Permission denied"):
-                save_saved_model(Foreign(), Path(folder, "speller"), examples=IDS)
+                export_model(Foreign(), Path(folder, "speller"), examples=IDS)
         finally:
             os.seteuid(0 if root else os.geteuid())
             Path(folder, "speller").chmod(0o755)
         assert listing(folder) == before
 
 
-@pytest.mark.parametrize("save", [save_saved_model, save_onnx, save_litert])
-def test_a_model_without_the_needed_parts(tmp_path, save):
+@pytest.mark.parametrize("format", pipeline.WRITERS)
+def test_a_model_without_the_needed_parts(tmp_path, format):
     before = versions(tmp_path)
 
     class Half:
@@ -144,20 +151,20 @@ def test_a_model_without_the_needed_parts(tmp_path, save):
             return inputs
 
     with pytest.raises(ValueError, match="Half without step"):
-        save(Half(), tmp_path / "speller")
+        export_model(Half(), tmp_path / "speller", format=format)
     with pytest.raises(ValueError, match="search: expected"):
-        save(Foreign(), tmp_path / "speller", examples=IDS, search=4)
+        export_model(Foreign(), tmp_path / "speller", format=format, examples=IDS, search=4)
     assert listing(tmp_path) == before
 
 
 def test_litert_takes_one_row(tmp_path):
-    with pytest.raises(ValueError, match=r"examples: expected arrays of one row, .*\(2, 1\)"):
-        save_litert(Foreign(), tmp_path / "new", examples=[[[4], [5]]])
+    with pytest.raises(ValueError, match=r"examples: expected batches of one example, .*\(2, 1\)"):
+        export_model(Foreign(), tmp_path / "new", examples=[[[4], [5]]], format="litert")
     assert listing(tmp_path) == []
 
 
 def test_litert_is_missing(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "ai_edge_litert.interpreter", None)
-    with pytest.raises(ImportError, match=r"pip install 'keras-attention\[litert\]'"):
-        save_litert(Foreign(), tmp_path / "new", examples=IDS)
+    with pytest.raises(ImportError, match=r"pip install '\.\[litert\]'"):
+        export_model(Foreign(), tmp_path / "new", examples=IDS, format="litert")
     assert listing(tmp_path) == []

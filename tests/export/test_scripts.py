@@ -12,7 +12,7 @@ from keras_attention import generation
 from keras_attention.export.vocabularies import write_vocabularies
 from keras_attention.models import EncoderDecoder
 from keras_attention.text.subwords import Subwords
-from tests.export.conftest import MAX_LENGTH, SCRIPTS, SOUNDS, listing, speller
+from tests.support.exporting import ALONE, MAX_LENGTH, SCRIPTS, SOUNDS, listing, speller
 
 PIECES = Subwords(["▁un", "##seen", "▁wo", "##rd", "!"])
 
@@ -25,11 +25,14 @@ def saved(tmp_path_factory):
 
 
 def test_to_onnx(saved, tmp_path, script, monkeypatch):
-    monkeypatch.setattr("keras_attention.export.onnx.GRAPHS", {"beam": "beam"})
-    options = ("--max-length", "3", "--beam-width", "2", "--length-penalty", "0.6")
+    monkeypatch.setattr("keras_attention.export.onnx.OnnxWriter.graphs", {"beam": "beam"})
+    options = ("--max-length", "3", "--num-beams", "2", "--length-penalty", "0.6")
     code, out, err = script("to_onnx", saved, tmp_path / "new", *options)
-    assert (code, err) == (0, "")
+    assert code == 0, err
     assert "Verified beam\n" in out
+    # Progress, and nothing else.
+    assert err.splitlines()[-1] == "export 7/7: verifying in a fresh process"
+    assert all(line.startswith("export ") for line in err.splitlines())
     ids = np.array([[5, 4]], "int32")
     session = onnxruntime.InferenceSession(tmp_path / "new" / "beam.onnx")
     sequences, scores = session.run(["sequences", "scores"], {"tokens": ids})
@@ -37,16 +40,6 @@ def test_to_onnx(saved, tmp_path, script, monkeypatch):
     expected = search(speller(), ids)
     np.testing.assert_array_equal(sequences, expected.sequences)
     np.testing.assert_allclose(scores, expected.scores, atol=1e-4)
-
-
-# The reader needs neither TensorFlow nor Keras nor this package.
-ALONE = """
-import sys, runpy
-for name in ("tensorflow", "keras", "keras_attention", "onnx", "tf2onnx"):
-    sys.modules[name] = None
-sys.argv = sys.argv[1:]
-runpy.run_path(sys.argv[0], run_name="__main__")
-"""
 
 
 def test_run_onnx(onnx_artifact, live):
@@ -97,7 +90,7 @@ def test_to_saved_model_makes_the_next_version(saved, tmp_path, script):
     (old / "assets.extra").mkdir(parents=True)
     before = listing(old)
     code, out, err = script("to_saved_model", saved, tmp_path / "s", "--max-length", "3")
-    assert (code, err) == (0, "")
+    assert code == 0, err
     assert "Verified encode, step, greedy, beam, serving_default, score, version 2" in out
     assert (tmp_path / "s" / "2" / "saved_model.pb").is_file()
     assert listing(old) == before and listing(tmp_path / "s")[:2] == ["1", "1/assets.extra"]

@@ -9,14 +9,9 @@ import pytest
 pytest.importorskip("tensorflow_serving", reason="needs the extra serving: tensorflow-serving-api")
 
 from keras_attention import generation
-from tests.export.conftest import MAX_LENGTH, SCRIPTS
+from tests.support.exporting import CONFIG, MAX_LENGTH, SCRIPTS
 from tests.support.model_server import ModelServer
 
-CONFIG = """
-model_config_list { config {
-  name: "translate" base_path: "/models/%s" model_platform: "tensorflow"
-} }
-"""
 RANKS = {"texts": 1, "scores": 1, "source_tokens": 2, "target_tokens": 2, "attention": 3}
 
 

@@ -5,9 +5,9 @@ import onnx
 import pytest
 
 from keras_attention import Attention, MultiHeadAttention, normalizers, scores, windows
-from keras_attention.export import save_onnx, save_saved_model
+from keras_attention.export import export_model
 from keras_attention.models import EncoderDecoder
-from tests.export.conftest import MAX_LENGTH
+from tests.support.exporting import SEARCH
 
 
 def model_with(attention):
@@ -40,8 +40,8 @@ def model_with(attention):
 def test_onnx(attention, state, tmp_path, monkeypatch):
     # Its own state is gathered by the beam; greedy decoding shows nothing more.
     graphs = {"step": "step", "beam": "beam"}
-    monkeypatch.setattr("keras_attention.export.onnx.GRAPHS", graphs)
-    report = save_onnx(model_with(attention()), tmp_path / "model", max_length=MAX_LENGTH)
+    monkeypatch.setattr("keras_attention.export.onnx.OnnxWriter.graphs", graphs)
+    report = export_model(model_with(attention()), tmp_path / "model", search=SEARCH, format="onnx")
     assert report["ids_equal"]
     step = onnx.load(tmp_path / "model" / "step.onnx")
     names = {tensor.name for tensor in step.graph.input}
@@ -52,5 +52,5 @@ def test_saved_model(tmp_path, only_signatures):
     only_signatures("encode", "step", "beam")
     attention = Attention(scores.Biaffine(), normalizers.Monotonic("exact", test_mode="hard"))
     model = model_with(attention)
-    report = save_saved_model(model, tmp_path / "model", max_length=MAX_LENGTH)
+    report = export_model(model, tmp_path / "model", search=SEARCH)
     assert report["ids_equal"]

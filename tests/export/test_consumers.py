@@ -1,8 +1,6 @@
 """Programs that are not ours run the artifacts: C++, onnx's reference, LiteRT, Serving's protos."""
 
-import os
 import shutil
-import subprocess
 from functools import partial
 from types import SimpleNamespace
 
@@ -16,42 +14,23 @@ from keras_attention import generation
 from keras_attention.export import ExportError, replay, verify
 from keras_attention.export.replay.operations import text_libraries
 from keras_attention.export.replay.warmup import FILE
-from tests.export.conftest import MAX_LENGTH, padded_ids, step_by_step, until_end
+from tests.support.exporting import (
+    MAX_LENGTH,
+    consume,
+    padded_ids,
+    step_by_step,
+    until_end,
+    write_words,
+)
 
 # What another program reads depends little on the model.
 one_kind = pytest.mark.parametrize("kind", ["default"], indirect=True, scope="session")
 
 
-def word_of(value):
-    if isinstance(value, (str, bytes)):
-        return "x" + (value.encode() if isinstance(value, str) else value).hex()
-    return repr(float(value))
-
-
-def write_words(examples, path):
-    """Recorded examples as `consumer.cc` reads them."""
-    with open(path, "w", encoding="ascii") as file:
-        for signature, cases in examples.items():
-            for inputs, outputs in cases:
-                print("case", signature, file=file)
-                for side, arrays in (("in", inputs), ("out", outputs)):
-                    for name, array in arrays.items():
-                        kind = "string" if array.dtype.kind in "SU" else array.dtype.name
-                        shown = map(word_of, array.ravel().tolist())
-                        print(side, name, kind, array.ndim, *array.shape, *shown, file=file)
-
-
-def consume(program, folder, words, *libraries):
-    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1"}
-    command = [program, folder, words, *libraries]
-    done = subprocess.run(command, capture_output=True, text=True, env=environment)
-    return done.returncode, done.stdout.splitlines()
-
-
 @one_kind
 def test_cpp_runs_every_signature(consumer, ids_artifact, tmp_path):
     folder = ids_artifact.path / "1"
-    examples = replay.read_examples(replay.examples_file(folder))
+    examples = replay.read_golden_examples(replay.golden_file(folder))
     write_words(examples, tmp_path / "words")
     code, lines = consume(consumer, folder, tmp_path / "words")
     assert code == 0, lines
@@ -66,14 +45,14 @@ def test_cpp_runs_every_signature(consumer, ids_artifact, tmp_path):
 
 
 def test_cpp_takes_text(consumer, text_artifact, tmp_path):
-    examples = replay.read_examples(replay.examples_file(text_artifact.path / "3"))
+    examples = replay.read_golden_examples(replay.golden_file(text_artifact.path / "3"))
     write_words(examples, tmp_path / "words")
     code, lines = consume(consumer, text_artifact.path / "3", tmp_path / "words")
     assert code == 0 and len(lines) == 3, lines
 
 
 def test_cpp_takes_subwords(consumer, subwords_artifact, tmp_path):
-    examples = replay.read_examples(replay.examples_file(subwords_artifact.path / "1"))
+    examples = replay.read_golden_examples(replay.golden_file(subwords_artifact.path / "1"))
     write_words(examples, tmp_path / "words")
     libraries = text_libraries()
     code, lines = consume(consumer, subwords_artifact.path / "1", tmp_path / "words", *libraries)
@@ -86,7 +65,7 @@ def test_serving_reads_the_warmup(ids_artifact, text_artifact):
     prediction_log_pb2 = pytest.importorskip("tensorflow_serving.apis.prediction_log_pb2")
     for artifact, version in ((ids_artifact, "1"), (text_artifact, "3")):
         folder = artifact.path / version
-        examples = replay.read_examples(replay.examples_file(folder))
+        examples = replay.read_golden_examples(replay.golden_file(folder))
         names = set()
         for record in tf.data.TFRecordDataset(str(folder / FILE)).as_numpy_iterator():
             request = prediction_log_pb2.PredictionLog.FromString(record).predict_log.request

@@ -9,11 +9,11 @@ import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 
 from keras_attention.export import ExportError, replay, verification, verify
-from keras_attention.export.drawing import draw_ids, draw_texts
-from keras_attention.export.golden import Case, write_examples
+from keras_attention.export.golden import GoldenExample, write_golden_examples
 from keras_attention.export.portable import portable_kernels
+from keras_attention.export.random_inputs import random_ids, random_texts
 from keras_attention.export.replay import isolation, operations, warmup
-from tests.export.conftest import LETTERS, speller
+from tests.support.exporting import LETTERS, speller
 
 FLOATS = np.array([1.0, 2.0], "float32")
 IDS = np.array([[4, 2]], "int32")
@@ -69,12 +69,16 @@ def test_outputs_that_are_missing_or_more():
 def test_examples_come_back(tmp_path):
     cases = {
         "greedy": [
-            Case({"text": np.array(["né", ""])}, {"ids": IDS, "score": FLOATS}, {"batch": 2}),
-            Case({"text": np.array([""])}, {"ids": IDS[:, :0], "score": FLOATS[:1]}, {"batch": 1}),
+            GoldenExample(
+                {"text": np.array(["né", ""])}, {"ids": IDS, "score": FLOATS}, {"batch": 2}
+            ),
+            GoldenExample(
+                {"text": np.array([""])}, {"ids": IDS[:, :0], "score": FLOATS[:1]}, {"batch": 1}
+            ),
         ]
     }
-    write_examples(tmp_path / "examples.npz", cases)
-    found = replay.read_examples(replay.examples_file(tmp_path))["greedy"]
+    write_golden_examples(tmp_path / "examples.npz", cases)
+    found = replay.read_golden_examples(replay.golden_file(tmp_path))["greedy"]
     assert len(found) == 2
     assert found[0][0]["text"].tolist() == ["né", ""]
     assert found[1][1]["ids"].shape == (1, 0)
@@ -82,13 +86,12 @@ def test_examples_come_back(tmp_path):
 
 
 def test_examples_are_drawn_over_the_vocabulary():
-    model = speller()
-    batches = draw_ids(model)
+    batches = random_ids(LETTERS)
     assert [ids.shape for ids in batches] == [(1, 1), (1, 5), (3, 7), (4, 12)]
     assert {ids.dtype for ids in batches} == {np.dtype("int32")}
     assert max(ids.max() for ids in batches) == len(LETTERS) - 1
     assert (batches[-1] == 0).any()
-    texts = [text for batch in draw_texts(model) for text in batch]
+    texts = [text for batch in random_texts(LETTERS) for text in batch]
     assert "" in texts and any(text.isupper() for text in texts)
     assert any(3 in LETTERS.encode(text) for text in texts)
 
@@ -135,7 +138,7 @@ def test_operations_that_are_to_be_had_nowhere(tmp_path):
     function.signature.name = "called"
     function.node_def.add(op="called")
     (tmp_path / "saved_model.pb").write_bytes(model.SerializeToString())
-    with pytest.raises(RuntimeError, match=r"operations Mystery, which .*keras-attention\[text\]"):
+    with pytest.raises(RuntimeError, match=r"operations Mystery, which .*pip install '\.\[text\]'"):
         operations.load_operations(tmp_path)
     graph.node.pop()
     (tmp_path / "saved_model.pb").write_bytes(model.SerializeToString())

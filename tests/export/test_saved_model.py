@@ -9,16 +9,18 @@ import pytest
 import tensorflow as tf
 
 from keras_attention import generation
-from keras_attention.export import ExportError, save_saved_model, verify
-from keras_attention.export import saved_model as exporter
+from keras_attention.export import ExportError, export_model, verify
 from keras_attention.export.replay.warmup import read_warmup, write_warmup
+from keras_attention.export.saved_model import SavedModelWriter, next_version
 from keras_attention.export.signatures import ids_signatures
+from keras_attention.generation import BeamSearch
 from keras_attention.models import EncoderDecoder
-from tests.export.conftest import (
+from tests.support.exporting import (
     LETTERS,
     MAX_LENGTH,
     SOUNDS,
     Foreign,
+    call,
     listing,
     padded_ids,
     speller,
@@ -27,11 +29,6 @@ from tests.export.conftest import (
 )
 
 IDS = {"encode", "step", "greedy", "beam", "score", "serving_default"}
-
-
-def call(artifact, signature, **inputs):
-    tensors = {name: tf.constant(array) for name, array in inputs.items()}
-    return {n: t.numpy() for n, t in artifact.loaded.signatures[signature](**tensors).items()}
 
 
 def test_report_and_layout(ids_artifact):
@@ -100,7 +97,7 @@ def test_beam_equals_the_live_model_and_its_best_is_served(ids_artifact, live):
 
 def test_the_beam_is_a_choice(live):
     search = generation.BeamSearch(width=3, n_best=2, max_length=5, length_penalty=1.0)
-    found = ids_signatures(live, MAX_LENGTH, search)["beam"](tokens=tf.constant(padded_ids()))
+    found = ids_signatures(live, search)["beam"](tokens=tf.constant(padded_ids()))
     expected = search(live, padded_ids())
     np.testing.assert_array_equal(found["sequences"], expected.sequences)
     assert found["scores"].shape == (4, 2)
@@ -203,7 +200,9 @@ def test_versions_are_verified_together(text_artifact, tmp_path):
 
 def test_a_model_that_is_not_ours(tmp_path):
     batches = [np.array([[4, 5, 6], [7, 0, 0]], "int32"), np.array([[8, 3]], "int32")]
-    report = save_saved_model(Foreign(), tmp_path / "foreign", max_length=5, examples=batches)
+    report = export_model(
+        Foreign(), tmp_path / "foreign", search=BeamSearch(max_length=5), examples=batches
+    )
     assert set(report["signatures"]) == IDS
     loaded = tf.saved_model.load(str(tmp_path / "foreign" / "1"))
     # A name that a signature needs itself is not taken by the state.
@@ -232,16 +231,20 @@ def test_a_wrong_weight_is_noticed_and_the_old_artifact_stays(
     (old / "assets.extra").mkdir(parents=True)
     (old / "assets.extra" / "examples.npz").write_bytes(b"the old one")
     before = listing(tmp_path)
-    model, write = speller(), exporter._write
+    model, write = speller(), SavedModelWriter.write
 
     def write_other_weights(*arguments):
         model.logits.bias.assign_add(keras.ops.arange(len(SOUNDS), dtype="float32"))
         write(*arguments)
 
-    monkeypatch.setattr(exporter, "_write", write_other_weights)
+    monkeypatch.setattr(SavedModelWriter, "write", write_other_weights)
     with pytest.raises(ExportError, match=r"as its model did: \w+ \(python\), case 0: output '\w+"):
-        save_saved_model(
-            model, tmp_path / "speller", max_length=3, overwrite=True, examples=[[[4]]]
+        export_model(
+            model,
+            tmp_path / "speller",
+            search=BeamSearch(max_length=3),
+            overwrite=True,
+            examples=[[[4]]],
         )
     assert listing(tmp_path) == before
     assert (old / "assets.extra" / "examples.npz").read_bytes() == b"the old one"
@@ -260,7 +263,7 @@ def test_a_keras_model_hung_on_the_module_is_noticed(tmp_path, monkeypatch, with
     with pytest.raises(
         ExportError, match=r"encode \(tf1\), case 0: failed.*Could not find variable"
     ):
-        save_saved_model(model, tmp_path / "new", max_length=3, examples=[[[4, 5]]])
+        export_model(model, tmp_path / "new", search=BeamSearch(max_length=3), examples=[[[4, 5]]])
     assert listing(tmp_path) == []
 
 
@@ -268,7 +271,9 @@ def test_a_variable_that_the_model_does_not_name(tmp_path):
     model = Foreign()
     model.variables = model.variables[:1]
     with pytest.raises(ExportError, match=r"Are all its variables in model\.variables"):
-        save_saved_model(model, tmp_path / "new", examples=[np.array([[4, 5]])], max_length=2)
+        export_model(
+            model, tmp_path / "new", examples=[np.array([[4, 5]])], search=BeamSearch(max_length=2)
+        )
     assert listing(tmp_path) == []
 
 
@@ -276,7 +281,7 @@ def test_not_a_number_is_no_answer(tmp_path):
     model = speller()
     model.logits.bias.assign(np.nan * np.ones(len(SOUNDS)))
     with pytest.raises(ExportError, match="not-a-number: signature 'step', output 'logits'"):
-        save_saved_model(model, tmp_path / "new")
+        export_model(model, tmp_path / "new")
     assert listing(tmp_path) == []
 
 
@@ -311,23 +316,28 @@ def test_wrong_arguments_are_refused_before_anything_is_written(tmp_path):
     model = speller()
     target = tmp_path / "new"
     with pytest.raises(ValueError, match="kind: expected one of 'ids', 'text'"):
-        save_saved_model(model, target, kind="words")
+        export_model(model, target, kind="words")
     with pytest.raises(ValueError, match="version: expected a positive integer"):
-        save_saved_model(model, target, version=0)
-    with pytest.raises(ValueError, match="max_length: expected a positive integer"):
-        save_saved_model(model, target, max_length=0)
+        export_model(model, target, version=0)
+    with pytest.raises(ValueError, match="format: expected one of 'saved_model', 'onnx', 'litert'"):
+        export_model(model, target, format="web")
+    for format in ("onnx", "litert"):
+        with pytest.raises(ValueError, match=f"kind: expected 'ids' for format '{format}'"):
+            export_model(model, target, format=format, kind="text")
+        with pytest.raises(ValueError, match=f"version: expected None, because format '{format}'"):
+            export_model(model, target, format=format, version=1)
     with pytest.raises(ValueError, match=r"Sequential without start, step"):
-        save_saved_model(keras.Sequential([keras.layers.Dense(1)]), target)
+        export_model(keras.Sequential([keras.layers.Dense(1)]), target)
     with pytest.raises(ValueError, match="Vocabulary as source_vocabulary"):
-        save_saved_model(EncoderDecoder(9, 9, units=4), target, kind="text")
+        export_model(EncoderDecoder(9, 9, units=4), target, kind="text")
     with pytest.raises(ValueError, match=r"search: expected a keras_attention\.generation\.Beam"):
-        save_saved_model(model, target, search="beam")
+        export_model(model, target, search="beam")
     with pytest.raises(ValueError, match="examples: expected matrices of source ids"):
-        save_saved_model(Foreign(), target)
+        export_model(Foreign(), target)
     with pytest.raises(ValueError, match="examples: expected lists of strings"):
-        save_saved_model(model, target, kind="text", examples=["abc"])
+        export_model(model, target, kind="text", examples=["abc"])
     with pytest.raises(ValueError, match="examples: expected at least one batch"):
-        save_saved_model(model, target, examples=[])
+        export_model(model, target, examples=[])
     assert listing(tmp_path) == []
 
 
@@ -335,11 +345,11 @@ def test_an_existing_target_is_refused(tmp_path):
     (tmp_path / "speller" / "1").mkdir(parents=True)
     model = speller()
     with pytest.raises(FileExistsError, match="is there already"):
-        save_saved_model(model, tmp_path / "speller", version=1)
+        export_model(model, tmp_path / "speller", version=1)
     # Not even to be overwritten, where it is no artifact: it may be somebody's home.
     (tmp_path / "speller" / "1" / "thesis.tex").touch()
     with pytest.raises(FileExistsError, match="no exported artifact"):
-        save_saved_model(model, tmp_path / "speller", overwrite=True)
+        export_model(model, tmp_path / "speller", overwrite=True)
     assert listing(tmp_path) == ["speller", "speller/1", "speller/1/thesis.tex"]
 
 
@@ -348,15 +358,15 @@ def test_the_next_version(tmp_path, there):
     for name in there:
         (tmp_path / name).mkdir()
     highest = max([int(name) for name in there if name.isdecimal()], default=0)
-    assert exporter.next_version(tmp_path) == highest + 1
-    assert exporter.next_version(tmp_path, overwrite=True) == max(1, highest)
+    assert next_version(tmp_path) == highest + 1
+    assert next_version(tmp_path, overwrite=True) == max(1, highest)
 
 
 def test_nowhere_to_write(tmp_path):
     model = speller()
     with pytest.raises(FileNotFoundError, match="does not exist"):
-        save_saved_model(model, tmp_path / "missing" / "speller")
+        export_model(model, tmp_path / "missing" / "speller")
     (tmp_path / "file").touch()
     with pytest.raises(NotADirectoryError, match="is no directory"):
-        save_saved_model(model, tmp_path / "file")
+        export_model(model, tmp_path / "file")
     assert listing(tmp_path) == ["file"]

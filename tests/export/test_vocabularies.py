@@ -7,7 +7,7 @@ import pytest
 from keras_attention.export.vocabularies import write_vocabularies
 from keras_attention.models import EncoderDecoder
 from keras_attention.text import Vocabulary
-from tests.export.conftest import LETTERS, MAX_LENGTH, SOUNDS, speller
+from tests.support.exporting import LETTERS, MAX_LENGTH, SOUNDS, speller
 
 TEXTS = [
     "Bqd",

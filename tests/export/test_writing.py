@@ -7,7 +7,7 @@ import pytest
 
 from keras_attention.export import writing
 from keras_attention.export.writing import atomic_directory
-from tests.export.conftest import listing
+from tests.support.exporting import listing
 
 
 def write(target, text="new", **options):

@@ -6,37 +6,27 @@ from functools import partial
 import keras
 import numpy as np
 import onnx
-import onnxruntime
 import pytest
 from keras import ops
 
 from keras_attention import Attention, generation
-from keras_attention.export import ExportError, save_onnx, verify
-from keras_attention.export import onnx as exporter
+from keras_attention.export import ExportError, export_model, verify
+from keras_attention.export.onnx import OnnxWriter
+from keras_attention.generation import BeamSearch
 from keras_attention.models import EncoderDecoder
 from keras_attention.scores import Dot
-from tests.export.conftest import (
+from tests.support.exporting import (
     MAX_LENGTH,
     SOUNDS,
     Foreign,
+    call_onnx,
     listing,
     padded_ids,
+    sizes,
     speller,
     step_by_step,
     until_end,
 )
-
-
-def call(folder, graph, **inputs):
-    session = onnxruntime.InferenceSession(folder / f"{graph}.onnx")
-    names = [output.name for output in session.get_outputs()]
-    return dict(zip(names, session.run(names, inputs)))
-
-
-def sizes(tensors):
-    return {
-        t.name: [d.dim_param or d.dim_value for d in t.type.tensor_type.shape.dim] for t in tensors
-    }
 
 
 def test_report_and_files(onnx_artifact):
@@ -49,7 +39,7 @@ def test_report_and_files(onnx_artifact):
 
 
 def test_sizes_that_vary_have_names(onnx_artifact, changing):
-    protos = [onnx.load(onnx_artifact.path / f"{name}.onnx") for name in exporter.GRAPHS]
+    protos = [onnx.load(onnx_artifact.path / f"{name}.onnx") for name in OnnxWriter.graphs]
     assert all(proto.opset_import[0].version == 18 for proto in protos)
     encoder, step, greedy, beam = protos
     state = {
@@ -81,7 +71,7 @@ def test_sizes_that_vary_have_names(onnx_artifact, changing):
 
 
 def test_greedy_equals_the_live_model(onnx_artifact, live):
-    found = call(onnx_artifact.path, "greedy", tokens=padded_ids())
+    found = call_onnx(onnx_artifact.path, "greedy", tokens=padded_ids())
     expected = generation.greedy(live, padded_ids(), MAX_LENGTH)
     np.testing.assert_array_equal(found["sequences"], expected.sequences)
     np.testing.assert_array_equal(found["lengths"], expected.lengths)
@@ -90,7 +80,7 @@ def test_greedy_equals_the_live_model(onnx_artifact, live):
 
 
 def test_beam_equals_the_live_model(onnx_artifact, live):
-    found = call(onnx_artifact.path, "beam", tokens=padded_ids())
+    found = call_onnx(onnx_artifact.path, "beam", tokens=padded_ids())
     expected = generation.BeamSearch(max_length=MAX_LENGTH)(live, padded_ids())
     np.testing.assert_array_equal(found["sequences"], expected.sequences)
     np.testing.assert_array_equal(found["lengths"], expected.lengths)
@@ -100,22 +90,28 @@ def test_beam_equals_the_live_model(onnx_artifact, live):
 
 @pytest.mark.parametrize("graph", ["greedy", "beam"])
 def test_a_source_without_columns_is_padding(onnx_artifact, graph):
-    found = call(onnx_artifact.path, graph, tokens=np.zeros((2, 0), "int32"))
-    padded = call(onnx_artifact.path, graph, tokens=np.zeros((2, 1), "int32"))
+    found = call_onnx(onnx_artifact.path, graph, tokens=np.zeros((2, 0), "int32"))
+    padded = call_onnx(onnx_artifact.path, graph, tokens=np.zeros((2, 1), "int32"))
     np.testing.assert_array_equal(found["sequences"], padded["sequences"])
     np.testing.assert_array_equal(found["scores"], padded["scores"])
 
 
 def test_a_client_that_steps_gets_what_greedy_gets(onnx_artifact, changing):
-    encode, step = (partial(call, onnx_artifact.path, name) for name in ("encoder", "step"))
+    encode, step = (partial(call_onnx, onnx_artifact.path, name) for name in ("encoder", "step"))
     chosen = step_by_step(encode, step, padded_ids(), changing)
-    greedy = call(onnx_artifact.path, "greedy", tokens=padded_ids())["sequences"]
+    greedy = call_onnx(onnx_artifact.path, "greedy", tokens=padded_ids())["sequences"]
     np.testing.assert_array_equal(until_end(chosen), greedy)
 
 
 def test_a_model_that_is_not_ours(tmp_path):
     batches = [np.array([[4, 5, 6], [7, 0, 0]], "int32"), np.array([[8, 3]], "int32")]
-    save_onnx(Foreign(), tmp_path / "foreign", max_length=5, examples=batches)
+    export_model(
+        Foreign(),
+        tmp_path / "foreign",
+        search=BeamSearch(max_length=5),
+        examples=batches,
+        format="onnx",
+    )
     step = onnx.load(tmp_path / "foreign" / "step.onnx")
     # An input that the graph does not need is still taken: the names are a promise.
     assert sizes(step.graph.input)["unused"] == ["batch", "source"]
@@ -139,13 +135,13 @@ class SmoothDot(Dot):
 @pytest.fixture
 def only_step(monkeypatch):
     """One graph is enough to be refused, and the others take their time."""
-    monkeypatch.setattr(exporter, "GRAPHS", {"step": "step"})
+    monkeypatch.setattr(OnnxWriter, "graphs", {"step": "step"})
 
 
 def test_an_operation_that_onnx_has_not(tmp_path, only_step):
     model = EncoderDecoder(9, 9, embedding_dim=4, units=4, attention=Attention(SmoothDot()))
     with pytest.raises(ExportError, match=r"\.onnx: .*(cannot convert|conversion failed)"):
-        save_onnx(model, tmp_path / "new", max_length=3)
+        export_model(model, tmp_path / "new", search=BeamSearch(max_length=3), format="onnx")
     assert listing(tmp_path) == []
 
 
@@ -159,7 +155,13 @@ class Choosy(Foreign):
 def test_an_operation_that_tf2onnx_copies_without_a_word(tmp_path, only_step):
     examples = [np.array([[4, 5, 6], [7, 0, 0]])]
     with pytest.raises(ExportError, match=r"step\.onnx: the model uses Bitcast, which tf2onnx can"):
-        save_onnx(Choosy(), tmp_path / "new", max_length=3, examples=examples)
+        export_model(
+            Choosy(),
+            tmp_path / "new",
+            search=BeamSearch(max_length=3),
+            examples=examples,
+            format="onnx",
+        )
     assert listing(tmp_path) == []
 
 
@@ -167,15 +169,15 @@ def test_a_wrong_weight_is_noticed_and_the_old_artifact_stays(tmp_path, monkeypa
     old = tmp_path / "speller"
     old.mkdir()
     (old / "examples.npz").write_bytes(b"the old one")
-    model, convert = speller(), exporter._convert
+    model, convert = speller(), OnnxWriter.convert
 
     def convert_other_weights(*arguments):
         model.logits.bias.assign_add(keras.ops.arange(len(SOUNDS), dtype="float32"))
         return convert(*arguments)
 
-    monkeypatch.setattr(exporter, "_convert", convert_other_weights)
+    monkeypatch.setattr(OnnxWriter, "convert", convert_other_weights)
     with pytest.raises(ExportError, match=r"step \(onnxruntime\), case 0: output 'logits' differs"):
-        save_onnx(model, old, max_length=3, overwrite=True)
+        export_model(model, old, search=BeamSearch(max_length=3), overwrite=True, format="onnx")
     assert listing(tmp_path) == ["speller", "speller/examples.npz"]
     assert (old / "examples.npz").read_bytes() == b"the old one"
 
@@ -201,16 +203,16 @@ def test_targets_that_are_refused(tmp_path):
     model = speller()
     (tmp_path / "there").mkdir()
     with pytest.raises(FileExistsError, match="is there already"):
-        save_onnx(model, tmp_path / "there")
+        export_model(model, tmp_path / "there", format="onnx")
     with pytest.raises(FileNotFoundError, match="does not exist"):
-        save_onnx(model, tmp_path / "a" / "b" / "c")
+        export_model(model, tmp_path / "a" / "b" / "c", format="onnx")
     with pytest.raises(ValueError, match="Dense without start, step"):
-        save_onnx(keras.layers.Dense(2), tmp_path / "new")
+        export_model(keras.layers.Dense(2), tmp_path / "new", format="onnx")
     assert listing(tmp_path) == ["there"]
 
 
 def test_a_package_that_is_missing(tmp_path, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "tf2onnx", None)
-    with pytest.raises(ImportError, match=r"pip install 'keras-attention\[onnx\]'"):
-        save_onnx(speller(), tmp_path / "new")
+    with pytest.raises(ImportError, match=r"pip install '\.\[onnx\]'"):
+        export_model(speller(), tmp_path / "new", format="onnx")
     assert listing(tmp_path) == []

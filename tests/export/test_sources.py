@@ -16,25 +16,28 @@ import tensorflow as tf
 from PIL import Image
 
 from keras_attention import generation
-from keras_attention.export import drawing, replay, save_litert, save_onnx, save_saved_model
+from keras_attention.export import export_model, random_inputs, replay
 from keras_attention.export.replay.warmup import read_warmup
-from tests.export.conftest import (
+from keras_attention.generation import BeamSearch
+from tests.support.exporting import (
+    ALONE,
+    CONFIG,
     IMAGE_SIZE,
     MAP_SHAPE,
     MAX_LENGTH,
     SCRIPTS,
     WORDS,
+    call,
     captioner,
+    consume,
     images,
     listing,
+    sizes,
     speller,
     step_by_step,
     until_end,
+    write_words,
 )
-from tests.export.test_export_consumers import consume, write_words
-from tests.export.test_export_onnx import sizes
-from tests.export.test_export_saved_model import call
-from tests.export.test_export_scripts import ALONE
 
 
 def file_of(image, kind="PNG", **options):
@@ -180,7 +183,6 @@ def test_the_warmup_holds_images(image_artifact):
 
 def test_the_client_reads_the_answers_of_a_server(image_artifact, expected, monkeypatch):
     pytest.importorskip("tensorflow_serving", reason="needs the extra serving")
-    from tests.export.test_export_serving import CONFIG
     from tests.support.model_server import ModelServer, RefusedError
 
     monkeypatch.syspath_prepend(SCRIPTS / "serving")
@@ -207,7 +209,7 @@ def test_the_client_reads_the_answers_of_a_server(image_artifact, expected, monk
 
 
 def test_cpp_takes_files(consumer, image_artifact, tmp_path):
-    examples = replay.read_examples(replay.examples_file(image_artifact.path / "1"))
+    examples = replay.read_golden_examples(replay.golden_file(image_artifact.path / "1"))
     write_words(examples, tmp_path / "words")
     code, lines = consume(consumer, image_artifact.path / "1", tmp_path / "words")
     assert code == 0 and len(lines) == 3, lines
@@ -296,9 +298,13 @@ def test_run_onnx_refuses_what_is_no_image(image_onnx_artifact, tmp_path, script
 def test_litert_takes_pixels(tmp_path, monkeypatch):
     pytest.importorskip("ai_edge_litert")
     graphs = {"encoder": "encode", "step": "step"}
-    monkeypatch.setattr("keras_attention.export.litert.GRAPHS", graphs)
-    report = save_litert(
-        captioner(), tmp_path / "new", max_length=4, examples=[images()[:1], images()[1:2]]
+    monkeypatch.setattr("keras_attention.export.litert.LiteRTWriter.graphs", graphs)
+    report = export_model(
+        captioner(),
+        tmp_path / "new",
+        search=BeamSearch(max_length=4),
+        examples=[images()[:1], images()[1:2]],
+        format="litert",
     )
     assert report["ids_equal"] and report["graphs"] == ["encoder", "step"]
 
@@ -309,15 +315,15 @@ def test_litert_takes_pixels(tmp_path, monkeypatch):
 def test_the_kind_must_be_what_the_model_reads(tmp_path):
     model = captioner()
     with pytest.raises(ValueError, match=r"kind: expected 'ids' or 'image', because Captioner has"):
-        save_saved_model(model, tmp_path / "new", kind="text")
+        export_model(model, tmp_path / "new", kind="text")
     with pytest.raises(ValueError, match="kind: expected 'ids' or 'text', because EncoderDecoder"):
-        save_saved_model(speller(), tmp_path / "new", kind="image")
+        export_model(speller(), tmp_path / "new", kind="image")
     for wrong in ([np.zeros((1, 5, 5, 3))], [np.zeros((0, *IMAGE_SIZE, 3))]):
         with pytest.raises(ValueError, match=r"examples: expected images \(batch, 12, 20, 3\)"):
-            save_onnx(model, tmp_path / "new", examples=wrong)
+            export_model(model, tmp_path / "new", examples=wrong, format="onnx")
     for wrong in ([b"abc"], [["abc"]], [[]]):
         with pytest.raises(ValueError, match="examples: expected lists of bytes"):
-            save_saved_model(model, tmp_path / "new", kind="image", examples=wrong)
+            export_model(model, tmp_path / "new", kind="image", examples=wrong)
     assert listing(tmp_path) == []
 
 
@@ -332,13 +338,15 @@ class WithoutWords:
 
 
 def test_words_need_a_vocabulary(tmp_path):
-    with pytest.raises(ValueError, match="a Vocabulary of what it writes"):
-        save_saved_model(WithoutWords(), tmp_path / "new", kind="image")
+    with pytest.raises(ValueError, match="a Vocabulary as target_vocabulary"):
+        export_model(WithoutWords(), tmp_path / "new", kind="image")
     assert listing(tmp_path) == []
 
 
 def test_files_that_are_drawn_differ_in_kind_and_size():
-    files = [content for batch in drawing.draw_files(IMAGE_SIZE) for content in batch.tolist()]
+    files = [
+        content for batch in random_inputs.random_files(IMAGE_SIZE) for content in batch.tolist()
+    ]
     read = [Image.open(io.BytesIO(content)) for content in files]
     assert {(image.format, image.mode) for image in read} == {
         ("PNG", "RGB"),

@@ -1,0 +1,214 @@
+"""Random inputs to record a model's answers to, where the user gives none."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from keras_attention._core.checks import check_ids
+from keras_attention.text import UNKNOWN, VocabularyLike
+
+Array = np.ndarray[Any, Any]
+
+# Lengths of the sources in each batch: one and several, short and long, with and without padding.
+LENGTHS = ((1,), (5,), (7, 3, 1), (12, 4, 9, 2))
+# Number of images in each batch.
+BATCHES = (1, 2, 4)
+# Number of patches of one colour along each side of an image.
+_PATCHES = 5
+
+
+def random_ids(
+    vocabulary: VocabularyLike | int | None, examples: Iterable[Any] | None = None, seed: int = 0
+) -> list[Array]:
+    """Source ids to record a model's answers to.
+
+    Args:
+        vocabulary: the model's, or its size; says which ids exist.
+        examples: matrices of ids, used instead if given.
+        seed: of the random numbers.
+
+    Returns:
+        A list of int32 arrays `(B, S)`, padded with 0.
+
+    Raises:
+        ValueError: if the examples are no ids, or are needed and missing.
+
+    Example:
+
+    >>> from keras_attention.export.random_inputs import random_ids
+    >>> [ids.shape for ids in random_ids(30)]
+    [(1, 1), (1, 5), (3, 7), (4, 12)]
+    """
+    if examples is not None:
+        given = [np.asarray(ids) for ids in _at_least_one(examples)]
+        for ids in given:
+            check_ids("examples", ids)
+        return [ids.astype("int32") for ids in given]
+    if vocabulary is None:
+        raise ValueError(
+            "examples: expected matrices of source ids to verify the artifact with, because this "
+            "model has no source_vocabulary that says which ids exist; received None."
+        )
+    size = vocabulary if isinstance(vocabulary, int) else len(vocabulary)
+    rng = np.random.default_rng(seed)
+    return [random_rows(rng, lengths, size) for lengths in LENGTHS]
+
+
+def random_texts(
+    vocabulary: VocabularyLike, examples: Iterable[Any] | None = None, seed: int = 0
+) -> list[Array]:
+    """Source texts to record a model's answers to: random, empty, unknown and uppercase ones.
+
+    Args:
+        vocabulary: the model's.
+        examples: lists of strings, used instead if given.
+        seed: of the random numbers.
+
+    Returns:
+        A list of string arrays `(B,)`.
+
+    Raises:
+        ValueError: if the examples are no lists of strings.
+
+    Example:
+
+    >>> from keras_attention.export.random_inputs import random_texts
+    >>> from keras_attention.text.vocabulary import Vocabulary
+    >>> [len(texts) for texts in random_texts(Vocabulary("ab"))]
+    [1, 1, 3, 6]
+    """
+    if examples is not None:
+        return [np.array(texts, np.str_) for texts in _lists(examples, str, "strings")]
+    rng = np.random.default_rng(seed)
+    batches = []
+    for lengths in LENGTHS:
+        ids = random_rows(rng, lengths, len(vocabulary), first=UNKNOWN + 1)
+        batches.append([vocabulary.decode(row) for row in ids])
+    batches[-1] += ["", f"{batches[0][0]} \N{SNOWMAN}"]
+    batches[-2][-1] = batches[-2][0].upper()
+    return [np.array(texts, dtype=np.str_) for texts in batches]
+
+
+def random_images(
+    size: tuple[int, int], examples: Iterable[Any] | None = None, seed: int = 0
+) -> list[Array]:
+    """Images as pixels: patches of random colours.
+
+    Args:
+        size: `(H, W)` of the images that the model reads.
+        examples: arrays `(B, H, W, 3)`, used instead if given.
+        seed: of the random numbers.
+
+    Returns:
+        A list of float32 arrays `(B, H, W, 3)`, from 0 to 255.
+
+    Raises:
+        ValueError: if the examples have another shape.
+
+    Example:
+
+    >>> from keras_attention.export.random_inputs import random_images
+    >>> [images.shape for images in random_images((8, 6))]
+    [(1, 8, 6, 3), (2, 8, 6, 3), (4, 8, 6, 3)]
+    """
+    if examples is not None:
+        given = [np.asarray(images, "float32") for images in _at_least_one(examples)]
+        for images in given:
+            if images.shape[1:] != (*size, 3) or not len(images):
+                raise ValueError(
+                    f"examples: expected images (batch, {size[0]}, {size[1]}, 3), received an "
+                    f"array of shape {images.shape}."
+                )
+        return given
+    rng = np.random.default_rng(seed)
+    return [
+        np.stack([_patches(rng, *size) for _ in range(count)]).astype("float32")
+        for count in BATCHES
+    ]
+
+
+def random_files(
+    size: tuple[int, int], examples: Iterable[Any] | None = None, seed: int = 0
+) -> list[Array]:
+    """Images as the bytes of files: JPEG and PNG, of the model's size and of others.
+
+    Among them a grey one, one with an alpha channel, a very wide one, and one
+    of a single pixel.
+
+    Args:
+        size: `(H, W)` of the images that the model reads.
+        examples: lists of bytes, used instead if given.
+        seed: of the random numbers.
+
+    Returns:
+        A list of arrays `(B,)` of bytes.
+
+    Raises:
+        ValueError: if the examples are no lists of bytes.
+
+    Example:
+
+    >>> from keras_attention.export.random_inputs import random_files
+    >>> [(len(files), bytes(files[0][1:4])) for files in random_files((8, 6))]
+    [(1, b'PNG'), (1, b'\\xd8\\xff\\xe0'), (4, b'PNG')]
+    """
+    if examples is not None:
+        return [np.array(files, np.bytes_) for files in _lists(examples, bytes, "bytes")]
+    rng = np.random.default_rng(seed)
+    height, width = size
+
+    def png(height: int, width: int, channels: int = 3) -> bytes:
+        return tf.io.encode_png(_patches(rng, height, width, channels)).numpy()
+
+    def jpeg(height: int, width: int, channels: int = 3) -> bytes:
+        return tf.io.encode_jpeg(_patches(rng, height, width, channels), quality=95).numpy()
+
+    batches = [
+        [png(height, width)],
+        [jpeg(2 * height + 1, 3 * width)],
+        [png(height, 2 * width, 4), jpeg(height, width, 1), png(1, 20 * width), png(1, 1)],
+    ]
+    return [np.array(files, np.bytes_) for files in batches]
+
+
+def random_rows(
+    rng: np.random.Generator, lengths: Sequence[int], size: int, first: int = UNKNOWN
+) -> Array:
+    """Ids from `first` to below `size`, `(B, S)`, of the given lengths and padded with 0."""
+    ids = np.zeros((len(lengths), max(lengths)), "int32")
+    for row, length in zip(ids, lengths):
+        row[:length] = rng.integers(min(first, size - 1), size, length)
+    return ids
+
+
+def _patches(rng: np.random.Generator, height: int, width: int, channels: int = 3) -> Array:
+    colours = rng.integers(0, 256, (_PATCHES, _PATCHES, channels), "uint8")
+    down, across = (np.arange(n) * _PATCHES // n for n in (height, width))
+    return colours[down][:, across]
+
+
+def _at_least_one(examples: Iterable[Any]) -> list[Any]:
+    examples = list(examples)
+    if not examples:
+        raise ValueError("examples: expected at least one batch to verify with, received none.")
+    return examples
+
+
+def _lists(examples: Iterable[Any], kind: type, called: str) -> list[Any]:
+    """Refuses everything but lists of texts or of bytes."""
+    batches = _at_least_one(examples)
+    for batch in batches:
+        if (
+            isinstance(batch, (str, bytes))
+            or not batch
+            or not all(isinstance(one, kind) for one in batch)
+        ):
+            raise ValueError(
+                f"examples: expected lists of {called}, one list per batch, received "
+                f"{batch!r:.300}."
+            )
+    return batches

@@ -1,0 +1,69 @@
+"""What a format of artifacts has to provide, for `export_model` to write it."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+from keras_attention.export.golden import GoldenExample
+from keras_attention.export.interface import Exportable
+from keras_attention.export.signatures import Signature
+
+
+class Job(NamedTuple):
+    """What a writer writes.
+
+    Attributes:
+        model: the live model.
+        name: of the artifact, under which a server offers it.
+        max_length: how many tokens decoding gives at most.
+        signatures: the functions by the name they have in the artifact.
+        examples: the golden examples of each of them.
+        resources: what the artifact must keep besides the variables, such as
+            lookup tables.
+    """
+
+    model: Exportable
+    name: str
+    max_length: int
+    signatures: dict[str, Signature]
+    examples: dict[str, list[GoldenExample]]
+    resources: list[Any]
+
+
+class Writer(Protocol):
+    """A format of artifacts. `export_model` calls the methods in the order given here.
+
+    Attributes:
+        kinds: which inputs the format takes, see `export_model`.
+        has_versions: whether the artifact is a numbered directory below `path`.
+        batch: number of examples in a batch of the source, None for any number.
+        graphs: names in the artifact and the signatures that they have; None
+            for all signatures under their own names.
+        verb: what `convert` does, for the progress.
+        golden_file: where the golden examples lie in the artifact.
+    """
+
+    kinds: tuple[str, ...]
+    has_versions: bool
+    batch: int | None
+    graphs: dict[str, str] | None
+    verb: str
+    golden_file: str
+
+    def check_installed(self) -> None:
+        """Raises `ImportError` if a package is missing."""
+        ...
+
+    def tracing(self) -> AbstractContextManager[None]:
+        """Inside, signatures are traced for this format."""
+        ...
+
+    def convert(self, name: str, job: Job) -> Any:
+        """One signature in this format."""
+        ...
+
+    def write(self, converted: dict[str, Any], job: Job, folder: Path) -> None:
+        """Writes the artifact, without its golden examples, into an empty directory."""
+        ...
