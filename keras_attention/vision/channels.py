@@ -35,8 +35,7 @@ class _FeatureGate(keras.layers.Layer):
 
     def __init__(self, use_bias: bool, **kwargs: Unpack[LayerOptions]) -> None:
         super().__init__(**kwargs)
-        check_flag("use_bias", use_bias)
-        self.use_bias = use_bias
+        self.use_bias = check_flag("use_bias", use_bias)
         self.supports_masking = True
 
     def call(
@@ -87,8 +86,7 @@ class _ChannelGate(_FeatureGate):
         self, ratio: int = 16, use_bias: bool = True, **kwargs: Unpack[LayerOptions]
     ) -> None:
         super().__init__(use_bias, **kwargs)
-        check_positive("ratio", ratio)
-        self.ratio = ratio
+        self.ratio = check_positive("ratio", ratio)
 
     def build(self, features_shape: Shape) -> None:
         check_features(features=features_shape)
@@ -262,10 +260,9 @@ class SpatialAttention(_FeatureGate):
         self, kernel_size: int = 7, use_bias: bool = True, **kwargs: Unpack[LayerOptions]
     ) -> None:
         super().__init__(use_bias, **kwargs)
-        check_positive("kernel_size", kernel_size)
+        self.kernel_size = check_positive("kernel_size", kernel_size)
         if kernel_size % 2 == 0:
             raise ValueError(f"kernel_size: expected an odd number, received {kernel_size}.")
-        self.kernel_size = kernel_size
 
     def build(self, features_shape: Shape) -> None:
         _check_map(keras.KerasTensor(features_shape))

@@ -73,10 +73,9 @@ class GlimpseNetwork(RenamedCallArguments):
         **kwargs: Unpack[LayerOptions],
     ) -> None:
         super().__init__(**kwargs)
-        check_positive("units", units)
-        check_positive("hidden", hidden)
-        check_choice("combine", combine, ("add", "multiply"))
-        self.units, self.hidden, self.combine = units, hidden, combine
+        self.units = check_positive("units", units)
+        self.hidden = check_positive("hidden", hidden)
+        self.combine = check_choice("combine", combine, ("add", "multiply"))
 
     def build(self, patches_shape: Shape, locations_shape: Shape | None = None) -> None:
         size = 1
@@ -202,8 +201,7 @@ class GlimpseRNN(RenamedCallArguments):
     ) -> None:
         super().__init__(**kwargs)
         cells.check_cell("cell", cell)
-        check_positive("steps", steps)
-        self.cell, self.steps = cell, steps
+        self.cell, self.steps = cell, check_positive("steps", steps)
         dtype = self.dtype_policy
         self.retina = Retina(dtype=dtype) if retina is None else retina
         self.network = GlimpseNetwork(dtype=dtype) if network is None else network
@@ -221,7 +219,8 @@ class GlimpseRNN(RenamedCallArguments):
         for part, shapes in parts:
             if not part.built:
                 part.build(*shapes)
-        cells.build(self.cell, self.network.compute_output_shape(patches, (None, 2))[-1])
+        glimpse = self.network.compute_output_shape(patches, (None, 2))
+        cells.build(self.cell, glimpse[-1])
         self.built = True
 
     def call(
@@ -296,8 +295,7 @@ class GlimpseRNN(RenamedCallArguments):
             check_size("images", images, self._channels)
         if steps is None:
             return self.steps
-        check_positive("steps", steps)
-        return steps
+        return check_positive("steps", steps)
 
     def compute_output_spec(
         self,

@@ -91,8 +91,7 @@ class GaussianLocations(_LocationPolicy):
 
     def __init__(self, std: float = 0.3, seed: Seed = None, **kwargs: Unpack[LayerOptions]) -> None:
         super().__init__(seed, **kwargs)
-        check_positive_number("std", std)
-        self.first_std = std
+        self.first_std = check_positive_number("std", std)
 
     def build(self, state_shape: Shape, noise_shape: Shape | None = None) -> None:
         check_features(state=state_shape)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import keras
 from keras import ops
@@ -68,15 +68,11 @@ class MeanState(keras.layers.Layer):
         **kwargs: Unpack[LayerOptions],
     ) -> None:
         super().__init__(**kwargs)
-        given = sizes if isinstance(sizes, (list, tuple)) else [sizes]
+        given: Sequence[Any] = sizes if isinstance(sizes, (list, tuple)) else [sizes]
         if not given:
             raise ValueError("sizes: expected one positive integer or more, received [].")
-        for size in given:
-            check_positive("sizes", size)
-        if hidden is not None:
-            check_positive("hidden", hidden)
-        self.sizes = list(given)
-        self.hidden = hidden
+        self.sizes = [check_positive("sizes", size) for size in given]
+        self.hidden = None if hidden is None else check_positive("hidden", hidden)
         self.activation = keras.activations.get(activation)
         self.supports_masking = True
 

@@ -91,10 +91,9 @@ class Retina(RenamedCallArguments):
     ) -> None:
         # In half precision a location would be off by up to a pixel.
         super().__init__(**{"autocast": False, **kwargs})
-        check_positive("size", size)
-        check_positive("scales", scales)
-        check_positive_number("growth", growth)
-        self.size, self.scales, self.growth = size, scales, growth
+        self.size = check_positive("size", size)
+        self.scales = check_positive("scales", scales)
+        self.growth = check_positive_number("growth", growth)
 
     def build(self, images_shape: Shape, locations_shape: Shape | None = None) -> None:
         self.built = True

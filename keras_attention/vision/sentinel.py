@@ -1,44 +1,86 @@
-"""The visual sentinel: a word may be said from what is known already, without looking."""
+"""Adaptive attention with a visual sentinel: a word can be predicted without the image."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 import keras
 from keras import ops
 
 from keras_attention import normalizers, scores
-from keras_attention._core.masks import combine_masks, zero_where_masked
+from keras_attention._core.freezing import freeze_parts
+from keras_attention._core.masks import zero_where_masked
 from keras_attention._core.memory import Memory
 from keras_attention._core.structure import spec_of
+from keras_attention._core.types import (
+    Activation,
+    Config,
+    Constraint,
+    Initializer,
+    LayerOptions,
+    Regularizer,
+    Seed,
+    Shape,
+    Structure,
+    Tensor,
+)
 from keras_attention.layers.attention import Attention
+from keras_attention.layers.states import AttentionNoise, AttentionState
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+
+class LSTMCellOptions(LayerOptions, total=False):
+    """The arguments of `keras.layers.LSTMCell` besides `units`."""
+
+    activation: Activation
+    recurrent_activation: Activation
+    use_bias: bool
+    kernel_initializer: Initializer
+    recurrent_initializer: Initializer
+    bias_initializer: Initializer
+    unit_forget_bias: bool
+    kernel_regularizer: Regularizer
+    recurrent_regularizer: Regularizer
+    bias_regularizer: Regularizer
+    kernel_constraint: Constraint
+    recurrent_constraint: Constraint
+    bias_constraint: Constraint
+    dropout: float
+    recurrent_dropout: float
+    seed: Seed
 
 
 @keras.saving.register_keras_serializable(package="keras_attention")
 class SentinelCell(keras.layers.LSTMCell):
-    """An LSTM cell that puts out, beside its output, a sentinel of what it remembers.
+    """An LSTM cell that also outputs a visual sentinel, a gated view of its memory.
 
         h_t, c_t = LSTM(x_t, h_{t-1}, c_{t-1})
         g_t      = sigmoid(W x_t + U h_{t-1})
         s_t      = g_t * tanh(c_t)
         output   = [h_t; s_t]                          (B, 2 * units)
 
-    `SentinelAttention` attends to s_t beside the image. Dropout acts on what
-    the LSTM reads, not on the gate g_t.
+    `SentinelAttention` attends to s_t together with the image. Dropout applies
+    to the inputs of the LSTM and not to the gate g_t.
 
     Source: Lu et al., "Knowing When to Look: Adaptive Attention via a Visual
     Sentinel for Image Captioning", 2017.
 
     Args:
         units: the size of h, c and s.
-        **kwargs: of `keras.layers.LSTMCell`.
+        **kwargs: passed to `keras.layers.LSTMCell`.
 
     Call arguments:
         inputs: `(B, D)`.
         states: h and c, `(B, units)` each.
-        training: whether dropout acts.
+        training: whether to apply dropout.
 
     Returns:
         `[h; s]` `(B, 2 * units)`, and the next h and c.
 
     Raises:
-        ValueError: for `units` that are not positive.
+        ValueError: if `units` is not positive.
 
     Example:
 
@@ -50,11 +92,11 @@ class SentinelCell(keras.layers.LSTMCell):
     ((2, 16), [(2, 8), (2, 8)])
     """
 
-    def __init__(self, units, **kwargs):
+    def __init__(self, units: int, **kwargs: Unpack[LSTMCellOptions]) -> None:
         super().__init__(units, **kwargs)
         self.output_size = 2 * units
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         super().build(input_shape)
         self.sentinel_kernel = self.add_weight(
             shape=(input_shape[-1], self.units),
@@ -67,7 +109,9 @@ class SentinelCell(keras.layers.LSTMCell):
             name="sentinel_recurrent_kernel",
         )
 
-    def call(self, inputs, states, training=False):
+    def call(
+        self, inputs: Tensor, states: list[Tensor], training: bool | None = False
+    ) -> tuple[Tensor, list[Tensor]]:
         output, after = super().call(inputs, states, training=training)
         gate = ops.matmul(inputs, self.sentinel_kernel)
         gate = ops.sigmoid(gate + ops.matmul(states[0], self.sentinel_recurrent_kernel))
@@ -77,41 +121,44 @@ class SentinelCell(keras.layers.LSTMCell):
 
 @keras.saving.register_keras_serializable(package="keras_attention")
 class SentinelAttention(Attention):
-    """An `Attention` to a memory and, beside it, to a sentinel that comes with the query.
+    """An `Attention` to a memory and to a sentinel that is part of the query.
 
         [weights; beta] = normalizer([score(h, value); score(h, s)])
         context         = sum_j weights_j value_j + beta * s
 
-    The query is `[h; s]`, as `SentinelCell` puts it out, so that this goes with
-    `AttentionRNN(..., attend="after")`. The sentinel's key is `W_s s`, by a
-    matrix of its own. The weights that are returned are those of the memory:
-    what they lack to 1 is beta, how little the word needs the image. Where the
-    whole memory is masked there is nothing to choose from, and the context is
-    zero.
+    The query is `[h; s]`, the output of `SentinelCell`, so that this layer
+    needs `AttentionRNN(..., attend="after")`. The sentinel's key is `W_s s`,
+    with its own matrix. The returned weights are those of the memory only:
+    beta is 1 minus their sum, the share of the sentinel. If the whole memory is
+    masked, the context is zero. Masks and `use_causal_mask` limit the positions
+    of the memory; the sentinel is never masked apart from them.
 
-    The paper adds h to the context before the logits: see
-    `hidden_plus_context`. It projects the features to the cell's size first,
-    `relu(W a_j)`, which is a `Dense` before this layer.
+    The paper adds h to the context before the logits, see
+    `hidden_plus_context`, and projects the features to the size of the cell
+    first, `relu(W a_j)`, which is a `Dense` before this layer.
 
     Source: Lu et al., "Knowing When to Look: Adaptive Attention via a Visual
     Sentinel for Image Captioning", 2017; the paper's score is `"additive"`.
 
     Args:
-        score, normalizer: as in `Attention`, but none that looks back, and no
+        score: as in `Attention`, but without a state.
+        normalizer: as in `Attention`, but without a state, and not
             `HardSample("score_function")`: the returned weights do not show
-            that the sentinel was drawn.
-        dropout, seed: as in `Attention`, whose call, memory and noise this has.
-        **kwargs: of `keras.layers.Layer`.
+            that the sentinel was sampled.
+        dropout: as in `Attention`.
+        seed: as in `Attention`.
+        **kwargs: passed to `keras.layers.Layer`.
 
     Call arguments:
-        As `Attention`; the query has twice as many features as the value.
+        As `Attention`, whose other methods it has too. The query has twice as
+        many features as the value.
 
     Returns:
         As `Attention`.
 
     Raises:
-        ValueError: for a score or normalizer that does not fit, and sizes other
-            than these; else as `Attention`.
+        ValueError: if score or normalizer have a state, or if query and value
+            do not have fitting sizes; else as `Attention`.
 
     Example:
 
@@ -129,47 +176,65 @@ class SentinelAttention(Attention):
     ((2, 5, 8), (2, 5, 3, 3))
     """
 
-    def __init__(self, score, normalizer="softmax", dropout=0.0, seed=None, **kwargs):
+    def __init__(
+        self,
+        score: str | scores.Score | Config,
+        normalizer: str | normalizers.Normalizer | Config = "softmax",
+        dropout: float = 0.0,
+        seed: int | None = None,
+        **kwargs: Unpack[LayerOptions],
+    ) -> None:
         dtype = kwargs.get("dtype")
         score = scores.get(score, dtype=dtype)
-        _refuse_looking_back("score", score, scores.Score)
+        _check_stateless("score", score, scores.Score)
         super().__init__(
             _SentinelScore(score, dtype=dtype), normalizer, dropout=dropout, seed=seed, **kwargs
         )
-        _refuse_looking_back("normalizer", self.normalizer, normalizers.Normalizer)
+        _check_stateless("normalizer", self.normalizer, normalizers.Normalizer)
         if self.normalizer.detached:
             raise ValueError(
                 "normalizer: expected one whose weights pass the context's gradient on, such as "
                 f"HardSample('straight_through'), received {self.normalizer!r}."
             )
 
-    def build(self, query_shape, value_shape, key_shape=None):
-        if query_shape[-1] != 2 * value_shape[-1]:
+    def build(self, query_shape: Shape, value_shape: Shape, key_shape: Shape | None = None) -> None:
+        query_size, value_size = query_shape[-1], value_shape[-1]
+        if query_size is not None and value_size is not None and query_size != 2 * value_size:
             raise ValueError(
-                "query: expected [h; s], twice the features of the value, as SentinelCell puts it "
-                f"out (with attend='after'), received {query_shape[-1]} features over a value of "
-                f"{value_shape[-1]}."
+                "query: expected [h; s], twice the features of the value, as SentinelCell returns "
+                f"it (with attend='after'), received {query_size} features and a value of "
+                f"{value_size}."
             )
         super().build(query_shape, value_shape, key_shape)
 
-    def memory(self, value, key=None, mask=None):
-        # With one place more, which every query fills with its own sentinel.
+    def memory(
+        self, value: Tensor, key: Tensor | None = None, mask: Tensor | None = None
+    ) -> Memory:
+        # One position more, which stands for the sentinel of each query.
         keys, values, mask = super().memory(value, key, mask)
         if mask is not None:
             mask = ops.concatenate([mask, ops.any(mask, axis=1, keepdims=True)], axis=1)
-        place = [[0, 0], [0, 1], [0, 0]]
-        return Memory(ops.pad(keys, place), ops.pad(values, place), mask)
+        one_more = [[0, 0], [0, 1], [0, 0]]
+        return Memory(ops.pad(keys, one_more), ops.pad(values, one_more), mask)
 
-    def _attend(self, query, memory, state, query_mask, visible, noise):
-        if visible is not None:
-            # Where the whole memory is masked, the sentinel is masked too.
-            mask = None if memory.mask is None else ops.expand_dims(memory.mask[:, :-1], 1)
-            anything = ops.any(combine_masks(visible, mask), axis=-1, keepdims=True)
-            visible = ops.broadcast_to(visible, (ops.shape(anything)[0], *ops.shape(visible)[1:]))
-            visible = ops.concatenate([visible, anything], axis=-1)
-        contexts, weights, state = super()._attend(query, memory, state, query_mask, visible, noise)
+    def _attend(
+        self,
+        query: Tensor,
+        memory: Memory,
+        state: Structure,
+        query_mask: Tensor | None,
+        attention_mask: Tensor | None,
+        noise: AttentionNoise | None,
+    ) -> tuple[Tensor, Tensor, AttentionState]:
+        if attention_mask is not None:
+            # Over the positions of the value; a query may use its sentinel if it has any.
+            sentinel = ops.any(attention_mask, axis=-1, keepdims=True)
+            attention_mask = ops.concatenate([attention_mask, sentinel], axis=-1)
+        contexts, weights, state = super()._attend(
+            query, memory, state, query_mask, attention_mask, noise
+        )
         if query_mask is not None:
-            # Zero times the infinity or NaN of some padding would still be NaN.
+            # The padding may hold infinity or NaN, and zero times these is NaN.
             query = zero_where_masked(ops.cast(query_mask, "bool"), query)
         _, sentinel = _halves(query)
         weights, beta = weights[..., :-1], weights[..., -1:]
@@ -177,23 +242,23 @@ class SentinelAttention(Attention):
             beta = beta * noise.dropout[..., -1:]
         return contexts + beta * sentinel, weights, state
 
-    def get_config(self):
+    def get_config(self) -> Config:
         config = super().get_config()
         del config["window"]
         return {**config, "score": config["score"]["config"]["score"]}
 
 
 @keras.saving.register_keras_serializable(package="keras_attention")
-def hidden_plus_context(output, context):
-    """Lu's attentional vector: `a_t = h_t + context_t`, of the output `[h_t; s_t]`.
+def hidden_plus_context(output: Tensor, context: Tensor) -> Tensor:
+    """The attentional vector of Lu et al.: `a_t = h_t + context_t`, from the output `[h_t; s_t]`.
 
     For `AttentionRNN(SentinelCell(units), ..., attention_fn=hidden_plus_context)`.
 
     Source: Lu et al., "Knowing When to Look", 2017.
 
     Args:
-        output: of a `SentinelCell`, `(B, 2 * units)`.
-        context: of a `SentinelAttention`, `(B, units)`.
+        output: output of a `SentinelCell`, `(B, 2 * units)`.
+        context: context of a `SentinelAttention`, `(B, units)`.
 
     Returns:
         `(B, units)`.
@@ -210,13 +275,14 @@ def hidden_plus_context(output, context):
 
 @keras.saving.register_keras_serializable(package="keras_attention")
 class _SentinelScore(scores.Score):
-    """A score of queries [h; s], in which each finds its own sentinel behind the last key."""
+    """A score of queries [h; s] whose last key stands for the sentinel s of each query."""
 
-    def __init__(self, score, **kwargs):
+    def __init__(self, score: scores.Score, **kwargs: Unpack[LayerOptions]) -> None:
         super().__init__(**kwargs)
         self.score = score
 
-    def build(self, query_shape, key_shape):
+    def build(self, query_shape: Shape, key_shape: Shape) -> None:
+        assert query_shape[-1] is not None
         size = query_shape[-1] // 2
         if not self.score.built:
             self.score.build((*query_shape[:-1], size), key_shape)
@@ -229,40 +295,43 @@ class _SentinelScore(scores.Score):
             name="sentinel_projection",
         )
         self.sentinel_projection.build((None, size))
-        if not self.trainable:
-            self.score.trainable = False
+        freeze_parts(self, [self.score])
         self.built = True
 
-    def project_query(self, query):
+    def project_query(self, query: Tensor) -> Tensor:
         hidden, sentinel = _halves(query)
         parts = self.score.project_query(hidden), self.sentinel_projection(sentinel)
         return ops.concatenate(parts, axis=-1)
 
-    def project_keys(self, key):
+    def project_keys(self, key: Tensor) -> Tensor:
         return self.score.project_keys(key)
 
-    def compare(self, query, keys):
+    def compare(self, query: Tensor, keys: Tensor, state: Structure = None) -> Tensor:
         size = keys.shape[-1]
         hidden, sentinel = query[..., :-size], query[..., -size:]
-        places = ops.shape(keys)[1]
-        found = self.score.compare(hidden, keys)
-        # Each query with its one sentinel: all of them as rows.
-        rows = (ops.reshape(x, (-1, 1, x.shape[-1])) for x in (hidden, sentinel))
-        own = ops.reshape(self.score.compare(*rows), (*ops.shape(query)[:2], 1))
-        return ops.where(ops.arange(places) == places - 1, own, found)
+        positions = ops.shape(keys)[1]
+        compared = self.score.compare(hidden, keys)
+        # Each query is compared with its own sentinel: one query and one key per example.
+        pairs = (ops.reshape(x, (-1, 1, x.shape[-1])) for x in (hidden, sentinel))
+        own = ops.reshape(self.score.compare(*pairs), (*ops.shape(query)[:2], 1))
+        return ops.where(ops.arange(positions) == positions - 1, own, compared)
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {**super().get_config(), "score": keras.saving.serialize_keras_object(self.score)}
 
 
-def _halves(x):
+def _halves(x: Tensor) -> tuple[Tensor, Tensor]:
     size = x.shape[-1] // 2
     return x[..., :size], x[..., size:]
 
 
-def _refuse_looking_back(name, part, base):
+def _check_stateless(
+    name: str,
+    part: scores.Score | normalizers.Normalizer,
+    base: type[scores.Score] | type[normalizers.Normalizer],
+) -> None:
     if type(part).initial_state is not base.initial_state:
         raise ValueError(
-            f"{name}: expected one that looks back on no earlier weights, in which a sentinel has "
-            f"no place, received {part!r}."
+            f"{name}: expected one without a state, since earlier weights have no position for a "
+            f"sentinel, received {part!r}."
         )

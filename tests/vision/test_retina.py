@@ -1,5 +1,7 @@
 """Patches at several scales, cut out around any location."""
 
+import pathlib
+
 import keras
 import numpy as np
 import pytest
@@ -71,6 +73,14 @@ def test_in_a_functional_model_of_any_size(tmp_path, rng):
     for side in (5, 9):
         given = [rng.normal(size=(2, side, side, 3)), rng.uniform(size=(2, 2))]
         np.testing.assert_array_equal(loaded(given), model(given))
+
+
+def test_a_saved_model_that_calls_layers_by_their_old_argument_names_loads():
+    folder = pathlib.Path(__file__).parents[1] / "fixtures"
+    model = keras.models.load_model(folder / "glimpses_called_by_name.keras")
+    saved = np.load(folder / "glimpses_called_by_name.npz")
+    for i, output in enumerate(model(saved["images"])):
+        np.testing.assert_allclose(output, saved[f"output_{i}"], rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize(

@@ -30,6 +30,22 @@ def test_the_attention_to_the_places_is_that_of_an_attention_without_sentinel(rn
     np.testing.assert_allclose(weights / ops.sum(weights, -1, keepdims=True), expected, rtol=1e-9)
 
 
+def test_a_causal_mask_hides_later_positions_and_never_the_sentinel(rng):
+    query, value = rng.normal(size=(2, 4, 8)), rng.normal(size=(2, 4, 4))
+    layer = vision.SentinelAttention("additive", dtype="float64")
+    context, weights = layer(query, value, use_causal_mask=True, return_attention_scores=True)
+    for t in range(4):
+        options = {"return_attention_scores": True}
+        expected, seen = layer(query[:, t : t + 1], value[:, : t + 1], **options)
+        np.testing.assert_allclose(context[:, t : t + 1], expected, rtol=1e-9)
+        np.testing.assert_allclose(weights[:, t, : t + 1], seen[:, 0], rtol=1e-9)
+        assert not np.any(weights[:, t, t + 1 :])
+    mask = np.tril(np.ones((4, 4), bool))[None].repeat(2, axis=0)
+    np.testing.assert_allclose(layer(query, value, attention_mask=mask), context, rtol=1e-12)
+    mask[:, 2] = False
+    assert not np.any(layer(query, value, attention_mask=mask)[:, 2]), "nothing to choose from"
+
+
 @pytest.mark.parametrize("name", ["sparsemax", "entmax15", "hardmax", "hard_sample", "sigmoid"])
 def test_every_normalizer_that_does_not_look_back(name, rng):
     query, value = rng.normal(size=(2, 30, 8)), rng.normal(size=(2, 3, 4))
@@ -82,10 +98,10 @@ def test_a_keras_rnn_runs_the_cell(rng):
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: vision.SentinelAttention("coverage"), "score: expected one that looks back on no"),
+        (lambda: vision.SentinelAttention("coverage"), "score: expected one without a state"),
         (
             lambda: vision.SentinelAttention("dot", "monotonic"),
-            "normalizer: expected one that looks back on no",
+            "normalizer: expected one without a state",
         ),
         (
             lambda: vision.SentinelAttention("dot", normalizers.HardSample("score_function")),
