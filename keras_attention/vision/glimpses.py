@@ -219,7 +219,7 @@ class GlimpseRNN(RenamedCallArguments):
         for part, shapes in parts:
             if not part.built:
                 part.build(*shapes)
-        glimpse = self.network.compute_output_shape(patches, (None, 2))
+        glimpse: Structure = self.network.compute_output_shape(patches, (None, 2))
         cells.build(self.cell, glimpse[-1])
         self.built = True
 
