@@ -127,11 +127,18 @@ def check_batch(name: str, tensor: Tensor, batch: int | None, meaning: str) -> N
 def check_features(**shapes: Shape) -> None:
     """Refuses shapes whose last size is unknown: weights could not be made for them."""
     for name, shape in shapes.items():
-        if shape[-1] is None:
-            raise ValueError(
-                f"{name}: expected a known last size, which the weights need, received shape "
-                f"{tuple(shape)}."
-            )
+        known_features(name, shape)
+
+
+def known_features(name: str, shape: Shape) -> int:
+    """The last size of a shape; refuses a shape whose last size is unknown."""
+    size = shape[-1]
+    if size is None:
+        raise ValueError(
+            f"{name}: expected a known last size, which the weights need, received shape "
+            f"{tuple(shape)}."
+        )
+    return size
 
 
 def check_ids(name: str, tensor: Tensor) -> None:

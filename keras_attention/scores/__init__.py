@@ -1,8 +1,7 @@
-"""How a query is compared with a key: one small class per score.
+"""Scores: how a query is compared with a key. One small class per score.
 
-A score projects the keys (once per sequence), projects the query (once per step)
-and compares the two. Queries and keys reach `compare` in at least float32.
-Some scores look back on the weights of earlier steps.
+A score projects the keys once per sequence and the query once per step, and compares the two.
+`compare` works in at least float32. Some scores depend on the weights of earlier steps.
 """
 
 from keras_attention.scores.additive import Additive

@@ -1,25 +1,41 @@
 """The base class of all scores."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import keras
 from keras import ops
 
-from keras_attention._core.checks import (
-    received,
-    score_dtype,
-)
+from keras_attention._core.checks import received, score_dtype
+from keras_attention._core.memory import Memory
 from keras_attention._core.structure import map_tensors
+from keras_attention._core.types import Shape, Structure, Tensor
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from keras_attention._core.types import LayerOptions
 
 
 class Score(keras.layers.Layer):
     """Base of all scores: `score(query, key) = compare(project_query(query), project_keys(key))`.
 
-    To write one's own, override `compare` and, where there is something to
-    learn, `build(query_shape, key_shape)` and the projections. A score that
-    looks back on earlier weights defines `initial_state` and `next_state`, and
+    To write a score of your own, override `compare` and, if there are weights
+    to learn, `build(query_shape, key_shape)` and the projections. A score that
+    depends on earlier weights also defines `initial_state` and `next_state`;
     its `compare(query, keys, state)` takes one query at a time, `Tq = 1`.
 
-    Shapes: `query` `(B, Tq, Dq)`, `key` `(B, Tk, Dk)`; the scores are
-    `(B, Tq, Tk)` in at least float32.
+    Args:
+        **kwargs: of `keras.layers.Layer`.
+
+    Call arguments:
+        query: `(B, Tq, Dq)`.
+        key: `(B, Tk, Dk)`.
+        state: from `initial_state` or `next_state`, for scores that have one.
+
+    Returns:
+        The scores `(B, Tq, Tk)` in at least float32.
 
     Example:
 
@@ -34,54 +50,61 @@ class Score(keras.layers.Layer):
     (2, 3, 5)
     """
 
-    def __init__(self, **kwargs):
+    def __init__(self, **kwargs: Unpack[LayerOptions]) -> None:
         super().__init__(**kwargs)
         self.supports_masking = True
 
-    def build(self, query_shape, key_shape):
+    def build(self, query_shape: Shape, key_shape: Shape) -> None:
         self.built = True
 
-    def project_query(self, query):
-        """`(..., Dq)` to the space of comparison, once a step."""
+    def project_query(self, query: Tensor) -> Tensor:
+        """Projects queries `(..., Dq)` to `(..., U)`, once per step."""
         return query
 
-    def project_keys(self, key):
-        """`(B, Tk, Dk)` to the space of comparison, once a sequence."""
+    def project_keys(self, key: Tensor) -> Tensor:
+        """Projects keys `(B, Tk, Dk)` to `(B, Tk, U)`, once per sequence."""
         return key
 
-    def compare(self, query, keys):
-        """`(B, Tq, U)` and `(B, Tk, U)`, both projected, to `(B, Tq, Tk)`."""
+    def compare(self, query: Tensor, keys: Tensor, state: Structure = None) -> Tensor:
+        """The scores `(B, Tq, Tk)` of projected queries `(B, Tq, U)` and keys `(B, Tk, U)`.
+
+        `state` is passed only to scores whose `initial_state` is not `()`.
+        """
         raise NotImplementedError(f"{type(self).__name__} must define compare(query, keys).")
 
-    def initial_state(self, memory):
-        """What the first step looks back on: `()`, or tensors with the batch first."""
+    def initial_state(self, memory: Memory) -> Structure:
+        """The state before the first step: tensors with the batch first, `()` if stateless."""
         return ()
 
-    def next_state(self, state, weights):
-        """What the next step looks back on, after a step that gave `weights` `(B, Tk)`."""
+    def next_state(self, state: Structure, weights: Tensor) -> Structure:
+        """The state after a step with the weights `(B, Tk)`."""
         return state
 
-    def call(self, query, key, state=None):
+    def call(self, query: Tensor, key: Tensor, state: Structure = None) -> Tensor:
         dtype = score_dtype(self.compute_dtype)
         query = ops.cast(self.project_query(query), dtype)
-        # Keras cast it to the compute dtype on the way in.
-        looks_back = () if state is None else (map_tensors(lambda s: ops.cast(s, dtype), state),)
-        return self.compare(query, ops.cast(self.project_keys(key), dtype), *looks_back)
+        keys = ops.cast(self.project_keys(key), dtype)
+        if state is None:
+            return self.compare(query, keys)
+        # Keras has cast the state to the compute dtype.
+        return self.compare(query, keys, map_tensors(lambda s: ops.cast(s, dtype), state))
 
-    def compute_output_shape(self, query_shape, key_shape):
+    def compute_output_shape(self, query_shape: Shape, key_shape: Shape) -> Shape:
         return (*query_shape[:-1], key_shape[1])
 
-    def compute_output_spec(self, query, key, state=None):
+    def compute_output_spec(
+        self, query: Tensor, key: Tensor, state: Structure = None
+    ) -> keras.KerasTensor:
         shape = self.compute_output_shape(query.shape, key.shape)
         return keras.KerasTensor(shape, dtype=score_dtype(self.compute_dtype))
 
-    def _scalar(self, name, value):
-        # Not autocast: `compare` works in at least float32 whatever the policy.
+    def _scalar(self, name: str, value: float) -> keras.Variable:
+        # Not autocast: `compare` works in at least float32 under every policy.
         return self.add_weight(
             shape=(), initializer=keras.initializers.Constant(value), autocast=False, name=name
         )
 
-    def _require_equal_sizes(self, query_shape, key_shape, instead):
+    def _require_equal_sizes(self, query_shape: Shape, key_shape: Shape, instead: str) -> None:
         if query_shape[-1] != key_shape[-1]:
             raise ValueError(
                 f"{type(self).__name__} compares query and key feature by feature: their last "
@@ -89,5 +112,6 @@ class Score(keras.layers.Layer):
             )
 
 
-def _dot(query, keys):
+def dot_product(query: Tensor, keys: Tensor) -> Tensor:
+    """`query . key` for all pairs: `(B, Tq, U)` and `(B, Tk, U)` to `(B, Tq, Tk)`."""
     return ops.matmul(query, ops.transpose(keys, (0, 2, 1)))

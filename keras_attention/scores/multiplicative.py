@@ -1,15 +1,30 @@
 """Scores that are products of query and key: dot, scaled dot, general, cosine, biaffine."""
 
+from __future__ import annotations
+
 import math
+from typing import TYPE_CHECKING
 
 import keras
 from keras import ops
 
-from keras_attention._core.checks import (
-    check_positive,
-    received,
+from keras_attention._core.checks import check_flag, check_positive, known_features, received
+from keras_attention._core.types import (
+    Config,
+    Constraint,
+    Initializer,
+    Regularizer,
+    Shape,
+    Structure,
+    Tensor,
 )
-from keras_attention.scores.base import Score, _dot
+from keras_attention._core.weight_options import WeightOptions
+from keras_attention.scores.base import Score, dot_product
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from keras_attention._core.types import LayerOptions
 
 
 @keras.saving.register_keras_serializable(package="keras_attention")
@@ -21,9 +36,11 @@ class Dot(Score):
 
     Args:
         scale: whether to learn `g`, which starts at 1.
+        **kwargs: of `keras.layers.Layer`.
 
     Raises:
-        ValueError: at build, where query and key differ in their last size.
+        ValueError: if `scale` is not a boolean; at build, if query and key
+            differ in their last size.
 
     Example:
 
@@ -33,25 +50,29 @@ class Dot(Score):
     4.0
     """
 
-    def __init__(self, scale=False, **kwargs):
+    def __init__(self, scale: bool = False, **kwargs: Unpack[LayerOptions]) -> None:
         super().__init__(**kwargs)
-        self.scale = scale
+        self.scale = check_flag("scale", scale)
 
-    def build(self, query_shape, key_shape):
+    def build(self, query_shape: Shape, key_shape: Shape) -> None:
         self._require_equal_sizes(
             query_shape, key_shape, "Use the score 'general' where they differ."
         )
         self.g = self._scalar("g", 1.0) if self.scale else None
         self.built = True
 
-    def compare(self, query, keys):
-        if self.g is not None:
-            # On the query: the smaller of the two.
-            query = query * ops.cast(self.g, query.dtype)
-        return _dot(query, keys)
+    def compare(self, query: Tensor, keys: Tensor, state: Structure = None) -> Tensor:
+        return _scaled_dot_product(query, keys, self.g)
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {**super().get_config(), "scale": self.scale}
+
+
+def _scaled_dot_product(query: Tensor, keys: Tensor, factor: keras.Variable | None) -> Tensor:
+    if factor is not None:
+        # On the query, the smaller of the two.
+        query = query * ops.cast(factor, query.dtype)
+    return dot_product(query, keys)
 
 
 @keras.saving.register_keras_serializable(package="keras_attention")
@@ -60,8 +81,11 @@ class ScaledDot(Score):
 
     Source: Vaswani et al., "Attention Is All You Need", 2017.
 
+    Args:
+        **kwargs: of `keras.layers.Layer`.
+
     Raises:
-        ValueError: at build, where query and key differ in their last size.
+        ValueError: at build, if query and key differ in their last size.
 
     Example:
 
@@ -71,17 +95,17 @@ class ScaledDot(Score):
     2.0
     """
 
-    def build(self, query_shape, key_shape):
+    def build(self, query_shape: Shape, key_shape: Shape) -> None:
         self._require_equal_sizes(
             query_shape, key_shape, "Use the score 'general' where they differ."
         )
         self.built = True
 
-    def compare(self, query, keys):
-        return _dot(query / math.sqrt(query.shape[-1]), keys)
+    def compare(self, query: Tensor, keys: Tensor, state: Structure = None) -> Tensor:
+        return dot_product(query / math.sqrt(query.shape[-1]), keys)
 
-    def get_config(self):
-        # Said here, since what Keras notes down by itself cannot hold a dtype policy.
+    def get_config(self) -> Config:
+        # Keras' automatic config of arguments cannot hold a dtype policy.
         return {**super().get_config()}
 
 
@@ -89,7 +113,7 @@ class ScaledDot(Score):
 class General(Score):
     """Luong's general score, also called bilinear: `score = g * query^T W key`.
 
-    The keys are projected, `W key`, so that this is done once a sequence.
+    The keys are projected, `W key`, which is done once per sequence.
 
     Source: Luong, Pham and Manning, 2015; the learned `g` is that of
     `tfa.seq2seq.LuongAttention(scale=True)`.
@@ -97,11 +121,12 @@ class General(Score):
     Args:
         units: rows of `W`; the query's size, which is also the default.
         scale: whether to learn `g`, which starts at 1.
-        kernel_initializer: for `W`.
+        kernel_initializer, kernel_regularizer, kernel_constraint: for `W`.
+        **kwargs: of `keras.layers.Layer`.
 
     Raises:
-        ValueError: where `units` is not positive, or at build is not the
-            query's size.
+        ValueError: if `units` is not positive, or `scale` not a boolean; at
+            build, if `units` is not the query's size.
 
     Example:
 
@@ -111,15 +136,23 @@ class General(Score):
     (2, 3, 5)
     """
 
-    def __init__(self, units=None, scale=False, kernel_initializer="glorot_uniform", **kwargs):
+    def __init__(
+        self,
+        units: int | None = None,
+        scale: bool = False,
+        kernel_initializer: Initializer = "glorot_uniform",
+        kernel_regularizer: Regularizer = None,
+        kernel_constraint: Constraint = None,
+        **kwargs: Unpack[LayerOptions],
+    ) -> None:
         super().__init__(**kwargs)
-        if units is not None:
-            check_positive("units", units)
-        self.units = units
-        self.scale = scale
-        self.kernel_initializer = keras.initializers.get(kernel_initializer)
+        self.units = None if units is None else check_positive("units", units)
+        self.scale = check_flag("scale", scale)
+        self._kernel = WeightOptions(
+            "kernel", kernel_initializer, kernel_regularizer, kernel_constraint
+        )
 
-    def build(self, query_shape, key_shape):
+    def build(self, query_shape: Shape, key_shape: Shape) -> None:
         units = query_shape[-1] if self.units is None else self.units
         if units != query_shape[-1]:
             raise ValueError(
@@ -129,26 +162,27 @@ class General(Score):
         self.key_projection = keras.layers.Dense(
             units,
             use_bias=False,
-            kernel_initializer=self.kernel_initializer,
             dtype=self.dtype_policy,
             trainable=self.trainable,
             name="key_projection",
+            **self._kernel.for_dense(clone=False),
         )
         self.key_projection.build(key_shape)
         self.g = self._scalar("g", 1.0) if self.scale else None
         self.built = True
 
-    def project_keys(self, key):
+    def project_keys(self, key: Tensor) -> Tensor:
         return self.key_projection(key)
 
-    compare = Dot.compare
+    def compare(self, query: Tensor, keys: Tensor, state: Structure = None) -> Tensor:
+        return _scaled_dot_product(query, keys, self.g)
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {
             **super().get_config(),
             "units": self.units,
             "scale": self.scale,
-            "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
+            **self._kernel.get_config(),
         }
 
 
@@ -156,19 +190,20 @@ class General(Score):
 class Cosine(Score):
     """Cosine similarity: `score = beta * query . key / (|query| |key|)`.
 
-    `beta = exp(b)` is learned and stays within 0 and 100; a cosine alone lies
-    between -1 and 1 and could not make a softmax sharp. A vector of zeros has
-    similarity 0, and no gradient.
+    `beta = exp(b)` is learned and stays between 0 and 100: a cosine alone, from
+    -1 to 1, cannot make a softmax sharp. A vector of zeros has similarity 0 and
+    no gradient.
 
     Source: Graves, Wayne and Danihelka, "Neural Turing Machines", 2014, where
     a controller emits beta; here it is one learned number.
 
     Args:
-        initial_scale: beta at the start, above 0 and at most 100.
+        initial_scale: the first beta, above 0 and at most 100.
+        **kwargs: of `keras.layers.Layer`.
 
     Raises:
-        ValueError: where `initial_scale` is out of range, or at build where
-            query and key differ in their last size.
+        ValueError: if `initial_scale` is out of range; at build, if query and
+            key differ in their last size.
 
     Example:
 
@@ -181,7 +216,7 @@ class Cosine(Score):
 
     max_scale = 100.0
 
-    def __init__(self, initial_scale=10.0, **kwargs):
+    def __init__(self, initial_scale: float = 10.0, **kwargs: Unpack[LayerOptions]) -> None:
         super().__init__(**kwargs)
         if not 0 < initial_scale <= self.max_scale:
             raise ValueError(
@@ -190,42 +225,46 @@ class Cosine(Score):
             )
         self.initial_scale = initial_scale
 
-    def build(self, query_shape, key_shape):
+    def build(self, query_shape: Shape, key_shape: Shape) -> None:
         self._require_equal_sizes(
             query_shape, key_shape, "Use the score 'general' or 'concat' where they differ."
         )
         self.log_scale = self._scalar("log_scale", math.log(self.initial_scale))
         self.built = True
 
-    def compare(self, query, keys):
+    def compare(self, query: Tensor, keys: Tensor, state: Structure = None) -> Tensor:
         log_scale = ops.cast(self.log_scale, query.dtype)
         scale = ops.exp(ops.minimum(log_scale, math.log(self.max_scale)))
-        return scale * _dot(_unit(query), _unit(keys))
+        return scale * dot_product(_unit(query), _unit(keys))
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {**super().get_config(), "initial_scale": self.initial_scale}
 
 
-def _unit(x):
+def _unit(x: Tensor) -> Tensor:
+    """Vectors divided by their lengths; zeros stay zeros."""
     square = ops.sum(ops.square(x), axis=-1, keepdims=True)
-    # Dividing a vector of zeros by a floor would keep it, but make its gradient huge.
-    nothing = square < 1e-24
-    unit = x * ops.rsqrt(ops.where(nothing, ops.ones_like(square), square))
-    return ops.where(nothing, ops.zeros_like(x), unit)
+    # Division by a floor would give zeros too, but with a huge gradient.
+    is_zero = square < 1e-24
+    unit = x * ops.rsqrt(ops.where(is_zero, ops.ones_like(square), square))
+    return ops.where(is_zero, ops.zeros_like(x), unit)
 
 
 @keras.saving.register_keras_serializable(package="keras_attention")
 class Biaffine(Score):
     """Biaffine score: `score = query^T W key + u . query + v . key + b`.
 
-    Luong's general score with what each side says alone.
+    Luong's general score with a term of each side alone.
 
     Source: Dozat and Manning, "Deep Biaffine Attention for Neural Dependency
     Parsing", 2017.
 
     Args:
-        kernel_initializer: for W and v; zeros, so that attention starts out
-            even.
+        kernel_initializer: for W and v; zeros, so that the first weights are
+            uniform.
+        kernel_regularizer, kernel_constraint: for W and v.
+        bias_initializer, bias_regularizer, bias_constraint: for u and b.
+        **kwargs: of `keras.layers.Layer`.
 
     Example:
 
@@ -235,30 +274,44 @@ class Biaffine(Score):
     (2, 3, 5)
     """
 
-    def __init__(self, kernel_initializer="zeros", **kwargs):
+    def __init__(
+        self,
+        kernel_initializer: Initializer = "zeros",
+        kernel_regularizer: Regularizer = None,
+        kernel_constraint: Constraint = None,
+        bias_initializer: Initializer = "zeros",
+        bias_regularizer: Regularizer = None,
+        bias_constraint: Constraint = None,
+        **kwargs: Unpack[LayerOptions],
+    ) -> None:
         super().__init__(**kwargs)
-        self.kernel_initializer = keras.initializers.get(kernel_initializer)
+        self._kernel = WeightOptions(
+            "kernel", kernel_initializer, kernel_regularizer, kernel_constraint
+        )
+        self._bias = WeightOptions("bias", bias_initializer, bias_regularizer, bias_constraint)
 
-    def build(self, query_shape, key_shape):
-        # One projection for all: its first columns are W key + u, its last is v . key + b.
+    def build(self, query_shape: Shape, key_shape: Shape) -> None:
+        # One projection: its first columns are W key + u, its last one is v . key + b.
         self.key_projection = keras.layers.Dense(
-            query_shape[-1] + 1,
-            kernel_initializer=self.kernel_initializer,
+            known_features("query", query_shape) + 1,
             dtype=self.dtype_policy,
             trainable=self.trainable,
             name="key_projection",
+            **self._kernel.for_dense(clone=False),
+            **self._bias.for_dense(clone=False),
         )
         self.key_projection.build(key_shape)
         self.built = True
 
-    def project_keys(self, key):
+    def project_keys(self, key: Tensor) -> Tensor:
         return self.key_projection(key)
 
-    def compare(self, query, keys):
-        return _dot(query, keys[..., :-1]) + ops.expand_dims(keys[..., -1], 1)
+    def compare(self, query: Tensor, keys: Tensor, state: Structure = None) -> Tensor:
+        return dot_product(query, keys[..., :-1]) + ops.expand_dims(keys[..., -1], 1)
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {
             **super().get_config(),
-            "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
+            **self._kernel.get_config(),
+            **self._bias.get_config(),
         }

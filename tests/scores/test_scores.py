@@ -1,12 +1,17 @@
 """What a score does by itself; that each is right and safe is shown by tests/conformance."""
 
+import subprocess
+import sys
+
 import keras
 import numpy as np
 import pytest
 from keras import ops
 
 from keras_attention import Attention, LuongAttention, scores
+from keras_attention.models import EncoderDecoder
 from keras_attention.scores.registry import NAMES
+from keras_attention.text import Vocabulary
 from tests.support.backends import differentiate
 
 
@@ -108,3 +113,91 @@ def test_a_score_of_ones_own_works_and_is_saved(rng, tmp_path):
 def test_a_score_without_compare_says_what_to_write():
     with pytest.raises(NotImplementedError, match=r"compare\(query, keys\)"):
         scores.Score()(np.ones((1, 1, 2)), np.ones((1, 1, 2)))
+
+
+class Fixed(keras.constraints.Constraint):
+    """Sets every weight that it constrains to 3."""
+
+    def __call__(self, w):
+        return ops.full_like(w, 3.0)
+
+
+BIASED = {name: {"use_bias": True} for name in ("additive", "location", "coverage")}
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["general", "biaffine", "additive", "location", "cumulative_location", "coverage"],
+)
+def test_kernels_and_biases_are_regularized_and_constrained(name, rng):
+    options = {
+        "kernel_regularizer": keras.regularizers.L1(1.0),
+        "kernel_constraint": Fixed(),
+        **BIASED.get(name, {}),
+    }
+    if name != "general":
+        options |= {
+            "bias_initializer": "ones",
+            "bias_regularizer": keras.regularizers.L1(100.0),
+            "bias_constraint": Fixed(),
+        }
+    score = scores.get(name, **options)
+    score.build((None, None, 4), (None, None, 4))
+    kernels = [w for w in score.trainable_variables if w.name != "bias"]
+    biases = [w for w in score.trainable_variables if w.name == "bias"]
+    assert len(biases) == (name != "general")
+    assert all(isinstance(weight.constraint, Fixed) for weight in (*kernels, *biases))
+    expected = sum(np.abs(w).sum() for w in kernels) + 100 * sum(np.size(w) for w in biases)
+    np.testing.assert_allclose(sum(map(float, score.losses)), expected, rtol=1e-6)
+    attention = Attention(score)
+    attention.build((None, None, 4), (None, None, 4))
+    np.testing.assert_allclose(sum(map(float, attention.losses)), expected, rtol=1e-6)
+
+
+def test_regularizers_and_constraints_are_saved():
+    score = scores.Additive(
+        4,
+        use_bias=True,
+        kernel_regularizer="l2",
+        bias_regularizer="l1",
+        bias_constraint="unit_norm",
+    )
+    again = scores.deserialize(scores.serialize(score))
+    again.build((None, None, 3), (None, None, 5))
+    dense = again.key_projection
+    assert isinstance(dense.kernel.regularizer, keras.regularizers.L2)
+    assert isinstance(dense.bias.regularizer, keras.regularizers.L1)
+    assert isinstance(dense.bias.constraint, keras.constraints.UnitNorm)
+    assert dense.kernel.constraint is None
+
+
+def test_a_fixed_context_is_the_mean_of_the_real_values(rng):
+    query, value = rng.normal(size=(2, 3, 4)), rng.normal(size=(2, 5, 6))
+    mask = np.array([[True] * 5, [True, True, False, False, False]])
+    context = Attention(scores.FixedContext())(query, value, value_mask=mask)
+    expected = np.stack([value[0].mean(axis=0), value[1, :2].mean(axis=0)])
+    np.testing.assert_allclose(context, np.repeat(expected[:, None], 3, axis=1), rtol=1e-5)
+
+
+def test_a_model_without_attention_loads_with_the_package_alone(tmp_path):
+    """As `make translate` saves its baseline, and the export scripts load it, in a new process."""
+    model = EncoderDecoder(
+        Vocabulary(["a", "b"], " "),
+        Vocabulary(["c", "d"], " "),
+        attention=Attention(scores.FixedContext(), name="attention"),
+        embedding_dim=4,
+        units=4,
+    )
+    inputs = {"source": np.array([[4, 5, 2]]), "target": np.array([[1, 4, 5]])}
+    expected = ops.convert_to_numpy(model(inputs))
+    model.save(tmp_path / "model.keras")
+    program = (
+        "import sys, numpy, keras, keras_attention\n"
+        "model = keras.saving.load_model(sys.argv[1])\n"
+        "found = model({'source': numpy.array([[4, 5, 2]]), 'target': numpy.array([[1, 4, 5]])})\n"
+        "assert not any(name.startswith('keras_attention.recipes') for name in sys.modules)\n"
+        "numpy.save(sys.argv[2], keras.ops.convert_to_numpy(found))\n"
+    )
+    command = [sys.executable, "-c", program, tmp_path / "model.keras", tmp_path / "found.npy"]
+    subprocess.run(command, check=True)
+    np.testing.assert_allclose(np.load(tmp_path / "found.npy"), expected, rtol=1e-5)
