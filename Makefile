@@ -43,7 +43,7 @@ gpu:
 	$(PYTHON) benchmarks/gpu.py
 
 g2p: .venv/installed
-	$(BIN)/python export/train_g2p.py build/g2p --units 384 --encoder-layers 2 --dropout 0.2 \
+	$(BIN)/python export/train_g2p.py build/g2p --units 384 --num-encoder-layers 2 --dropout 0.2 \
 	    --label-smoothing 0.1 --batch-size 128 --epochs 30 --learning-rate 0.002 --minutes 44
 
 # English to French, with and without attention side by side; writes build/translate/report.json.

@@ -1,23 +1,34 @@
-"""Grapheme to phoneme: train a model to say English words, and measure it."""
+"""Grapheme to phoneme: train a model to pronounce English words, and measure it."""
 
-from typing import NamedTuple
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, NamedTuple, TypeAlias
 
 import keras
 
-from keras_attention.datasets import teacher_forcing_batches
+from keras_attention.datasets import load_cmudict, teacher_forcing_batches
+from keras_attention.datasets.cmudict import Entry
 from keras_attention.generation import decode_texts
-from keras_attention.metrics import error_rates
+from keras_attention.metrics import ErrorRates, error_rates
 from keras_attention.models import EncoderDecoder
-from keras_attention.recipes import training_run
+from keras_attention.recipes.recipe import Measured, Recipe
+from keras_attention.recipes.training_run import Trained
 from keras_attention.text.vocabulary import Vocabulary
+
+# Lists of entries by name of the split: "train", "dev" and "test".
+Splits: TypeAlias = Mapping[str, Sequence[Entry]]
 
 
 class Settings(NamedTuple):
-    """How a spelling model is built and trained; the defaults are those of `make demo`.
+    """How a pronunciation model is built and trained; the defaults are those of `make demo`.
 
     Attributes:
-        units, embedding_dim, encoder_layers, decoder_layers, dropout: as in
-            `EncoderDecoder`.
+        units, embedding_dim, num_encoder_layers, num_decoder_layers, dropout: as
+            in `EncoderDecoder`.
         input_feeding: without it the decoder runs first and all steps attend at
             once, which trains twice as fast.
         label_smoothing: of the loss.
@@ -35,8 +46,8 @@ class Settings(NamedTuple):
 
     units: int = 128
     embedding_dim: int = 64
-    encoder_layers: int = 1
-    decoder_layers: int = 1
+    num_encoder_layers: int = 1
+    num_decoder_layers: int = 1
     dropout: float = 0.1
     input_feeding: bool = False
     label_smoothing: float = 0.0
@@ -47,44 +58,29 @@ class Settings(NamedTuple):
     seed: int = 0
 
 
-def train(folder, splits, settings=Settings()):  # noqa: B008 (immutable)
-    """Trains a spelling model and saves it as `model.keras` in `folder`.
-
-    After every epoch the state of the training is kept in `folder/backup`;
-    called again after an interruption with the same settings, it goes on from
-    there.
-
-    Args:
-        folder: where to keep the backup and the model.
-        splits: as `load_cmudict` returns them.
-        settings: `Settings`.
-
-    Returns:
-        `training_run.Trained`.
-    """
-    keras.utils.set_random_seed(settings.seed)
-    model = build(splits["train"], settings)
-    batches = _batches(model, splits["train"], settings, shuffle=True)
-    validation = _batches(model, splits["dev"], settings, shuffle=False)
-    return training_run.fit(folder, model, batches, validation, settings)
-
-
-def build(entries, settings):
+def build(entries: Sequence[Entry], settings: Settings) -> EncoderDecoder:
     """An untrained model with the vocabularies of `entries`."""
     letters = Vocabulary.from_texts((entry.word for entry in entries), lowercase=True)
     phonemes = Vocabulary.from_texts(
         (" ".join(said) for entry in entries for said in entry.pronunciations), separator=" "
     )
-    names = ("units", "embedding_dim", "encoder_layers", "decoder_layers", "dropout")
-    options = {name: getattr(settings, name) for name in names}
-    return EncoderDecoder(letters, phonemes, input_feeding=settings.input_feeding, **options)
+    return EncoderDecoder(
+        letters,
+        phonemes,
+        embedding_dim=settings.embedding_dim,
+        units=settings.units,
+        encoder_layers=settings.num_encoder_layers,
+        decoder_layers=settings.num_decoder_layers,
+        dropout=settings.dropout,
+        input_feeding=settings.input_feeding,
+    )
 
 
-def evaluate(model, entries, batch_size=512):
+def evaluate(model: EncoderDecoder, entries: Sequence[Entry], batch_size: int = 512) -> ErrorRates:
     """Word and phoneme error rates of greedy decoding, see `error_rates`.
 
-    A word counts as right where any of its pronunciations was produced, as in
-    the published comparisons.
+    A word counts as right if any of its pronunciations was produced, as in the
+    published comparisons.
 
     Args:
         model: a trained model.
@@ -99,7 +95,54 @@ def evaluate(model, entries, batch_size=512):
     return error_rates(said, [entry.pronunciations for entry in entries])
 
 
-def _batches(model, entries, settings, shuffle):
+@dataclass(frozen=True)
+class Pronunciation(Recipe[Splits]):
+    """Trains a model on the CMU Pronouncing Dictionary, and measures it on held-out words.
+
+    Example:
+
+    >>> from keras_attention.recipes.g2p import Pronunciation
+    >>> Pronunciation().variants()
+    {'model': Variant(folder='.', changes={}, turn=0)}
+    """
+
+    settings: ClassVar[type[Settings]] = Settings
+
+    def load(self, folder: Path, settings: Settings) -> Splits:
+        return load_cmudict()
+
+    def digest(self, data: Splits) -> str:
+        return hashlib.sha256(repr(data["train"]).encode()).hexdigest()
+
+    def build(self, data: Splits, settings: Settings) -> EncoderDecoder:
+        return build(data["train"], settings)
+
+    def batches(self, model: keras.Model, data: Splits, settings: Settings) -> tuple[Any, Any]:
+        return (
+            _batches(model, data["train"], settings, shuffle=True),
+            _batches(model, data["dev"], settings, shuffle=False),
+        )
+
+    def measure(
+        self, trained: Mapping[str, Trained], data: Splits, settings: Settings, folder: Path
+    ) -> Measured:
+        model, seconds, _ = trained["model"]
+        report = {
+            "parameters": model.count_params(),
+            "train_seconds": round(seconds, 1),
+            "train_words": len(data["train"]),
+            "test_words": len(data["test"]),
+        }
+        for split in ("dev", "test"):
+            rates = evaluate(model, data[split])
+            report[f"{split}_wer"] = round(100 * rates.items, 2)
+            report[f"{split}_per"] = round(100 * rates.tokens, 2)
+        return Measured(report)
+
+
+def _batches(
+    model: keras.Model, entries: Sequence[Entry], settings: Settings, shuffle: bool
+) -> Any:
     pairs = [
         (model.source_vocabulary.encode(entry.word), model.target_vocabulary.encode(" ".join(said)))
         for entry in entries

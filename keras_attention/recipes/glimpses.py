@@ -1,10 +1,12 @@
-"""Glimpses: train a network that looks around for a digit, and what it is measured by."""
+"""Glimpses: train a network that searches an image for a digit, and models to compare with."""
 
-import json
-import os
+from __future__ import annotations
+
 import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, ClassVar, NamedTuple, TypeAlias
 
 import keras
 import numpy as np
@@ -12,8 +14,11 @@ from keras import layers
 
 from keras_attention._core.checks import check_choice
 from keras_attention.callbacks import AnnealToBudget
+from keras_attention.datasets import Digits, load_digits
 from keras_attention.datasets.digits import SIDE, PlacedDigitBatches, place_digits
 from keras_attention.models import GlimpseClassifier
+from keras_attention.recipes.recipe import Measured, Recipe, Variant
+from keras_attention.recipes.training_run import Trained, save_whole
 from keras_attention.vision import (
     GaussianLocations,
     GlimpseNetwork,
@@ -22,28 +27,32 @@ from keras_attention.vision import (
     UniformLocations,
 )
 
+# Digits by name of the split: "train", "dev" and "test".
+Splits: TypeAlias = Mapping[str, Digits]
 KINDS = ("glimpses", "random_places", "cnn")
 
 
 class Settings(NamedTuple):
-    """How the models are built and trained; the defaults are those of `make glimpses`.
+    """How a model is built and trained; the defaults are those of `make glimpses`.
 
     Attributes:
+        kind: `"glimpses"`; `"random_places"`, the same network with locations it
+            cannot choose; or `"cnn"`, a convolutional network with as many
+            weights as `"glimpses"`, as nearly as whole filters allow.
         image_size, pieces: as in `place_digits`.
-        steps: how many glimpses.
+        steps: the number of glimpses.
         units: of the recurrent cell and of the glimpse network.
         hidden: of the glimpse network.
         retina_size, scales, growth: of the retina.
-        std, last_std: how far from where the network points it looks while
-            training, at first and in the last third.
+        std, last_std: of the locations around their mean during training, at
+            first and in the last third.
         factor: of the score-function loss.
-        samples: how many times it looks at an image of a batch.
-        batch_size: different images in a batch; those without samples get so
-            many more.
-        copies: how often a digit occurs in an epoch, each time placed anew.
+        samples: the number of sampled paths per image.
+        batch_size: different images in a batch.
+        copies: how often a digit occurs in an epoch, each time at another place.
         epochs, learning_rate: of the training.
         minutes: how long each model may train; always fully annealed.
-        tests: how often the digits of the test are placed.
+        tests: how often each test digit is placed.
         seed: of the weights and of the data.
 
     Example:
@@ -53,6 +62,7 @@ class Settings(NamedTuple):
     4
     """
 
+    kind: str = "glimpses"
     image_size: int = 32
     pieces: int = 4
     steps: int = 6
@@ -74,49 +84,34 @@ class Settings(NamedTuple):
     seed: int = 0
 
 
-class Trained(NamedTuple):
-    """A trained model, the seconds that its training took and the images that it saw.
-
-    Example:
-
-    >>> from keras_attention.recipes.glimpses import Trained
-    >>> Trained(model=None, seconds=1.5, images=64).images
-    64
-    """
-
-    model: keras.Model
-    seconds: float
-    images: int
-
-
-def build(settings, kind="glimpses", classes=10):
+def build(settings: Settings, classes: int = 10) -> keras.Model:
     """An untrained model.
 
     Args:
         settings: `Settings`.
-        kind: `"glimpses"`; `"random_places"`, the same network that cannot
-            choose; or `"cnn"`, a convolutional network with as many weights as
-            `"glimpses"`, as nearly as whole filters allow.
-        classes: how many.
+        classes: the number of classes.
 
     Returns:
         A `GlimpseClassifier`, or a model from images to logits.
 
     Raises:
-        ValueError: for another kind.
+        ValueError: for an unknown `kind`.
     """
-    check_choice("kind", kind, KINDS)
+    kind = check_choice("kind", settings.kind, KINDS)
     if kind == "cnn":
-        weights = build(settings, "glimpses", classes).count_params()
+        weights = build(settings._replace(kind="glimpses"), classes).count_params()
         return _cnn(settings, _filters(weights, classes), classes)
-    places = UniformLocations if kind == "random_places" else GaussianLocations
-    options = {"std": settings.std} if kind == "glimpses" else {}
+    policy = (
+        GaussianLocations(settings.std, seed=settings.seed)
+        if kind == "glimpses"
+        else UniformLocations(seed=settings.seed)
+    )
     glimpses = GlimpseRNN(
         layers.LSTMCell(settings.units),
         steps=settings.steps,
         retina=Retina(settings.retina_size, settings.scales, settings.growth),
         network=GlimpseNetwork(settings.units, settings.hidden),
-        policy=places(seed=settings.seed, **options),
+        policy=policy,
     )
     chooses = kind == "glimpses"
     samples = settings.samples if chooses else 1
@@ -126,10 +121,10 @@ def build(settings, kind="glimpses", classes=10):
     return model
 
 
-def _cnn(settings, filters, classes):
-    """Convolutions, each pair of sides halved, then the largest of every feature anywhere."""
+def _cnn(settings: Settings, filters: int, classes: int) -> keras.Model:
+    """Convolutions and pooling, then the maximum of each feature over all locations."""
 
-    def convolution(filters):
+    def convolution(filters: int) -> keras.Layer:
         return layers.Conv2D(filters, 3, padding="same", activation="relu")
 
     return keras.Sequential(
@@ -149,23 +144,22 @@ def _cnn(settings, filters, classes):
     )
 
 
-def _filters(weights, classes):
-    """With how many filters in the first layer the convolutional network has so many weights."""
+def _filters(weights: int, classes: int) -> int:
+    """The number of filters in the first layer that makes the size of the network `weights`."""
 
-    def count(n):
+    def count(n: int) -> int:
         kernels = 9 * (n + n * n + 2 * n * n + 4 * n * n + 8 * n * n) + 4 * n * classes
         return kernels + (n + n + 2 * n + 2 * n + 4 * n) + classes
 
     return min(range(1, 200), key=lambda n: abs(count(n) - weights))
 
 
-def multiply_adds(model, image_shape):
-    """How many multiplications, each with an addition, the model spends on an image.
+def multiply_adds(model: keras.Model, image_shape: Sequence[int]) -> dict[str, int]:
+    """The number of multiply-adds of the model for one image.
 
-    Counted are the products of matrices and the convolutions, and of a
-    `GlimpseClassifier` the retina as it is computed here, by dense products
-    over all rows and columns; to gather the few pixels that matter would cost
-    next to nothing.
+    Matrix products and convolutions are counted, and of a `GlimpseClassifier`
+    the retina as it is computed here, by dense products over all rows and
+    columns of pixels. Gathering only the pixels needed would cost much less.
 
     Args:
         model: as `build` returns them.
@@ -198,51 +192,13 @@ def multiply_adds(model, image_shape):
     return {**counts, "total": sum(counts.values())}
 
 
-def train(folder, splits, settings=Settings(), kind="glimpses"):  # noqa: B008 (immutable)
-    """Trains a model and saves it as `KIND.keras` in `folder`.
-
-    Every epoch places the digits anew. The digits of `"train"` alone are used,
-    and all settings are the same for every kind, the time too.
-
-    Args:
-        folder: where to keep the model.
-        splits: as `load_digits` returns them.
-        settings: `Settings`.
-        kind: as in `build`.
-
-    Returns:
-        `Trained`.
-    """
-    keras.utils.set_random_seed(settings.seed)
-    model = build(settings, kind)
-    batches = _Batches(splits["train"], settings, model)
-    budget = AnnealToBudget(
-        settings.learning_rate, settings.epochs * len(batches), 60 * settings.minutes
-    )
-    optimizer = keras.optimizers.Adam(settings.learning_rate, global_clipnorm=1.0)
-    if kind == "cnn":
-        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-        model.compile(optimizer, loss, metrics=["accuracy"])
-    else:
-        model.compile(optimizer)
-    model.fit(
-        batches,
-        epochs=settings.epochs,
-        shuffle=False,
-        verbose=1 if sys.stdout.isatty() else 2,
-        callbacks=[budget, *([_Narrow(budget, settings)] if kind == "glimpses" else [])],
-    )
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    unfinished = folder / f"unfinished_{kind}.keras"
-    model.save(unfinished)
-    os.replace(unfinished, folder / f"{kind}.keras")
-    images = int(optimizer.iterations) * settings.batch_size
-    return Trained(model, budget.spent, images)
-
-
-def evaluate(model, digits, settings=Settings(), batch_size=256):  # noqa: B008 (immutable)
-    """How often a model is right about digits it has not seen, placed `settings.tests` times.
+def evaluate(
+    model: keras.Model,
+    digits: Digits,
+    settings: Settings = Settings(),  # noqa: B008 (immutable)
+    batch_size: int = 256,
+) -> dict[str, Any]:
+    """The accuracy of a model on held-out digits, each placed `settings.tests` times.
 
     Args:
         model: as `build` returns them.
@@ -251,10 +207,10 @@ def evaluate(model, digits, settings=Settings(), batch_size=256):  # noqa: B008 
         batch_size: images at once.
 
     Returns:
-        A dictionary: `"accuracy"`; and of a network with glimpses lists with a
-        number after each glimpse: `"accuracy_after"`, and `"found_after"`, the
-        share of the images in which the middle of the digit was in the sharp
-        patch of a glimpse by then.
+        A dictionary with `"accuracy"`. For a network with glimpses also lists
+        with one number per glimpse: `"accuracy_after"`, and `"found_after"`,
+        the share of the images in which the centre of the digit was in the
+        finest patch of this or an earlier glimpse.
     """
     right, found = [], []
     for test in range(settings.tests):
@@ -286,46 +242,95 @@ def evaluate(model, digits, settings=Settings(), batch_size=256):  # noqa: B008 
     return {"accuracy": after[-1], "accuracy_after": after, "found_after": shares}
 
 
-def compare(folder, splits, settings=Settings(), kinds=KINDS):  # noqa: B008 (immutable)
-    """Trains every kind with the same settings, measures it, and writes `report.json`.
+@dataclass(frozen=True)
+class Glimpses(Recipe[Splits]):
+    """Trains the glimpse network, the same one with random locations, and a convolutional one.
 
-    Args:
-        folder: where the models and the report go.
-        splits: as `load_digits` returns them.
-        settings: `Settings`.
-        kinds: of `build`.
+    All have the same settings and the same time. Every epoch places the digits
+    anew. Each model is saved as `KIND.keras`. A training is not resumed.
 
-    Returns:
-        The report, a dictionary.
+    Example:
+
+    >>> from keras_attention.recipes.glimpses import Glimpses
+    >>> list(Glimpses().variants())
+    ['glimpses', 'random_places', 'cnn']
     """
-    folder = Path(folder)
-    report = {"test_images": settings.tests * len(splits["test"].labels)}
-    for kind in kinds:
-        print(f"Training {kind} ...", flush=True)
-        model, seconds, images = train(folder, splits, settings, kind)
-        report[kind] = {
-            **evaluate(model, splits["test"], settings),
-            "dev_accuracy": evaluate(model, splits["dev"], settings)["accuracy"],
-            "parameters": model.count_params(),
-            "multiply_adds": multiply_adds(model, (settings.image_size, settings.image_size, 1)),
-            "train_seconds": round(seconds, 1),
-            "train_images": images,
-        }
-    report["settings"] = settings._asdict()
-    unfinished = folder / "unfinished.json"
-    unfinished.write_text(json.dumps(report, indent=2) + "\n", "utf-8")
-    os.replace(unfinished, folder / "report.json")
-    return report
+
+    settings: ClassVar[type[Settings]] = Settings
+    choices: ClassVar[Mapping[str, Sequence[str]]] = {"kind": KINDS}
+
+    def variants(self) -> dict[str, Variant]:
+        return {kind: Variant(changes={"kind": kind}) for kind in KINDS}
+
+    def load(self, folder: Path, settings: Settings) -> Splits:
+        return load_digits()
+
+    def build(self, data: Splits, settings: Settings) -> keras.Model:
+        return build(settings)
+
+    def batches(self, model: keras.Model, data: Splits, settings: Settings) -> tuple[Any, Any]:
+        return _Batches(data["train"], settings, model), None
+
+    def train(self, folder: str | Path, data: Splits, settings: Settings | None = None) -> Trained:
+        """Trains a model and saves it as `KIND.keras` in `folder`.
+
+        Args:
+            folder: where to save the model.
+            data: as `load_digits` returns them; those of `"train"` are used.
+            settings: `Settings`.
+
+        Returns:
+            `Trained`.
+        """
+        settings = Settings() if settings is None else settings
+        keras.utils.set_random_seed(settings.seed)
+        model = self.build(data, settings)
+        batches, _ = self.batches(model, data, settings)
+        budget = AnnealToBudget(
+            settings.learning_rate, settings.epochs * len(batches), 60 * settings.minutes
+        )
+        callbacks: list[keras.callbacks.Callback] = [budget]
+        optimizer = keras.optimizers.Adam(settings.learning_rate, global_clipnorm=1.0)
+        if settings.kind == "cnn":
+            loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+            model.compile(optimizer, loss, metrics=["accuracy"])
+        else:
+            model.compile(optimizer)
+        if settings.kind == "glimpses":
+            callbacks.append(_Narrow(budget, settings))
+        verbose = 1 if sys.stdout.isatty() else 2
+        epochs = settings.epochs
+        model.fit(batches, epochs=epochs, shuffle=False, verbose=verbose, callbacks=callbacks)
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        save_whole(model, folder / f"{settings.kind}.keras")
+        return Trained(model, budget.spent, int(optimizer.iterations))
+
+    def measure(
+        self, trained: Mapping[str, Trained], data: Splits, settings: Settings, folder: Path
+    ) -> Measured:
+        report: dict[str, Any] = {"test_images": settings.tests * len(data["test"].labels)}
+        image_shape = (settings.image_size, settings.image_size, 1)
+        for kind, (model, seconds, steps) in trained.items():
+            report[kind] = {
+                **evaluate(model, data["test"], settings),
+                "dev_accuracy": evaluate(model, data["dev"], settings)["accuracy"],
+                "parameters": model.count_params(),
+                "multiply_adds": multiply_adds(model, image_shape),
+                "train_seconds": round(seconds, 1),
+                "train_images": steps * settings.batch_size,
+            }
+        return Measured(report)
 
 
 class _Narrow(keras.callbacks.Callback):
-    """Lets the places vary less and less, in equal ratios, over the first two thirds."""
+    """Reduces the standard deviation of locations geometrically over the first two thirds."""
 
-    def __init__(self, budget, settings):
+    def __init__(self, budget: AnnealToBudget, settings: Settings) -> None:
         super().__init__()
         self.budget, self.settings = budget, settings
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         progress = max(
             epoch / self.settings.epochs, self.budget.spent / (60 * self.settings.minutes)
         )
@@ -335,10 +340,10 @@ class _Narrow(keras.callbacks.Callback):
 
 
 class _Batches(PlacedDigitBatches):
-    """As the model wants them: several rows of one image, where it compares samples."""
+    """Batches with each image repeated once per sampled path."""
 
-    def __init__(self, digits, settings, model):
-        self.samples = getattr(model, "samples", 1)
+    def __init__(self, digits: Digits, settings: Settings, model: keras.Model) -> None:
+        self.samples = model.samples if isinstance(model, GlimpseClassifier) else 1
         super().__init__(
             digits,
             batch_size=settings.batch_size,
@@ -348,6 +353,6 @@ class _Batches(PlacedDigitBatches):
             seed=settings.seed,
         )
 
-    def __getitem__(self, index):
+    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
         images, labels = super().__getitem__(index)
         return np.repeat(images, self.samples, axis=0), np.repeat(labels, self.samples)

@@ -1,21 +1,40 @@
-"""A training in a folder: kept after every epoch, gone on with, and known again when finished."""
+"""Training in a folder: saved after every epoch, resumed, and recognised when finished."""
+
+from __future__ import annotations
 
 import json
 import os
 import shutil
 import sys
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import keras
 
+from keras_attention._core.renamed import present_names
+from keras_attention._core.types import Config
 from keras_attention.callbacks import AnnealToBudget, KeepBest
 from keras_attention.losses import SequenceCrossentropy
 from keras_attention.metrics import TokenAccuracy
 
 
+class TrainingSettings(Protocol):
+    """What `fit` reads from the settings of a recipe, which are a named tuple."""
+
+    @property
+    def label_smoothing(self) -> float: ...
+    @property
+    def epochs(self) -> int: ...
+    @property
+    def learning_rate(self) -> float: ...
+    @property
+    def minutes(self) -> float: ...
+
+    def _asdict(self) -> Config: ...
+
+
 class Trained(NamedTuple):
-    """A trained model, the seconds that its training took, interruptions left out, and its steps.
+    """A trained model, the seconds spent training (without interruptions), and the steps.
 
     Example:
 
@@ -29,13 +48,17 @@ class Trained(NamedTuple):
     steps: int
 
 
-def finished(folder, settings, data=None):
+def finished(
+    folder: str | Path, settings: TrainingSettings, data: str | None = None
+) -> Trained | None:
     """The model that was trained in `folder` with the same settings, or None.
+
+    Settings that had other names when the model was trained count as the same.
 
     Args:
         folder: where `fit` was called.
         settings: a named tuple of numbers and strings.
-        data: as in `fit`; a model of which it was not noted fits any.
+        data: as in `fit`. A finished training that has no digest of its data matches any.
 
     Returns:
         `Trained`, or None.
@@ -44,42 +67,51 @@ def finished(folder, settings, data=None):
     note = _read(folder / "training.json")
     if note is None or not (folder / "model.keras").exists():
         return None
-    if note["settings"] != settings._asdict() or note.get("data") not in (None, data):
+    same_settings = present_names("EncoderDecoder", note["settings"]) == settings._asdict()
+    if not same_settings or note.get("data") not in (None, data):
         return None
     print(f"The training in {folder} is finished.")
     model = keras.saving.load_model(folder / "model.keras")
     return Trained(model, note["seconds"], note["steps"])
 
 
-def fit(folder, model, batches, validation, settings, patience=None, data=None):
+def fit(
+    folder: str | Path,
+    model: keras.Model,
+    batches: Any,
+    validation: Any,
+    settings: TrainingSettings,
+    patience: int | None = None,
+    data: str | None = None,
+) -> Trained:
     """Trains a model that writes sequences, and saves it as `model.keras` in `folder`.
 
-    The state of the training is kept in `folder/backup` after every epoch.
-    Called again after an interruption, with the same settings, it goes on from
-    there.
+    The state of the training is saved in `folder/backup` after every epoch.
+    Called again after an interruption with the same settings, training resumes
+    from there.
 
     Args:
         folder: where to keep the backup and the model.
-        model: gives logits; untrained.
-        batches, validation: of `tf.data`, `(inputs, labels)`.
-        settings: with `learning_rate`, `label_smoothing`, `epochs` and
-            `minutes`.
-        patience: after how many epochs without a better loss on `validation`
-            training stops, and the best weights are taken; None always trains
-            to the end and takes the last.
-        data: what tells one training's data from another's, such as a digest:
-            a string, or None. With other data nothing is gone on with.
+        model: an untrained model that returns logits.
+        batches: a `tf.data.Dataset` of `(inputs, labels)` to train on.
+        validation: likewise, for the loss on held-out data.
+        settings: with `learning_rate`, `label_smoothing`, `epochs` and `minutes`.
+        patience: the number of epochs without a better loss on `validation`
+            after which training stops. The weights that were best on
+            `validation` are kept. None trains to the end and keeps the last.
+        data: a digest that tells the data of one training from another's, or
+            None. A training on other data is not resumed.
 
     Returns:
         `Trained`.
     """
     folder = Path(folder)
-    # The rate is set step by step by AnnealToBudget.
+    # AnnealToBudget sets the learning rate at every step.
     model.compile(
         keras.optimizers.Adam(settings.learning_rate, global_clipnorm=1.0),
         SequenceCrossentropy(settings.label_smoothing),
         metrics=[TokenAccuracy()],
-        # XLA compiles every new length again, which costs more than it gives here.
+        # XLA compiles again for every new length, which costs more than it saves.
         jit_compile=False,
     )
     backup = folder / "backup"
@@ -91,7 +123,10 @@ def fit(folder, model, batches, validation, settings, patience=None, data=None):
         seconds=60 * settings.minutes,
         record=backup / "seconds.json",
     )
-    callbacks = [budget, keras.callbacks.BackupAndRestore(str(backup / "state"))]
+    callbacks: list[keras.callbacks.Callback] = [
+        budget,
+        keras.callbacks.BackupAndRestore(str(backup / "state")),
+    ]
     best = None
     if patience is not None:
         best = KeepBest(backup / "best", patience=patience)
@@ -107,22 +142,34 @@ def fit(folder, model, batches, validation, settings, patience=None, data=None):
     steps = int(model.optimizer.iterations)
     if best is not None:
         best.restore()
-    unfinished = folder / "unfinished.keras"
-    model.save(unfinished)
-    os.replace(unfinished, folder / "model.keras")
+    save_whole(model, folder / "model.keras")
     note = {"settings": settings._asdict(), "seconds": budget.spent, "steps": steps}
-    _write(folder / "training.json", note | ({} if data is None else {"data": data}))
+    write_json(folder / "training.json", note | ({} if data is None else {"data": data}))
     shutil.rmtree(backup, ignore_errors=True)
     return Trained(model, budget.spent, steps)
 
 
-def epochs_done(model, batches):
-    """How many epochs a model was trained, also before an interruption."""
+def epochs_done(model: keras.Model, batches: Any) -> int:
+    """The number of epochs a model was trained, including those before an interruption."""
     return int(model.optimizer.iterations) // int(batches.cardinality())
 
 
-def _discard_other_backup(backup, made_of):
-    """A backup made with other settings cannot be gone on with."""
+def save_whole(model: keras.Model, path: Path) -> None:
+    """Saves a model so that an interruption leaves no incomplete file at `path`."""
+    unfinished = path.with_name("unfinished_" + path.name)
+    model.save(unfinished)
+    os.replace(unfinished, path)
+
+
+def write_json(path: Path, content: Config) -> None:
+    """Writes JSON so that an interruption leaves no incomplete file at `path`."""
+    unfinished = path.with_name(path.name + ".unfinished")
+    unfinished.write_text(json.dumps(content, indent=2) + "\n", "utf-8")
+    os.replace(unfinished, path)
+
+
+def _discard_other_backup(backup: Path, made_of: Config) -> None:
+    """Removes a backup that was made with other settings and cannot be resumed."""
     note = backup / "settings.json"
     if backup.exists():
         if _read(note) == made_of:
@@ -130,14 +177,8 @@ def _discard_other_backup(backup, made_of):
             return
         shutil.rmtree(backup)
     backup.mkdir(parents=True)
-    _write(note, made_of)
+    write_json(note, made_of)
 
 
-def _write(path, content):
-    unfinished = path.with_name(path.name + ".unfinished")
-    unfinished.write_text(json.dumps(content, indent=2) + "\n", "utf-8")
-    os.replace(unfinished, path)
-
-
-def _read(path):
+def _read(path: Path) -> Any:
     return json.loads(path.read_text("utf-8")) if path.exists() else None

@@ -1,21 +1,40 @@
 """Translation: train a model on sentence pairs with subwords, and measure it with sacrebleu."""
 
-from typing import NamedTuple
+from __future__ import annotations
+
+import csv
+import hashlib
+from argparse import ArgumentParser
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, NamedTuple, TypeAlias
 
 import keras
 
 from keras_attention._core.checks import check_choice
 from keras_attention._core.optional import require
-from keras_attention.datasets import teacher_forcing_batches
-from keras_attention.generation import decode_texts
+from keras_attention.datasets import (
+    Pair,
+    load_bible,
+    load_pairs,
+    split_pairs,
+    teacher_forcing_batches,
+)
+from keras_attention.generation import BeamSearch, decode_texts
 from keras_attention.layers.attention import Attention
 from keras_attention.layers.presets import BahdanauAttention, LuongAttention
 from keras_attention.models import EncoderDecoder
 from keras_attention.recipes import training_run
+from keras_attention.recipes.command import add_switch
+from keras_attention.recipes.recipe import Artifact, Measured, Recipe, Variant
 from keras_attention.scores.fixed import FixedContext
 from keras_attention.text.subwords import Subwords
 
 _BOUNDARIES = (12, 16, 20, 24, 28, 32, 36, 40, 46, 54, 64, 80, 100, 130)
+MAX_LENGTH = 128
+# Lists of pairs by name of the split: "train", "dev" and "test".
+Splits: TypeAlias = Mapping[str, Sequence[Pair]]
 
 
 class Settings(NamedTuple):
@@ -26,16 +45,16 @@ class Settings(NamedTuple):
             a fixed context, the mean of the memory.
         pieces: the size of each vocabulary.
         cell: `"lstm"` or `"gru"`, for encoder and decoder.
-        units, embedding_dim, encoder_layers, decoder_layers, dropout,
+        units, embedding_dim, num_encoder_layers, num_decoder_layers, dropout,
             tied_logits: as in `EncoderDecoder`.
         input_feeding: without it the decoder runs first and all steps attend at
             once, which trains faster.
         label_smoothing: of the loss.
         longest: pairs with more pieces on a side are not trained on.
         batch_size, epochs, learning_rate: of the training.
-        short_first: in how many epochs short pairs come before long ones.
+        short_first: the number of epochs in which short pairs come before long ones.
         minutes: how long the training may take, always fully annealed.
-        patience: epochs without a better loss on dev after which it stops.
+        patience: epochs without a better loss on dev after which training stops.
         seed: of the weights and of the order of the data.
 
     Example:
@@ -50,8 +69,8 @@ class Settings(NamedTuple):
     cell: str = "gru"
     units: int = 256
     embedding_dim: int = 256
-    encoder_layers: int = 1
-    decoder_layers: int = 1
+    num_encoder_layers: int = 1
+    num_decoder_layers: int = 1
     dropout: float = 0.2
     tied_logits: bool = True
     input_feeding: bool = False
@@ -66,44 +85,27 @@ class Settings(NamedTuple):
     seed: int = 0
 
 
-def train(folder, splits, settings=Settings()):  # noqa: B008 (immutable)
-    """Trains a translation model and saves it as `model.keras` in `folder`.
-
-    After every epoch the state of the training is kept in `folder/backup`, and
-    the best weights on the dev split. Called again after an interruption with
-    the same settings, it goes on from there; called again after the end, it
-    gives the finished model back.
-
-    Args:
-        folder: where to keep the backup and the model.
-        splits: lists `"train"` and `"dev"` of `Pair`, see `load_bible`.
-        settings: `Settings`.
-
-    Returns:
-        `training_run.Trained`, with the weights that were best on dev.
-    """
-    done = training_run.finished(folder, settings)
-    if done is not None:
-        return done
-    keras.utils.set_random_seed(settings.seed)
-    model = build(splits["train"], settings)
-    batches = _batches(model, splits["train"], settings, shuffle=True)
-    validation = _batches(model, splits["dev"], settings, shuffle=False)
-    return training_run.fit(folder, model, batches, validation, settings, settings.patience)
-
-
-def build(pairs, settings):
-    """An untrained model with subword vocabularies learnt from `pairs`."""
+def build(pairs: Sequence[Pair], settings: Settings) -> EncoderDecoder:
+    """An untrained model with subword vocabularies learned from `pairs`."""
     source = Subwords.from_texts((pair.source for pair in pairs), settings.pieces)
     target = Subwords.from_texts((pair.target for pair in pairs), settings.pieces)
-    names = ("units", "embedding_dim", "encoder_layers", "decoder_layers", "dropout", "cell")
-    names += ("tied_logits", "input_feeding")
-    options = {name: getattr(settings, name) for name in names}
-    attention = _attention(settings)
-    return EncoderDecoder(source, target, encoder=settings.cell, attention=attention, **options)
+    return EncoderDecoder(
+        source,
+        target,
+        embedding_dim=settings.embedding_dim,
+        units=settings.units,
+        encoder=settings.cell,
+        encoder_layers=settings.num_encoder_layers,
+        decoder_layers=settings.num_decoder_layers,
+        cell=settings.cell,
+        attention=_attention(settings),
+        dropout=settings.dropout,
+        tied_logits=settings.tied_logits,
+        input_feeding=settings.input_feeding,
+    )
 
 
-def _attention(settings):
+def _attention(settings: Settings) -> Attention:
     check_choice("attention", settings.attention, ("general", "additive", "none"))
     if settings.attention == "additive":
         return BahdanauAttention(settings.units, name="attention")
@@ -126,10 +128,16 @@ class Quality(NamedTuple):
     bleu_signature: str
     chrf: float
     chrf_signature: str
-    translations: list
+    translations: list[str]
 
 
-def evaluate(model, pairs, search=None, batch_size=64, max_length=128):
+def evaluate(
+    model: EncoderDecoder,
+    pairs: Sequence[Pair],
+    search: BeamSearch | None = None,
+    batch_size: int = 64,
+    max_length: int = MAX_LENGTH,
+) -> Quality:
     """BLEU and chrF of a model's translations, by sacrebleu on plain text.
 
     Sources: Papineni et al., 2002; Popovic, 2015; Post, "A Call for Clarity in
@@ -164,7 +172,153 @@ def evaluate(model, pairs, search=None, batch_size=64, max_length=128):
     )
 
 
-def _batches(model, pairs, settings, shuffle):
+@dataclass(frozen=True)
+class Translation(Recipe[Splits]):
+    """Trains a translation model, and the same one without attention to compare with.
+
+    Attributes:
+        languages: two of the Bible's, from which and into which.
+        pairs: files of sentence pairs in place of the Bible, see `load_pairs`.
+        baseline: whether to train the model without attention too.
+
+    Example:
+
+    >>> from keras_attention.recipes.translation import Translation
+    >>> list(Translation(languages=("en", "es")).variants())
+    ['model', 'without_attention']
+    """
+
+    languages: Sequence[str] = ("en", "fr")
+    pairs: Sequence[Path] | None = None
+    baseline: bool = True
+
+    settings: ClassVar[type[Settings]] = Settings
+    choices: ClassVar[Mapping[str, Sequence[str]]] = {
+        "attention": ("general", "additive", "none"),
+        "cell": ("lstm", "gru"),
+    }
+    # The best of length penalties 0, 0.6 and 1 and coverage penalties 0 and 0.2 on dev.
+    search: ClassVar[BeamSearch] = BeamSearch(width=4, length_penalty=0.6, max_length=MAX_LENGTH)
+    artifacts: ClassVar[Mapping[str, Artifact]] = {
+        "saved_model_ids": Artifact("saved_model_ids", kind="ids"),
+        "saved_model_text": Artifact("saved_model_text", kind="text"),
+        "onnx": Artifact("onnx", "onnx"),
+    }
+    in_processes: ClassVar[bool] = True
+
+    @classmethod
+    def add_arguments(cls, parser: ArgumentParser) -> None:
+        data = parser.add_mutually_exclusive_group()
+        data.add_argument(
+            "--languages",
+            nargs=2,
+            default=["en", "fr"],
+            metavar=("SOURCE", "TARGET"),
+            help="of the Bible: two of en, fr, es, de, it (en fr)",
+        )
+        data.add_argument(
+            "--pairs",
+            nargs="+",
+            type=Path,
+            metavar="FILE",
+            help="a TSV file, or two files with the same number of lines; a part is held out",
+        )
+        add_switch(parser, "baseline", "train the model without attention too")
+
+    def variants(self) -> dict[str, Variant]:
+        variants = {"model": Variant()}
+        if self.baseline:
+            variants["without_attention"] = Variant("without_attention", {"attention": "none"})
+        return variants
+
+    def load(self, folder: Path, settings: Settings) -> Splits:
+        if self.pairs is None:
+            return load_bible(*self.languages)
+        if len(self.pairs) > 2:
+            raise ValueError(f"pairs: expected one file or two, received {len(self.pairs)}.")
+        return split_pairs(load_pairs(*self.pairs))
+
+    def digest(self, data: Splits) -> str:
+        return hashlib.sha256(repr(data["train"]).encode()).hexdigest()
+
+    def patience(self, settings: Settings) -> int:
+        return settings.patience
+
+    def build(self, data: Splits, settings: Settings) -> EncoderDecoder:
+        return build(data["train"], settings)
+
+    def batches(self, model: keras.Model, data: Splits, settings: Settings) -> tuple[Any, Any]:
+        return (
+            _batches(model, data["train"], settings, shuffle=True),
+            _batches(model, data["dev"], settings, shuffle=False),
+        )
+
+    def measure(
+        self,
+        trained: Mapping[str, training_run.Trained],
+        data: Splits,
+        settings: Settings,
+        folder: Path,
+    ) -> Measured:
+        model, seconds, steps = trained["model"]
+        test = data["test"]
+        greedy = evaluate(model, test)
+        beam = evaluate(model, test, self.search)
+        report: dict[str, Any] = {
+            "bleu_greedy": round(greedy.bleu, 2),
+            "bleu_beam": round(beam.bleu, 2),
+            "chrf_greedy": round(greedy.chrf, 2),
+            "chrf_beam": round(beam.chrf, 2),
+        }
+        if "without_attention" in trained:
+            without, its_seconds, its_steps = trained["without_attention"]
+            quality = evaluate(without, test, self.search)
+            report |= {
+                "bleu_no_attention": round(quality.bleu, 2),
+                "chrf_no_attention": round(quality.chrf, 2),
+                "no_attention_train_seconds": round(its_seconds, 1),
+                "no_attention_steps": its_steps,
+            }
+        report |= {
+            "sacrebleu_signature": beam.bleu_signature,
+            "chrf_signature": beam.chrf_signature,
+            "test_sentences": len(test),
+            "train_sentences": len(data["train"]),
+            "train_seconds": round(seconds, 1),
+            "steps": steps,
+            "parameters": model.count_params(),
+            "beam": {
+                "num_beams": self.search.width,
+                "length_penalty": self.search.length_penalty,
+                "max_length": self.search.max_length,
+            },
+        }
+        with open(folder / "translations.tsv", "w", encoding="utf-8", newline="") as file:
+            writer = csv.writer(file, delimiter="\t", lineterminator="\n")
+            writer.writerow(("source", "reference", "translation"))
+            writer.writerows((*pair, text) for pair, text in zip(test, beam.translations))
+        return Measured(report)
+
+    def draw(
+        self,
+        trained: Mapping[str, training_run.Trained],
+        data: Splits,
+        results: Any,
+        folder: Path,
+    ) -> None:
+        """Draws how three held-out sentences were translated."""
+        from keras_attention.plots import plot_attention
+
+        shown = [pair for pair in data["test"] if 8 <= len(pair.source.split()) <= 14]
+        shown = shown[:: max(1, len(shown) // 3)][:3]
+        model = trained["model"].model
+        found = decode_texts(model, [pair.source for pair in shown], search=self.search)
+        for number, one in enumerate(found, 1):
+            figure = plot_attention(one.attention, one.source_tokens, one.target_tokens)
+            figure.savefig(folder / f"alignment-{number}.png", dpi=150)
+
+
+def _batches(model: keras.Model, pairs: Sequence[Pair], settings: Settings, shuffle: bool) -> Any:
     if not pairs:
         raise ValueError("splits: expected pairs to train on and some for dev, received none.")
     encoded = [
@@ -176,7 +330,7 @@ def _batches(model, pairs, settings, shuffle):
         kept = [pair for pair in kept if max(map(len, pair)) <= settings.longest]
     sources, targets = zip(*kept)
 
-    def epoch():
+    def epoch() -> int:
         return training_run.epochs_done(model, batches)
 
     batches = teacher_forcing_batches(

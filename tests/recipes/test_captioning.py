@@ -1,7 +1,6 @@
 """The recipe learns, goes on, and measures what is said and where it looked."""
 
 import json
-from pathlib import Path
 
 import keras
 import numpy as np
@@ -16,7 +15,7 @@ from keras_attention.datasets import (
 )
 from keras_attention.generation import DecodedCaption
 from keras_attention.models import ImageEncoder
-from keras_attention.recipes import captioning
+from keras_attention.recipes import captioning, command, recipe, training_run
 
 pytest.importorskip("sacrebleu")
 
@@ -60,7 +59,7 @@ class Squares:
         return Scene(image, " ".join(words), tuple(objects))
 
 
-DATA = {"train": Squares(200, 0), "dev": Squares(12, 1)}
+DATA = captioning.Data({"train": Squares(200, 0), "dev": Squares(12, 1)}, WORDS)
 TEST = list(Squares(24, 2))
 
 
@@ -79,7 +78,7 @@ def small_encoder():
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     folder = tmp_path_factory.mktemp("captioning")
-    return folder, captioning.train(folder, DATA, WORDS, SETTINGS)
+    return folder, captioning.Captioning().train(folder, DATA, SETTINGS)
 
 
 def test_training_learns_to_say_and_to_look(trained, capsys):
@@ -90,7 +89,7 @@ def test_training_learns_to_say_and_to_look(trained, capsys):
     assert quality.pointing_chance < 0.2
     assert quality.pointing > 0.5 and quality.pointing_gradient > 0.5
     assert sorted(path.name for path in folder.iterdir()) == ["model.keras", "training.json"]
-    again = captioning.train(folder, DATA, WORDS, SETTINGS)
+    again = captioning.Captioning().train(folder, DATA, SETTINGS)
     assert "is finished" in capsys.readouterr().out
     assert again[1:] == (seconds, steps) and steps == 96
     texts = [caption.text for caption in quality.captions]
@@ -109,6 +108,7 @@ def test_other_attentions(attention):
     assert len(model.losses) == 1
 
 
+@pytest.mark.slow  # test_g2p resumes through the same code
 def test_an_interrupted_training_goes_on_with_the_next_scenes(tmp_path, monkeypatch, capsys):
     settings = SETTINGS._replace(epochs=3, scenes=32)
     epochs, orders = [], []
@@ -123,29 +123,28 @@ def test_an_interrupted_training_goes_on_with_the_next_scenes(tmp_path, monkeypa
         noted = None if order is None else lambda done: orders.append(done) or order(done)
         return batches(*args, order=noted, **options)
 
-    batches = captioning.caption_batches
-    monkeypatch.setattr(captioning, "caption_batches", noting)
+    batches = captioning.datasets.caption_batches
+    monkeypatch.setattr(captioning.datasets, "caption_batches", noting)
     monkeypatch.setattr(keras.callbacks, "BackupAndRestore", Interrupt)
     with pytest.raises(KeyboardInterrupt):
-        captioning.train(tmp_path, DATA, WORDS, settings)
-    resumed = captioning.train(tmp_path, DATA, WORDS, settings)
+        captioning.Captioning().train(tmp_path, DATA, settings)
+    resumed = captioning.Captioning().train(tmp_path, DATA, settings)
     assert epochs == [0, 1, 1, 2] and orders == [0, 1, 2]
     assert "Going on" in capsys.readouterr().out and resumed.steps == 6
 
 
 def test_a_training_with_other_words_is_another(tmp_path, monkeypatch):
-    noted = []
-    monkeypatch.setattr(captioning.runs, "finished", lambda *given: noted.append(given[-1]) or 1)
-    for words, examples in ((WORDS, DATA), (WORDS[1:], DATA), (WORDS, DATA)):
-        captioning.train(tmp_path, examples, words, SETTINGS)
-    assert noted[0] == noted[2] != noted[1]
-    monkeypatch.undo()
-    note = {"settings": SETTINGS._asdict(), "seconds": 1.0, "steps": 2, "data": noted[0]}
+    words, fewer, again = (
+        captioning.Captioning().digest(DATA._replace(words=words))
+        for words in (WORDS, WORDS[1:], list(WORDS))
+    )
+    assert words == again != fewer
+    note = {"settings": SETTINGS._asdict(), "seconds": 1.0, "steps": 2, "data": words}
     (tmp_path / "training.json").write_text(json.dumps(note), "utf-8")
     (tmp_path / "model.keras").touch()
     monkeypatch.setattr(keras.saving, "load_model", lambda path: "model")
-    assert captioning.training_run.finished(tmp_path, SETTINGS, noted[0]).model == "model"
-    assert captioning.training_run.finished(tmp_path, SETTINGS, noted[1]) is None
+    assert training_run.finished(tmp_path, SETTINGS, words).model == "model"
+    assert training_run.finished(tmp_path, SETTINGS, fewer) is None
 
 
 def test_features_need_their_encoder(tmp_path):
@@ -153,8 +152,9 @@ def test_features_need_their_encoder(tmp_path):
         def __getitem__(self, index):
             return CaptionedFeatures(np.zeros((2, 3, 4)), "a red")
 
-    with pytest.raises(ValueError, match="encoder: expected the model that gave the features"):
-        captioning.train(tmp_path, {"train": Features()}, WORDS, SETTINGS)
+    data = captioning.Data({"train": Features()}, WORDS)
+    with pytest.raises(ValueError, match="encoder: expected the model that computed the features"):
+        captioning.Captioning().train(tmp_path, data)
 
 
 def caption(text, places, map_shape=(2, 3)):
@@ -214,38 +214,26 @@ def test_gradient_maps_are_features_times_gradient(trained):
 
 
 @pytest.mark.slow
-def test_the_command_trains_measures_and_draws(tmp_path, monkeypatch):
-    monkeypatch.syspath_prepend(Path(__file__).parents[2] / "export")
-    import train_captioner
-
-    data = train_captioner.Data(DATA, WORDS, {"test": TEST[:3], "places": TEST[:2]})
-    monkeypatch.setattr(train_captioner, "_data", lambda options: data)
-
-    def in_this_process(options, arguments):
-        for name, kind in train_captioner.KINDS.items():
-            given = ["--only-train", "--attention", kind, "--epochs", 1]
-            train_captioner.main([*arguments, *map(str, given)])
-            assert (tmp_path / "out" / name / "model.keras").exists()
-
-    monkeypatch.setattr(train_captioner, "_train_in_processes", in_this_process)
-    options = ["--no-export", "--units", "8", "--scenes", "32"]
-    train_captioner.main([str(tmp_path / "out"), *options])
-    report = json.loads((tmp_path / "out" / "report.json").read_text("utf-8"))
+def test_all_models_are_trained_measured_and_drawn(tmp_path):
+    data = DATA._replace(test={"test": TEST[:3], "places": TEST[:2]})
+    settings = captioning.Settings(units=8, scenes=32, epochs=1)
+    report = recipe.run(captioning.Captioning(), tmp_path, settings, data=data, export=False)
+    assert json.loads((tmp_path / "report.json").read_text("utf-8")) == report
+    for name in ("attention", "no_attention", "hard"):
+        assert (tmp_path / name / "model.keras").exists()
     figures = {"exact_match", "bleu1", "bleu4", "pointing", "pointing_chance", "train_seconds"}
     for one in (report, report["no_attention"], report["hard"]):
         assert figures <= set(one) and figures - {"train_seconds"} <= set(one["places"])
     assert report["test_scenes"] == 3 and report["settings"]["units"] == 8
     assert report["no_attention"]["pointing"] == report["no_attention"]["pointing_gradient"]
-    assert list((tmp_path / "out" / "pictures").glob("*.png"))
-    assert (tmp_path / "out" / "hard" / "places.tsv").read_text("utf-8").count("\n") == 3
+    assert list((tmp_path / "pictures").glob("*.png"))
+    assert (tmp_path / "hard" / "places.tsv").read_text("utf-8").count("\n") == 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("flickr8k", [True, False])
-def test_the_command_takes_folders_of_images(tmp_path, monkeypatch, flickr8k):
+def test_the_command_takes_folders_of_images(tmp_path, flickr8k):
     tf = pytest.importorskip("tensorflow")
-    monkeypatch.syspath_prepend(Path(__file__).parents[2] / "export")
-    import train_captioner
-
     folder = tmp_path / "data"
     images = folder / "Flicker8k_Dataset"
     images.mkdir(parents=True)
@@ -257,18 +245,13 @@ def test_the_command_takes_folders_of_images(tmp_path, monkeypatch, flickr8k):
     for split, part in (("train", names[:8]), ("dev", names[8:10]), ("test", names[22:])):
         text = "".join(name + "\n" for name in part)
         (folder / f"Flickr_8k.{split}Images.txt").write_text(text, "utf-8")
-
-    def in_this_process(options, arguments):
-        train_captioner.main([*arguments, "--only-train", "--attention", "soft"])
-
-    monkeypatch.setattr(train_captioner, "_train_in_processes", in_this_process)
     given = ["--images", images, folder / "Flickr8k.token.txt", "--image-size", 32]
     if flickr8k:
         given = ["--flickr8k", folder, "--image-size", 32]
         given += ["--backbone", "MobileNetV2", "--weights", "none"]
-    given += ["--epochs", 1, "--units", 8, "--no-export"]
-    train_captioner.main([str(x) for x in (tmp_path / "out", *given)])
-    report = json.loads((tmp_path / "out" / "report.json").read_text("utf-8"))
+    given += ["--epochs", 1, "--units", 8, "--no-export", "--no-baseline", "--no-hard"]
+    report = command.main(captioning.Captioning, "", (tmp_path / "out", *given))
+    assert json.loads((tmp_path / "out" / "report.json").read_text("utf-8")) == report
     assert "bleu4" in report and "pointing" not in report and report["steps"] == 1
     if flickr8k:
         assert report["test_scenes"] == 2
@@ -292,13 +275,9 @@ def test_a_folder_of_images_is_trained_on_through_cached_features(tmp_path, caps
     expected = np.asarray(encoder(images[4].image[None]))[0]
     np.testing.assert_allclose(features[4].features, expected, rtol=2e-3, atol=2e-3)
     assert len(features) == 12 and features[5].caption == "a red"
-    found = captioning.train(
-        tmp_path / "model",
-        {"train": features, "dev": features},
-        WORDS,
-        SETTINGS._replace(epochs=1, word_detection=0.0),
-        encoder,
-    )
+    data = captioning.Data({"train": features, "dev": features}, WORDS, encoder=encoder)
+    settings = SETTINGS._replace(epochs=1, word_detection=0.0)
+    found = captioning.Captioning().train(tmp_path / "model", data, settings)
     assert found.steps == 1
     pictures = [
         captioning.Pictured(images[2 * i].image, e.captions) for i, e in enumerate(examples)

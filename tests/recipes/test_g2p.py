@@ -1,3 +1,5 @@
+"""The recipe learns, resumes, and measures word and phoneme errors."""
+
 import json
 
 import keras
@@ -18,7 +20,7 @@ SETTINGS = g2p.Settings(
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     folder = tmp_path_factory.mktemp("g2p")
-    return folder, g2p.train(folder, SPLITS, SETTINGS)
+    return folder, g2p.Pronunciation().train(folder, SPLITS, SETTINGS)
 
 
 def test_training_learns_and_leaves_the_model_and_a_note_of_it(trained):
@@ -31,9 +33,13 @@ def test_training_learns_and_leaves_the_model_and_a_note_of_it(trained):
     assert g2p.evaluate(loaded, ENTRIES) == rates
 
 
-@pytest.mark.slow  # that of captions goes through the same code
 def test_an_interrupted_training_goes_on_where_it_was(tmp_path, monkeypatch, capsys):
     settings = SETTINGS._replace(epochs=4)
+    # A backup of other settings cannot be resumed.
+    backup = tmp_path / "backup"
+    backup.mkdir()
+    (backup / "settings.json").write_text("{}")
+    (backup / "latest.weights.h5").write_text("of another model")
     epochs = []
 
     class Interrupt(keras.callbacks.BackupAndRestore):
@@ -44,19 +50,19 @@ def test_an_interrupted_training_goes_on_where_it_was(tmp_path, monkeypatch, cap
 
     monkeypatch.setattr(keras.callbacks, "BackupAndRestore", Interrupt)
     with pytest.raises(KeyboardInterrupt):
-        g2p.train(tmp_path, SPLITS, settings)
-    assert json.loads((tmp_path / "backup" / "seconds.json").read_text())["seconds"] > 0
-    model, *_ = g2p.train(tmp_path, SPLITS, settings)
+        g2p.Pronunciation().train(tmp_path, SPLITS, settings)
+    assert "Going on" not in capsys.readouterr().out
+    assert json.loads((backup / "seconds.json").read_text())["seconds"] > 0
+    resumed = g2p.Pronunciation().train(tmp_path, SPLITS, settings)
     assert epochs == [0, 1, 1, 2, 3]
     assert "Going on" in capsys.readouterr().out
-    assert int(model.optimizer.iterations) > 0
-    assert not (tmp_path / "backup").exists()
+    assert resumed.steps % 4 == 0 and resumed.steps > 0
+    assert not backup.exists()
 
 
-def test_a_backup_of_other_settings_is_not_gone_on_with(tmp_path):
-    backup = tmp_path / "backup"
-    backup.mkdir()
-    (backup / "settings.json").write_text("{}")
-    (backup / "latest.weights.h5").write_text("of another model")
-    g2p.train(tmp_path, SPLITS, SETTINGS._replace(epochs=1))
-    assert (tmp_path / "model.keras").exists()
+def test_a_finished_training_on_other_words_is_not_taken_for_this_one(trained, monkeypatch):
+    folder, (_, seconds, steps) = trained
+    assert g2p.Pronunciation().train(folder, SPLITS, SETTINGS)[1:] == (seconds, steps)
+    monkeypatch.setattr("keras_attention.recipes.recipe.fit", lambda *given: "trained anew")
+    other = SPLITS | {"train": ENTRIES}
+    assert g2p.Pronunciation().train(folder, other, SETTINGS) == "trained anew"

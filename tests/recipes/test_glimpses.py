@@ -1,15 +1,15 @@
 """The recipe trains three models alike, measures them, and reports."""
 
 import json
-import sys
-from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
 
 from keras_attention.datasets import Digits, place_digits
-from keras_attention.recipes import glimpses
+from keras_attention.recipes import command, glimpses
+from keras_attention.recipes.recipe import run
+from keras_attention.recipes.training_run import Trained
 
 SETTINGS = glimpses.Settings(
     image_size=12,
@@ -46,7 +46,7 @@ def trained(splits, tmp_path_factory):
     # To compile three models takes longer than three steps of each.
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(keras.Model, "compile", eager)
-        return folder, glimpses.compare(folder, splits, SETTINGS)
+        return folder, run(glimpses.Glimpses(), folder, SETTINGS, data=splits)
 
 
 def test_the_report_has_every_model_and_the_files_are_there(trained):
@@ -73,7 +73,10 @@ def test_a_saved_model_is_measured_alike(trained, splits):
 
 def test_the_convolutional_network_has_as_many_weights():
     for settings in (SETTINGS, glimpses.Settings()):
-        ours, cnn = (glimpses.build(settings, kind).count_params() for kind in ("glimpses", "cnn"))
+        ours, cnn = (
+            glimpses.build(settings._replace(kind=kind)).count_params()
+            for kind in ("glimpses", "cnn")
+        )
         # Whole filters only.
         assert abs(cnn / ours - 1) < (0.25 if settings is SETTINGS else 0.03)
 
@@ -81,7 +84,7 @@ def test_the_convolutional_network_has_as_many_weights():
 def test_places_are_random_in_the_ablation_alone(splits):
     placed = place_digits(splits["test"], 12, 1)
     for kind, same in (("glimpses", True), ("random_places", False)):
-        model = glimpses.build(SETTINGS, kind)
+        model = glimpses.build(SETTINGS._replace(kind=kind))
         one, other = (np.asarray(model(placed.images)["places"]) for _ in range(2))
         assert (one == other).all() == same
 
@@ -93,7 +96,7 @@ def test_multiplications_are_counted():
     seen = 32 * 8 + 2 * 8 + 8 * 12 + 8 * 12
     network = 2 * (seen + 12 * 48 + 12 * 48 + 12 * 10 + 12 * 2)
     assert counts == {"retina": retina, "network": network, "total": retina + network}
-    cnn = glimpses.build(SETTINGS, "cnn")
+    cnn = glimpses.build(SETTINGS._replace(kind="cnn"))
     n = cnn.layers[0].filters
     total = 144 * 9 * (n + n * n) + 36 * 9 * 6 * n * n + 9 * 9 * 8 * n * n + 4 * n * 10
     assert glimpses.multiply_adds(cnn, (12, 12, 1))["total"] == total
@@ -119,17 +122,23 @@ def test_found_is_where_the_digit_is(splits):
 
 def test_another_kind_is_refused():
     with pytest.raises(ValueError, match="kind: expected one of 'glimpses', 'random_places'"):
-        glimpses.build(SETTINGS, "rnn")
+        glimpses.build(SETTINGS._replace(kind="rnn"))
 
 
 def test_the_command_trains_and_reports(splits, tmp_path, monkeypatch, capsys):
-    monkeypatch.syspath_prepend(Path(__file__).parents[2] / "export")
-    import train_glimpses
+    def train(recipe, folder, data, settings):
+        assert data is splits
+        asked.append(settings)
+        return Trained(glimpses.build(settings), 1.0, 3)
 
-    monkeypatch.setattr(train_glimpses, "load_digits", lambda: splits)
-    compared = []
-    monkeypatch.setattr(glimpses, "compare", lambda *given: compared.append(given) or {"a": 1})
-    monkeypatch.setattr(sys, "argv", ["train_glimpses.py"])
-    train_glimpses.main([str(tmp_path / "out"), "--steps", "3", "--std", "0.5"])
-    assert compared == [(tmp_path / "out", splits, glimpses.Settings(steps=3, std=0.5))]
-    assert json.loads(capsys.readouterr().out) == {"a": 1}
+    asked = []
+    monkeypatch.setattr(glimpses, "load_digits", lambda: splits)
+    monkeypatch.setattr(glimpses.Glimpses, "train", train)
+    options = ["--steps", "3", "--std", "0.5", "--image-size", "12", "--units", "8", "--tests", "1"]
+    command.main(glimpses.Glimpses, "", [tmp_path, *options])
+    expected = glimpses.Settings(steps=3, std=0.5, image_size=12, units=8, tests=1)
+    assert asked == [expected._replace(kind=kind) for kind in glimpses.KINDS]
+    shown = capsys.readouterr().out
+    report = json.loads(shown[shown.index("{") :])
+    assert report["cnn"]["train_images"] == 3 * expected.batch_size
+    assert json.loads((tmp_path / "report.json").read_text("utf-8")) == report

@@ -1,7 +1,6 @@
 """The recipe learns, resumes, and measures; the command trains both models and reports."""
 
 import json
-import sys
 from pathlib import Path
 
 import keras
@@ -10,9 +9,11 @@ import pytest
 
 from keras_attention.datasets import Pair
 from keras_attention.generation import BeamSearch, decode_texts
-from keras_attention.recipes import translation
+from keras_attention.recipes import command, translation
 
 pytest.importorskip("sacrebleu")
+
+EXPORT = Path(__file__).parents[2] / "export"
 
 # Word by word, and therefore soon learnt.
 WORDS = {"red": "rouge", "big": "grand", "old": "vieux", "cat": "chat", "dog": "chien"}
@@ -36,7 +37,7 @@ SETTINGS = translation.Settings(
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     folder = tmp_path_factory.mktemp("translation")
-    return folder, translation.train(folder, SPLITS, SETTINGS)
+    return folder, translation.Translation().train(folder, SPLITS, SETTINGS)
 
 
 def test_training_learns_and_leaves_a_model_that_is_loaded_as_it_was(trained, capsys):
@@ -45,7 +46,7 @@ def test_training_learns_and_leaves_a_model_that_is_loaded_as_it_was(trained, ca
     assert quality.bleu > 60
     assert quality.bleu_signature.startswith("nrefs:1|case:mixed|eff:no|tok:13a|smooth:exp|version")
     assert sorted(path.name for path in folder.iterdir()) == ["model.keras", "training.json"]
-    again = translation.train(folder, SPLITS, SETTINGS)
+    again = translation.Translation().train(folder, SPLITS, SETTINGS)
     assert "is finished" in capsys.readouterr().out
     assert again[1:] == (seconds, steps)
     assert translation.evaluate(again.model, SPLITS["test"]) == quality
@@ -74,7 +75,7 @@ def test_other_attentions(attention):
     assert again.source_vocabulary == model.source_vocabulary
 
 
-@pytest.mark.slow  # that of captions goes through the same code
+@pytest.mark.slow  # test_g2p resumes through the same code
 def test_an_interrupted_training_goes_on_where_it_was(tmp_path, monkeypatch, capsys):
     settings = SETTINGS._replace(epochs=3)
     epochs = []
@@ -94,8 +95,8 @@ def test_an_interrupted_training_goes_on_where_it_was(tmp_path, monkeypatch, cap
     monkeypatch.setattr(translation, "teacher_forcing_batches", noting)
     monkeypatch.setattr(keras.callbacks, "BackupAndRestore", Interrupt)
     with pytest.raises(KeyboardInterrupt):
-        translation.train(tmp_path, SPLITS, settings)
-    resumed = translation.train(tmp_path, SPLITS, settings)
+        translation.Translation().train(tmp_path, SPLITS, settings)
+    resumed = translation.Translation().train(tmp_path, SPLITS, settings)
     assert epochs == [0, 1, 1, 2]
     assert "Going on" in capsys.readouterr().out
     assert resumed.steps % 3 == 0
@@ -107,23 +108,23 @@ def test_settings_that_make_no_sense_are_refused(tmp_path):
     with pytest.raises(ValueError, match="attention: expected"):
         translation.build(PAIRS, SETTINGS._replace(attention="flash"))
     with pytest.raises(ValueError, match="splits: expected pairs"):
-        translation.train(tmp_path, SPLITS | {"dev": []}, SETTINGS)
+        translation.Translation().train(tmp_path, SPLITS | {"dev": []}, SETTINGS)
 
 
 @pytest.mark.slow
-def test_the_command_trains_both_models_and_reports(trained, tmp_path, monkeypatch):
-    monkeypatch.syspath_prepend(Path(__file__).parents[2] / "export")
-    import train_translation
-
+def test_the_command_trains_both_models_and_reports(tmp_path):
     file = tmp_path / "pairs.tsv"
     file.write_text("".join(f"{s}\t{t}\n" for s, t in PAIRS), "utf-8")
     options = ["--pairs", file, "--no-export", "--pieces", 60, "--units", 16]
     options += ["--embedding-dim", 16, "--epochs", 1]
-    monkeypatch.setattr(sys, "argv", ["train_translation.py"])
-    train_translation.main([str(x) for x in (tmp_path / "out", *options)])
+    given = (tmp_path / "out", *options)
+    command.main(translation.Translation, "", given, script=EXPORT / "train_translation.py")
     report = json.loads((tmp_path / "out" / "report.json").read_text("utf-8"))
     assert {"bleu_greedy", "bleu_beam", "bleu_no_attention", "chrf_beam"} <= set(report)
     assert report["steps"] == report["no_attention_steps"] > 0
     assert report["test_sentences"] > 0
     names = {path.name for path in (tmp_path / "out").iterdir()}
     assert {"model.keras", "translations.tsv", "without_attention"} <= names
+    assert (
+        "epoch" in (tmp_path / "out" / "without_attention" / "log.txt").read_text("utf-8").lower()
+    )

@@ -1,0 +1,101 @@
+"""The command line of a recipe, made from its settings."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from keras_attention._core.types import Config
+from keras_attention.recipes.recipe import Recipe, run, train_only
+
+
+def main(
+    recipe: type[Recipe[Any]],
+    description: str,
+    arguments: Sequence[str] | None = None,
+    script: str = sys.argv[0],
+) -> Config | None:
+    """Runs a recipe with the arguments of a command line.
+
+    Args:
+        recipe: the class of the recipe.
+        description: what `--help` says, with the docstring of the script.
+        arguments: those of the command line; `sys.argv[1:]` if None.
+        script: what Python runs to train one model of several in another process.
+
+    Returns:
+        The report, or None with `--only-train`.
+    """
+    arguments = sys.argv[1:] if arguments is None else [str(given) for given in arguments]
+    parser = make_parser(recipe, description)
+    options = parser.parse_args(arguments)
+    names = recipe.settings._fields
+    settings = recipe.settings(**{name: getattr(options, name) for name in names})
+    chosen = recipe.from_options(options)
+    options.folder.mkdir(parents=True, exist_ok=True)
+    if options.only_train is not None:
+        if options.only_train not in chosen.variants():
+            known = ", ".join(chosen.variants())
+            parser.error(f"--only-train: expected one of {known}, received {options.only_train}.")
+        train_only(chosen, options.folder, settings, options.only_train)
+        return None
+    try:
+        data = chosen.load(options.folder, settings)
+    except (OSError, ValueError, ImportError) as error:
+        # Something a person can mend: a file that is missing, an extra that is not installed.
+        raise SystemExit(f"{parser.prog}: error: {' '.join(str(error).split())}") from None
+    report = run(
+        chosen,
+        options.folder,
+        settings,
+        data=data,
+        export=options.export,
+        command=[sys.executable, script, *arguments],
+        started=options.started,
+    )
+    print(chosen.summary(report, options.folder))
+    return report
+
+
+def make_parser(recipe: type[Recipe[Any]], description: str) -> argparse.ArgumentParser:
+    """A parser with the arguments of all recipes, those of this one, and its settings."""
+    parser = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("folder", type=Path, help="where everything goes")
+    recipe.add_arguments(parser)
+    if recipe.artifacts:
+        add_switch(parser, "export", "write the artifacts")
+    else:
+        parser.set_defaults(export=False)
+    parser.add_argument("--only-train", metavar="MODEL", help="train this one model, no more")
+    parser.add_argument(
+        "--started",
+        type=float,
+        metavar="SECONDS",
+        help="when the whole command began, in seconds since 1970, for the report",
+    )
+    for name, default in recipe.settings()._asdict().items():
+        flag = f"--{name.replace('_', '-')}"
+        if isinstance(default, bool):
+            parser.add_argument(flag, action=argparse.BooleanOptionalAction, default=default)
+        else:
+            choices = recipe.choices.get(name)
+            kind = type(default)
+            parser.add_argument(
+                flag, type=kind, default=default, choices=choices, help=f"({default})"
+            )
+    return parser
+
+
+def add_switch(parser: argparse.ArgumentParser, name: str, what: str) -> None:
+    """Adds `--NAME` and `--no-NAME`, on by default."""
+    parser.add_argument(
+        f"--{name}",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help=f"whether to {what}",
+    )
