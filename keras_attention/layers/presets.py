@@ -1,18 +1,26 @@
 """Bahdanau's and Luong's attention: presets of `Attention` with their usual scores."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
 import keras
 
-from keras_attention import scores
-from keras_attention._core.checks import (
-    check_choice,
-)
+from keras_attention import normalizers, scores, windows
+from keras_attention._core.checks import check_choice, check_positive
+from keras_attention._core.types import Activation, Config, Initializer, LayerOptions
 from keras_attention.layers.attention import Attention
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+LuongScore = Literal["dot", "general", "concat", "scaled_dot", "cosine"]
 
 
 class _Preset(Attention):
     """An `Attention` whose score follows from arguments of its own."""
 
-    def get_config(self):
+    def get_config(self) -> Config:
         config = super().get_config()
         del config["score"]
         return config
@@ -22,17 +30,17 @@ class _Preset(Attention):
 class BahdanauAttention(_Preset):
     """Additive attention: `score = v . act(W query + U key)`, then softmax.
 
-    This is the scoring of the paper, without biases; `normalize=True` is the
-    weight-normalised form of `tfa.seq2seq.BahdanauAttention`, with its bias.
-    When in the step it is asked is decided by `AttentionRNN`: with
-    `attend="before"` the query is the previous state, as in the paper.
+    This is the score of the paper, without biases; `normalize=True` is the
+    weight-normalized form of `tfa.seq2seq.BahdanauAttention`, with its bias.
+    Which query it gets is up to `AttentionRNN`: with `attend="before"` it is
+    the previous state, as in the paper.
 
     Source: Bahdanau, Cho and Bengio, "Neural Machine Translation by Jointly
     Learning to Align and Translate", 2015.
 
     Args:
         units: the size of the common space of query and key.
-        normalize: whether `v` is weight-normalised.
+        normalize: whether `v` is weight-normalized.
         activation: tanh (as published), sigmoid, relu or any other Keras
             activation.
         kernel_initializer: for W, U and v.
@@ -53,16 +61,16 @@ class BahdanauAttention(_Preset):
 
     def __init__(
         self,
-        units,
-        normalize=False,
-        activation="tanh",
-        kernel_initializer="glorot_uniform",
-        normalizer="softmax",
-        window=None,
-        dropout=0.0,
-        seed=None,
-        **kwargs,
-    ):
+        units: int,
+        normalize: bool = False,
+        activation: Activation = "tanh",
+        kernel_initializer: Initializer = "glorot_uniform",
+        normalizer: str | normalizers.Normalizer | Config = "softmax",
+        window: str | windows.Window | Config | None = None,
+        dropout: float = 0.0,
+        seed: int | None = None,
+        **kwargs: Unpack[LayerOptions],
+    ) -> None:
         score = scores.Additive(
             units,
             activation,
@@ -72,7 +80,7 @@ class BahdanauAttention(_Preset):
         )
         super().__init__(score, normalizer, window, dropout, seed, **kwargs)
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {
             **super().get_config(),
             "units": self.score.units,
@@ -96,9 +104,9 @@ class LuongAttention(_Preset):
     Neural Machine Translation", 2015; see each score for its own.
 
     Args:
-        units: for general, the query's size, also the default; for concat,
+        units: for general the query's size, which is the default; for concat
             the size of the common space, by default the query's size; None
-            for the others, which project nothing.
+            for the others, which have no projections.
         score: one of the names above, or a `keras_attention.scores.Score`.
         scale: whether dot and general learn a factor, as in
             `tfa.seq2seq.LuongAttention(scale=True)`.
@@ -106,8 +114,8 @@ class LuongAttention(_Preset):
             has.
 
     Raises:
-        ValueError: for an unknown score, or `units` or `scale` where the score
-            has no use for it; else as `Attention`.
+        ValueError: for an unknown score, or `units` or `scale` with a score
+            that does not use it; else as `Attention`.
 
     Example:
 
@@ -120,15 +128,17 @@ class LuongAttention(_Preset):
 
     def __init__(
         self,
-        units=None,
-        score="general",
-        scale=False,
-        normalizer="softmax",
-        window=None,
-        dropout=0.0,
-        seed=None,
-        **kwargs,
-    ):
+        units: int | None = None,
+        score: LuongScore | scores.Score | Config = "general",
+        scale: bool = False,
+        normalizer: str | normalizers.Normalizer | Config = "softmax",
+        window: str | windows.Window | Config | None = None,
+        dropout: float = 0.0,
+        seed: int | None = None,
+        **kwargs: Unpack[LayerOptions],
+    ) -> None:
+        if units is not None:
+            units = check_positive("units", units)
         named = isinstance(score, str)
         if named:
             check_choice("score", score, ("dot", "general", "concat", "scaled_dot", "cosine"))
@@ -136,7 +146,7 @@ class LuongAttention(_Preset):
             score = scores.get(score)
         if units is not None and score not in ("general", "concat"):
             raise ValueError(
-                f"units: expected None, since the score {score!r} projects nothing by it, "
+                f"units: expected None, since the score {score!r} has no projection of that size, "
                 f"received {units!r}."
             )
         if scale and score not in ("dot", "general"):
@@ -147,7 +157,7 @@ class LuongAttention(_Preset):
         self.units, self.scale = units, scale
         self._score_name = score if named else None
         if named:
-            options = {"dtype": kwargs.get("dtype")}
+            options: dict[str, Any] = {"dtype": kwargs.get("dtype")}
             if score in ("general", "concat"):
                 options["units"] = units
             if score in ("dot", "general"):
@@ -155,6 +165,6 @@ class LuongAttention(_Preset):
             score = scores.get(score, **options)
         super().__init__(score, normalizer, window, dropout, seed, **kwargs)
 
-    def get_config(self):
+    def get_config(self) -> Config:
         score = self._score_name or keras.saving.serialize_keras_object(self.score)
         return {**super().get_config(), "units": self.units, "score": score, "scale": self.scale}

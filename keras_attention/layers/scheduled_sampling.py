@@ -1,14 +1,21 @@
 """Scheduled sampling: inputs of a decoder are replaced by its own output while training."""
 
+from __future__ import annotations
+
+import numbers
+from collections.abc import Callable
+
 import keras
 from keras import ops
 
+from keras_attention._core.types import Seed, Tensor
+
 
 class ScheduledSampling:
-    """Base of what replaces some inputs of an `AttentionRNN` while training.
+    """Base class for replacing some inputs of an `AttentionRNN` while training.
 
-    Each input but the first is, with the given probability, not the next of
-    the sequence but what `next_inputs` makes of the last attentional vector.
+    With the given probability, each input but the first is replaced by
+    `next_inputs` of the last attentional vector.
 
     Source: Bengio et al., "Scheduled Sampling for Sequence Prediction with
     Recurrent Neural Networks", 2015.
@@ -20,40 +27,63 @@ class ScheduledSampling:
             is to be compiled keeps as an attribute).
 
     Raises:
-        ValueError: for a number outside 0 and 1.
+        ValueError: for anything but a number from 0 to 1 or a variable.
+
+    Example:
+
+    >>> import keras, numpy as np
+    >>> from keras_attention import AttentionRNN, LuongAttention
+    >>> from keras_attention.layers import ScheduledSampling
+    >>> class Zeros(ScheduledSampling):
+    ...     def next_inputs(self, vector, drawn):
+    ...         return 0 * vector
+    >>> decoder = AttentionRNN(keras.layers.GRUCell(8), LuongAttention(), attention_layer=4)
+    >>> frames, value = np.ones((2, 3, 4)), np.ones((2, 5, 6))
+    >>> tuple(decoder(frames, value, sampling=Zeros(0.5), training=True).shape)
+    (2, 3, 4)
     """
 
-    def __init__(self, probability, seed=None):
-        if isinstance(probability, (int, float)) and not 0 <= probability <= 1:
+    def __init__(self, probability: float | keras.Variable, seed: Seed = None) -> None:
+        if isinstance(probability, (str, type(None))) or (
+            isinstance(probability, numbers.Real) and not 0 <= probability <= 1
+        ):
             raise ValueError(
                 f"probability: expected a number from 0 to 1, received {probability!r}."
             )
         self.probability = probability
-        made = isinstance(seed, keras.random.SeedGenerator)
-        self.seed = seed if made else keras.random.SeedGenerator(seed)
+        given = isinstance(seed, keras.random.SeedGenerator)
+        self.seed: keras.random.SeedGenerator = seed if given else keras.random.SeedGenerator(seed)
 
-    def draw(self, batch, steps):
-        """What is random in a sequence, a structure of tensors `(batch, steps, ...)`."""
+    def draw(self, batch: int | Tensor, steps: int | Tensor) -> tuple[Tensor, ...]:
+        """The random numbers for a sequence, a tuple of tensors `(batch, steps, ...)`.
+
+        The first tensor is True for the inputs to replace.
+        """
         uniform = keras.random.uniform((batch, steps), seed=self.seed)
         replaced = uniform < ops.cast(self.probability, uniform.dtype)
         return (ops.logical_and(replaced, ops.arange(steps) > 0),)
 
-    def next_inputs(self, vector, drawn):
-        """The attentional vector `(B, D)` of the last step as inputs of the next."""
+    def next_inputs(self, vector: Tensor, drawn: tuple[Tensor, ...]) -> Tensor:
+        """The next inputs `(B, D)` from the last attentional vector `(B, units)`.
+
+        Args:
+            vector: of the last step.
+            drawn: one step of the result of `draw`.
+        """
         raise NotImplementedError(f"{type(self).__name__} must define next_inputs(vector, drawn).")
 
-    def replace(self, inputs, vector, drawn):
+    def replace(self, inputs: Tensor, vector: Tensor, drawn: tuple[Tensor, ...]) -> Tensor:
         """`inputs` `(B, D)`, some of them replaced."""
         made = ops.cast(self.next_inputs(vector, drawn), inputs.dtype)
         return ops.where(ops.expand_dims(drawn[0], -1), made, inputs)
 
 
 class ScheduledEmbedding(ScheduledSampling):
-    """Replaces inputs by the embedding of an id drawn from the model's own distribution.
+    """Replaces inputs by the embedding of an id sampled from the model's own distribution.
 
         id_t ~ softmax(logits(a_{t-1})),   inputs_t = embedding(id_t)
 
-    No gradient flows through the drawn id.
+    No gradient flows through the sampled id.
 
     Source: Bengio et al., 2015; `tfa.seq2seq.ScheduledEmbeddingTrainingSampler`.
 
@@ -62,7 +92,7 @@ class ScheduledEmbedding(ScheduledSampling):
         logits: a layer or function from attentional vectors `(B, D)` to logits
             `(B, V)`.
         embedding: a layer or function from ids `(B,)` to inputs.
-        size: V.
+        size: V, the number of ids.
 
     Raises:
         ValueError: as `ScheduledSampling`.
@@ -81,18 +111,25 @@ class ScheduledEmbedding(ScheduledSampling):
     (2, 3, 8)
     """
 
-    def __init__(self, probability, logits, embedding, size, seed=None):
+    def __init__(
+        self,
+        probability: float | keras.Variable,
+        logits: Callable[[Tensor], Tensor],
+        embedding: Callable[[Tensor], Tensor],
+        size: int,
+        seed: Seed = None,
+    ) -> None:
         super().__init__(probability, seed)
         self.logits = logits
         self.embedding = embedding
         self.size = size
 
-    def draw(self, batch, steps):
-        # The highest of logits plus Gumbel noise is a draw from their softmax.
+    def draw(self, batch: int | Tensor, steps: int | Tensor) -> tuple[Tensor, ...]:
+        # The highest of logits plus Gumbel noise is a sample from their softmax.
         uniform = keras.random.uniform((batch, steps, self.size), minval=1e-20, seed=self.seed)
         return (*super().draw(batch, steps), -ops.log(-ops.log(uniform)))
 
-    def next_inputs(self, vector, drawn):
+    def next_inputs(self, vector: Tensor, drawn: tuple[Tensor, ...]) -> Tensor:
         logits = self.logits(vector)
         return self.embedding(ops.argmax(logits + ops.cast(drawn[1], logits.dtype), axis=-1))
 
@@ -109,7 +146,7 @@ class ScheduledOutput(ScheduledSampling):
     Args:
         probability, seed: as in `ScheduledSampling`.
         next_inputs_fn: a layer or function from attentional vectors to inputs;
-            by default the vector itself is the input.
+            by default the vectors themselves are the inputs.
 
     Raises:
         ValueError: as `ScheduledSampling`.
@@ -126,9 +163,14 @@ class ScheduledOutput(ScheduledSampling):
     (2, 3, 4)
     """
 
-    def __init__(self, probability, next_inputs_fn=None, seed=None):
+    def __init__(
+        self,
+        probability: float | keras.Variable,
+        next_inputs_fn: Callable[[Tensor], Tensor] | None = None,
+        seed: Seed = None,
+    ) -> None:
         super().__init__(probability, seed)
         self.next_inputs_fn = next_inputs_fn
 
-    def next_inputs(self, vector, drawn):
+    def next_inputs(self, vector: Tensor, drawn: tuple[Tensor, ...]) -> Tensor:
         return vector if self.next_inputs_fn is None else self.next_inputs_fn(vector)

@@ -33,6 +33,16 @@ class AttentionNoise(NamedTuple):
     Attributes:
         scores: for the normalizer, or None.
         dropout: the factors of the weights, or None.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from keras_attention import LuongAttention
+    >>> attention = LuongAttention(dropout=0.5)
+    >>> attention.build((None, None, 4), (None, None, 4))
+    >>> noise = attention.noise(attention.memory(np.ones((2, 5, 4))), steps=3)
+    >>> noise.scores, tuple(noise.dropout.shape)
+    (None, (2, 3, 5))
     """
 
     scores: Tensor | None = None
