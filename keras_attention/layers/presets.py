@@ -72,7 +72,7 @@ class BahdanauAttention(_Preset):
         **kwargs: Unpack[LayerOptions],
     ) -> None:
         score = scores.Additive(
-            units,
+            check_positive("units", units),
             activation,
             normalize,
             kernel_initializer=kernel_initializer,

@@ -45,7 +45,7 @@ class ScheduledSampling:
 
     def __init__(self, probability: float | keras.Variable, seed: Seed = None) -> None:
         if isinstance(probability, (str, type(None))) or (
-            isinstance(probability, numbers.Real) and not 0 <= probability <= 1
+            isinstance(probability, numbers.Real) and not 0 <= float(probability) <= 1
         ):
             raise ValueError(
                 f"probability: expected a number from 0 to 1, received {probability!r}."

@@ -1,11 +1,21 @@
 """What `Attention` takes and returns; its numbers are shown by tests/conformance."""
 
+import json
+from functools import partial
+
 import keras
 import numpy as np
 import pytest
 from keras import ops
 
-from keras_attention import Attention, BahdanauAttention, LuongAttention, normalizers
+from keras_attention import (
+    Attention,
+    BahdanauAttention,
+    LuongAttention,
+    MultiHeadAttention,
+    normalizers,
+    windows,
+)
 
 
 @pytest.fixture
@@ -274,3 +284,157 @@ def test_softmax_by_hand():
 def test_outputs_have_the_compute_dtype(policy, query, value):
     found = BahdanauAttention(4, dtype=policy)(query, value, return_attention_scores=True)
     assert {keras.backend.standardize_dtype(tensor.dtype) for tensor in found} == {policy[6:]}
+
+
+SCORES = ["general", "additive", "coverage"]
+ATTENTION_MASK = np.array(
+    [
+        [[1, 0, 1, 1, 0, 0], [1, 1, 1, 1, 1, 1], [0, 0, 0, 0, 0, 1]],
+        [[0, 1, 0, 1, 0, 1], [0, 0, 0, 0, 0, 0], [1, 1, 0, 0, 1, 1]],
+    ],
+    bool,
+)
+
+
+@pytest.mark.parametrize("make", [Attention, partial(MultiHeadAttention, 2, 3)])
+@pytest.mark.parametrize("score", ["general", "additive"])
+def test_an_attention_mask_is_as_slicing_each_query(make, score, query, value):
+    attention = make(score=score)
+    context, weights = attention(
+        query, value, attention_mask=ATTENTION_MASK, return_attention_scores=True
+    )
+    assert not np.asarray(weights)[~ATTENTION_MASK].any()
+    for b, i in np.ndindex(2, 3):
+        seen = ATTENTION_MASK[b, i]
+        if seen.any():
+            expected = attention(query[b : b + 1, i], value[b : b + 1, seen])[0]
+        else:
+            expected = np.zeros(4)
+        np.testing.assert_allclose(context[b, i], expected, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("score", SCORES)
+def test_an_attention_mask_that_is_the_same_for_all_queries_is_a_value_mask(score, query, value):
+    attention = Attention(score)
+    mask = np.array([[1, 1, 0, 1, 0, 0], [1, 1, 1, 1, 1, 0]], bool)
+    asked = np.array([[1, 0, 1], [1, 1, 0]], bool)
+    repeated = np.repeat(mask[:, None], 3, axis=1)
+    options = {"query_mask": asked, "return_attention_scores": True}
+    expected = attention(query, value, value_mask=mask, **options)
+    found = attention(query, value, attention_mask=repeated, **options)
+    for one, other in zip(found, expected):
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("score", SCORES)
+@pytest.mark.parametrize("make", [Attention, partial(MultiHeadAttention, 2, 3)])
+def test_masks_act_together(make, score, query, value):
+    value_mask = np.array([[0, 1, 1, 1, 1, 1], [1, 1, 1, 1, 0, 1]], bool)
+    key_mask = np.array([[1, 1, 0, 1, 1, 1], [1, 1, 1, 1, 1, 0]], bool)
+    allowed = ATTENTION_MASK & np.tri(3, 6, dtype=bool) & (value_mask & key_mask)[:, None]
+    attention = make(score=score)
+    options = {"return_attention_scores": True}
+    expected = attention(query, value, attention_mask=allowed, **options)
+    found = attention(
+        query,
+        value,
+        value_mask=value_mask,
+        key_mask=key_mask,
+        attention_mask=ATTENTION_MASK,
+        use_causal_mask=True,
+        **options,
+    )
+    for one, other in zip(found, expected):
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
+    assert not np.asarray(found[0])[~allowed.any(axis=-1)].any()
+
+
+def test_an_attention_mask_and_a_window_act_together(query, value):
+    attention = Attention("general", window=windows.LocalMonotonic(1))
+    _, inside = attention(query, value, return_attention_scores=True)
+    _, weights = attention(
+        query, value, attention_mask=ATTENTION_MASK, return_attention_scores=True
+    )
+    np.testing.assert_array_equal(
+        np.asarray(weights) > 0, (np.asarray(inside) > 0) & ATTENTION_MASK
+    )
+
+
+def test_an_attention_mask_of_a_feature_map_and_of_one_step(query, value):
+    attention = LuongAttention()
+    maps = value.reshape(2, 2, 3, 4)
+    expected = attention(query, value, attention_mask=ATTENTION_MASK)
+    found = attention(query, maps, attention_mask=ATTENTION_MASK.reshape(2, 3, 2, 3))
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+    step = attention(query[:, 0], value, attention_mask=ATTENTION_MASK[:, 0])
+    np.testing.assert_allclose(step, expected[:, 0], rtol=1e-5, atol=1e-6)
+    memory = attention.memory(value)
+    found, _, _ = attention.attend(query, memory, attention_mask=ATTENTION_MASK)
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("make", [Attention, partial(MultiHeadAttention, 2, 3)])
+def test_an_attention_mask_in_a_saved_functional_model(make, query, value, tmp_path):
+    inputs = (
+        keras.Input((None, 4)),
+        keras.Input((None, 4)),
+        keras.Input((None, None), dtype="bool"),
+    )
+    outputs = make(score="general")(inputs[0], inputs[1], attention_mask=inputs[2])
+    model = keras.Model(inputs, outputs)
+    given = [query, value, ATTENTION_MASK]
+    model.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    np.testing.assert_array_equal(loaded(given), model(given))
+    assert not np.allclose(model(given), model([query, value, np.ones_like(ATTENTION_MASK)]))
+
+
+def test_the_mask_of_the_key_arrives_in_the_functional_api(query):
+    ids = keras.Input((None,), dtype="int32")
+    queries, values = keras.Input((None, 4)), keras.Input((None, 4))
+    keys = keras.layers.Embedding(9, 5, mask_zero=True)(ids)
+    attention = LuongAttention()
+    _, weights = attention(queries, values, keys, return_attention_scores=True)
+    model = keras.Model([queries, values, ids], weights)
+    found = np.asarray(model([query, query, np.array([[3, 4, 0], [5, 0, 0]])]))
+    np.testing.assert_array_equal(found > 0, np.repeat([[[1, 1, 0]], [[1, 0, 0]]], 3, axis=1) > 0)
+
+
+@pytest.mark.parametrize("make", [LuongAttention, partial(MultiHeadAttention, 2, 3)])
+def test_a_batch_of_one_is_not_broadcast(make, query, value):
+    attention = make()
+    attention(query, value)
+    memory = attention.memory(value)
+    with pytest.raises(ValueError, match=r"query: expected as many examples.*received shape \(1"):
+        attention.step(query[:1, 0], memory)
+    with pytest.raises(ValueError, match=r"query: expected as many examples.*received shape \(1"):
+        attention.attend(query[:1], memory)
+    with pytest.raises(ValueError, match=r"query: expected as many examples.*received shape \(2"):
+        attention.step(query[:, 0], attention.memory(value[:1]))
+
+
+def test_a_state_of_a_batch_of_one_is_not_broadcast(query, value):
+    attention = Attention("coverage")
+    attention(query, value)
+    memory = attention.memory(value)
+    state = attention.initial_state(attention.memory(value[:1]))
+    with pytest.raises(ValueError, match="state: expected as many examples as query has"):
+        attention.step(query[:, 0], memory, state)
+
+
+@pytest.mark.parametrize("make", [LuongAttention, partial(MultiHeadAttention, 2, 3)])
+def test_the_shape_of_the_result_with_arguments_by_position(make, query, value):
+    symbolic = keras.Input((3, 4)), keras.Input((6, 4))
+    specs = make().compute_output_spec(*symbolic, None, None, None, True)
+    assert [spec.shape for spec in specs] == [(None, 3, 4), (None, 3, 6)]
+
+
+def test_numpy_numbers_are_taken(query, value):
+    attention = BahdanauAttention(np.int64(8), dropout=np.float32(0.1))
+    attention(query, value)
+    config = attention.get_config()
+    assert (config["units"], config["dropout"]) == (8, 0.1)
+    json.dumps(config)
+    heads = MultiHeadAttention(np.int32(2), np.int64(3), output_shape=np.int64(5))
+    assert heads(query, value).shape == (2, 3, 5)
+    json.dumps(heads.get_config())

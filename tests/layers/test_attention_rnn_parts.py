@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from keras import layers, ops, tree
 
-from keras_attention import AttentionRNN, BahdanauAttention, LuongAttention
+from keras_attention import Attention, AttentionRNN, BahdanauAttention, LuongAttention
 from tests.support.backends import numbers
 
 RNG = np.random.default_rng(0)
@@ -168,3 +168,80 @@ def test_initial_states_of_upper_cells_follow_those_of_the_cell():
     assert_close(whole[:, 4:], more)
     with pytest.raises(ValueError, match="initial_state: expected 3 tensors, as GRUCell and LSTM"):
         layer(SEQUENCE, TEXT, initial_state=states[:1])
+
+
+def test_nested_states_of_three_upper_cells_are_no_saved_state():
+    upper = [layers.GRUCell(4) for _ in range(3)]
+    layer = AttentionRNN(
+        layers.GRUCell(4), LuongAttention(), upper_cells=upper, input_feeding=False
+    )
+    states = [np.full((2, 4), 0.1 * i, "float32") for i in range(4)]
+    expected, last = layer(SEQUENCE, TEXT, initial_state=states, return_state=True)
+    assert_close(layer(SEQUENCE, TEXT, initial_state=[[one] for one in states]), expected)
+    more = layer(SEQUENCE, TEXT, initial_state=last)
+    # As a functional model that was loaded gives it.
+    saved = [last.cell, [], [[], [], []], list(last.upper)]
+    assert_close(layer(SEQUENCE, TEXT, initial_state=saved), more)
+
+
+class Steps(layers.Layer):
+    """An attention with the three methods that one needs."""
+
+    def __init__(self, attention, **kwargs):
+        super().__init__(**kwargs)
+        self.attention = attention
+
+    def build(self, query_shape, value_shape):
+        self.attention.build(query_shape, value_shape)
+        self.built = True
+
+    def memory(self, value, mask=None):
+        return self.attention.memory(value, mask=mask)
+
+    def initial_state(self, memory):
+        return self.attention.initial_state(memory)
+
+    def step(self, query, memory, state):
+        return self.attention.step(query, memory, state)
+
+    def get_config(self):
+        attention = keras.saving.serialize_keras_object(self.attention)
+        return {**super().get_config(), "attention": attention}
+
+    @classmethod
+    def from_config(cls, config):
+        attention = keras.saving.deserialize_keras_object(config.pop("attention"))
+        return cls(attention, **config)
+
+
+@pytest.mark.parametrize("score", ["general", "coverage"])
+@pytest.mark.parametrize("input_feeding", [True, False])
+def test_an_attention_with_steps_alone_is_completed(score, input_feeding, tmp_path):
+    whole = AttentionRNN(layers.GRUCell(4), Attention(score), input_feeding=input_feeding)
+    mask = np.array([[1, 1, 1, 1], [1, 0, 1, 0]], bool)
+    options = {"sequence_mask": mask, "value_mask": MASK, "return_attention_scores": True}
+    expected = whole(SEQUENCE, TEXT, **options)
+    own = AttentionRNN(whole.cell, Steps(whole.attention), input_feeding=input_feeding)
+    assert_close(own(SEQUENCE, TEXT, **options), expected)
+    memory = own.attention.memory(TEXT)
+    start = own.initial_state(memory)
+    beams = tree.map_structure(lambda x: ops.repeat(x, 3, axis=0), start)
+    inputs = np.repeat(SEQUENCE[:, 0], 3, axis=0)
+    found, weights, _ = own.step(inputs, memory, beams, beams=3)
+    once = whole.step(SEQUENCE[:, 0], memory, whole.initial_state(memory))
+    assert_close(found, np.repeat(once[0], 3, axis=0))
+    assert_close(weights, np.repeat(once[1], 3, axis=0))
+    sources = AttentionRNN(layers.GRUCell(4), [Steps(Attention(score)), LuongAttention()])
+    assert sources(SEQUENCE, TEXT).shape == (2, 4, 4 + 2 * 6)
+
+    inputs = keras.Input((None, 3)), keras.Input((None, 6))
+    model = keras.Model(inputs, own(*inputs))
+    assert {id(v) for v in whole.attention.variables} <= {id(v) for v in model.variables}
+    model.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras", custom_objects={"Steps": Steps})
+    assert_close(loaded([SEQUENCE, TEXT]), model([SEQUENCE, TEXT]))
+
+
+def test_numpy_numbers_are_taken():
+    layer = AttentionRNN(layers.GRUCell(4), LuongAttention(), attention_layer=np.int64(5))
+    assert layer(SEQUENCE, TEXT).shape == (2, 4, 5)

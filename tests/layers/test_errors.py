@@ -66,6 +66,14 @@ def first_state(layer, given):
     return layer.initial_state(memory, given)
 
 
+def step_of_batches(inputs, memory, state, **options):
+    layer = built(AttentionRNN(layers.GRUCell(4), LuongAttention(), attend="before"))
+    start = layer.initial_state(layer.attention.memory(zeros(state, 5, 4)))
+    return layer.step(
+        zeros(inputs, 4), layer.attention.memory(zeros(memory, 5, 4)), start, **options
+    )
+
+
 WRONG = {
     # Choices and numbers.
     "score": (lambda: Attention("dott"), "score: expected one of 'dot'", "received 'dott'"),
@@ -313,7 +321,75 @@ WRONG = {
         lambda: BahdanauAttention(4).memory(zeros(2, 5, 4)),
         "BahdanauAttention is not built",
     ),
+    "a list as keras.layers.Attention takes it": (
+        lambda: attend([zeros(2, 3, 4), zeros(2, 5, 4)]),
+        "query: expected a tensor, received a list of 2",
+        "write layer(query, value)",
+    ),
+    "mask as keras.layers.Attention takes it": (
+        lambda: attend(zeros(2, 3, 4), zeros(2, 5, 4), mask=[mask(2, 3), mask(2, 5)]),
+        "mask: expected query_mask and value_mask",
+    ),
+    "attention_mask": (
+        lambda: attend(zeros(2, 3, 4), zeros(2, 5, 4), attention_mask=mask(1, 3, 5)),
+        "attention_mask: expected one boolean per query and position of value",
+        "(2, 3, 5), received shape (1, 3, 5)",
+    ),
+    "attention_mask of a symbolic query": (
+        lambda: attend(
+            keras.Input((3, 4)), keras.Input((5, 4)), attention_mask=keras.Input((5, 3))
+        ),
+        "attention_mask: expected",
+        "(None, 3, 5), received shape (None, 5, 3)",
+    ),
+    "key_mask": (
+        lambda: attend(zeros(2, 3, 4), zeros(2, 5, 4), key_mask=mask(2, 3)),
+        "key_mask: expected one boolean per position of value",
+        "(2, 5), received shape (2, 3)",
+    ),
     # Recurrences.
+    "a list of sequence and value": (
+        lambda: recur([zeros(2, 3, 4), zeros(2, 5, 4)]),
+        "sequence: expected a tensor, received a list of 2",
+        "write layer(sequence, value)",
+    ),
+    "mask of a recurrence": (
+        lambda: recur(zeros(2, 3, 4), zeros(2, 5, 4), mask=mask(2, 3)),
+        "mask: expected sequence_mask and value_mask",
+    ),
+    "a class as the attention": (
+        lambda: AttentionRNN(layers.GRUCell(4), LuongAttention),
+        "attention: expected a keras_attention.Attention",
+        "received the class LuongAttention; write LuongAttention()",
+    ),
+    "a class among several attentions": (
+        lambda: AttentionRNN(layers.GRUCell(4), [LuongAttention(), LuongAttention]),
+        "attention: expected a keras_attention.Attention",
+        "received the class LuongAttention",
+    ),
+    "a class as the cell": (
+        lambda: AttentionRNN(layers.GRUCell, LuongAttention()),
+        "cell: expected a cell, received the class GRUCell; write GRUCell(units)",
+    ),
+    "inputs of a step": (
+        lambda: step_of_batches(1, 2, 2),
+        "state: expected as many examples as inputs has",
+        "(1, 4), received shape (2, 4)",
+    ),
+    "memory of a step": (
+        lambda: step_of_batches(2, 1, 2),
+        "memory: expected an example for each of inputs",
+        "received shape (1, 5, 4)",
+    ),
+    "state of a step": (
+        lambda: step_of_batches(2, 2, 1),
+        "state: expected as many examples as inputs has",
+        "(2, 4), received shape (1, 4)",
+    ),
+    "inputs of a step and beams": (
+        lambda: step_of_batches(3, 2, 3, beams=2),
+        "inputs: expected a multiple of beams=2 examples, received shape (3, 4)",
+    ),
     "cell": (
         lambda: AttentionRNN(layers.Dense(4), LuongAttention()),
         "cell: expected a Keras RNN cell",
