@@ -296,10 +296,19 @@ ATTENTION_MASK = np.array(
 )
 
 
+def with_random_weights(attention):
+    """Biases and all, which are zero in a new layer."""
+    attention.build((None, None, 4), (None, None, 4))
+    rng = np.random.default_rng(1)
+    for variable in attention.trainable_variables:
+        variable.assign(rng.normal(size=variable.shape))
+    return attention
+
+
 @pytest.mark.parametrize("make", [Attention, partial(MultiHeadAttention, 2, 3)])
 @pytest.mark.parametrize("score", ["general", "additive"])
 def test_an_attention_mask_is_as_slicing_each_query(make, score, query, value):
-    attention = make(score=score)
+    attention = with_random_weights(make(score=score))
     context, weights = attention(
         query, value, attention_mask=ATTENTION_MASK, return_attention_scores=True
     )
@@ -330,9 +339,9 @@ def test_an_attention_mask_that_is_the_same_for_all_queries_is_a_value_mask(scor
 @pytest.mark.parametrize("make", [Attention, partial(MultiHeadAttention, 2, 3)])
 def test_masks_act_together(make, score, query, value):
     value_mask = np.array([[0, 1, 1, 1, 1, 1], [1, 1, 1, 1, 0, 1]], bool)
-    key_mask = np.array([[1, 1, 0, 1, 1, 1], [1, 1, 1, 1, 1, 0]], bool)
+    key_mask = np.array([[1, 1, 0, 1, 1, 1], [1, 0, 1, 1, 1, 1]], bool)
     allowed = ATTENTION_MASK & np.tri(3, 6, dtype=bool) & (value_mask & key_mask)[:, None]
-    attention = make(score=score)
+    attention = with_random_weights(make(score=score))
     options = {"return_attention_scores": True}
     expected = attention(query, value, attention_mask=allowed, **options)
     found = attention(
