@@ -20,12 +20,15 @@ def value():
 
 @pytest.mark.parametrize("use_bias", [True, False])
 @pytest.mark.parametrize("causal", [True, False])
-def test_scaled_dot_equals_keras(query, value, use_bias, causal):
+@pytest.mark.parametrize("allowed", [True, False])
+def test_scaled_dot_equals_keras(query, value, use_bias, causal, allowed):
     sizes = {"num_heads": 2, "key_dim": 3, "value_dim": 4, "use_bias": use_bias}
     theirs = keras.layers.MultiHeadAttention(**sizes)
     ours = MultiHeadAttention(**sizes, average_heads=False)
     mask = np.array([[True, True, True, True, False], [True, True, False, False, False]])
     options = {"return_attention_scores": True, "use_causal_mask": causal}
+    if allowed:
+        options["attention_mask"] = np.array([[[1, 0, 1, 1, 0]] * 3, [[1, 1, 0, 0, 1]] * 3], bool)
     theirs(query, value)
     ours(query, value)
     for variable in theirs.weights:
@@ -84,3 +87,50 @@ def test_dropout_acts_while_training(query, value):
 def test_sizes_are_checked(name):
     with pytest.raises(ValueError, match=f"{name}: expected a positive integer, received 0"):
         MultiHeadAttention(**{"num_heads": 2, "key_dim": 3, name: 0})
+
+
+def test_projections_have_the_options_of_a_dense_layer(query, value):
+    attention = MultiHeadAttention(
+        2,
+        3,
+        kernel_initializer="ones",
+        bias_initializer=keras.initializers.Constant(0.5),
+        kernel_regularizer=keras.regularizers.L2(0.1),
+        bias_regularizer="l1",
+        kernel_constraint="non_neg",
+        bias_constraint=keras.constraints.MaxNorm(1.0),
+        output_shape=5,
+    )
+    again = MultiHeadAttention.from_config(attention.get_config())
+    for layer in (attention, again):
+        assert layer(query, value).shape == (2, 3, 5)
+        projections = (
+            layer.query_heads,
+            layer.key_heads,
+            layer.value_heads,
+            layer.output_projection,
+        )
+        for dense in projections:
+            assert np.all(np.asarray(dense.kernel) == 1) and np.all(np.asarray(dense.bias) == 0.5)
+            assert isinstance(dense.kernel_constraint, keras.constraints.NonNeg)
+            assert isinstance(dense.bias_constraint, keras.constraints.MaxNorm)
+        kernels = sum(np.size(dense.kernel) for dense in projections)
+        biases = sum(np.size(dense.bias) for dense in projections)
+        expected = 0.1 * kernels + 0.01 * 0.5 * biases
+        np.testing.assert_allclose(sum(layer.losses), expected, rtol=1e-5)
+
+
+def test_projections_differ_with_one_initializer(query, value):
+    attention = MultiHeadAttention(2, 4, kernel_initializer=keras.initializers.GlorotNormal())
+    attention(query, query)
+    assert not np.allclose(attention.query_heads.kernel, attention.key_heads.kernel)
+
+
+def test_configs_with_the_old_name_of_output_shape_load(query, value):
+    config = MultiHeadAttention(2, 3, output_shape=5).get_config()
+    config["output_dim"] = config.pop("output_shape")
+    assert MultiHeadAttention.from_config(config)(query, value).shape == (2, 3, 5)
+
+
+def test_the_output_shape_may_be_a_tuple_as_in_keras(query, value):
+    assert MultiHeadAttention(2, 3, output_shape=(5,))(query, value).shape == (2, 3, 5)

@@ -123,3 +123,17 @@ def test_other_sizes_are_refused(rng):
     decoder = AttentionRNN(vision.SentinelCell(4), layer, attend="before")
     with pytest.raises(ValueError, match="with attend='after'"):
         decoder(rng.normal(size=(2, 3, 8)), rng.normal(size=(2, 6, 4)))
+
+
+def test_a_causal_mask_is_as_the_positions_up_to_each_query(rng):
+    query, value = rng.normal(size=(2, 3, 8)), rng.normal(size=(2, 5, 4))
+    mask = np.array([[0, 1, 1, 1, 1], [1, 1, 1, 1, 1]], bool)
+    layer = vision.SentinelAttention("additive", dtype="float64")
+    options = {"return_attention_scores": True}
+    found = layer(query, value, value_mask=mask, use_causal_mask=True, **options)
+    for i in range(3):
+        seen = slice(0, i + 1)
+        expected = layer(query[:, i], value[:, seen], value_mask=mask[:, seen], **options)
+        np.testing.assert_allclose(found[0][:, i], expected[0], atol=1e-12)
+        np.testing.assert_allclose(found[1][:, i, seen], expected[1], atol=1e-12)
+    assert not np.asarray(found[0])[0, 0].any(), "nothing to choose from"
