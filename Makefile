@@ -69,7 +69,7 @@ compare-tfa: .venv/installed
 	tfa=$$($(BIN)/python benchmarks/environments.py tfa) && \
 	    $$tfa -W ignore benchmarks/compare_tfa/record.py build/compare-tfa/tfa.npz && \
 	    $$tfa -W ignore benchmarks/compare_tfa/examples.py docs/migrating-from-tfa.md && \
-	    $(BIN)/python benchmarks/compare_tfa/compare.py build/compare-tfa/tfa.npz \
+	    $(BIN)/python -m benchmarks.compare_tfa.compare build/compare-tfa/tfa.npz \
 	        --committed tests/fixtures/tfa.npz
 
 # Runs the notebooks with the models of make g2p or make demo, and of make translate, if there.

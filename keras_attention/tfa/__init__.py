@@ -1,6 +1,6 @@
-"""For those who come from `tensorflow_addons.seq2seq`: its beam search, losses and weights."""
+"""Beam search, losses and weights as in `tensorflow_addons.seq2seq`, for moving models from it."""
 
-from keras_attention.tfa.beam_search import TfaHypotheses, TfaSteps, tfa_beam_search
+from keras_attention.tfa.beam_search import TfaHypotheses, tfa_beam_search
 from keras_attention.tfa.losses import SequenceLoss, sequence_loss
 from keras_attention.tfa.trace_back import trace_back
 from keras_attention.tfa.weights import load_tfa_weights
@@ -8,7 +8,6 @@ from keras_attention.tfa.weights import load_tfa_weights
 __all__ = [
     "SequenceLoss",
     "TfaHypotheses",
-    "TfaSteps",
     "load_tfa_weights",
     "sequence_loss",
     "tfa_beam_search",

@@ -1,5 +1,7 @@
 """tfa's beam search, with the same beams, scores and lengths."""
 
+from __future__ import annotations
+
 from typing import Any, NamedTuple
 
 from keras import ops
@@ -7,48 +9,44 @@ from keras import ops
 from keras_attention._core.backend.gathers import gather_rows, gather_within_rows
 from keras_attention._core.backend.loops import scan_while
 from keras_attention._core.checks import check_number, check_positive
+from keras_attention._core.types import Structure, Tensor
 from keras_attention.generation.stepping import Stepper
 from keras_attention.text.vocabulary import END, PAD
-from keras_attention.tfa.trace_back import _write, trace_back
+from keras_attention.tfa.trace_back import trace_back, write_step
 
-# What tfa gives a finished beam for any token but the end: the lowest float32.
+# The log-probability in tfa of all tokens but the end, in a finished beam: the lowest float32.
 LOWEST = -3.4028234663852886e38
 
 
-class TfaSteps(NamedTuple):
-    """The beams of every step, as tfa's `BeamSearchDecoderOutput` has them.
+class _Steps(NamedTuple):
+    """The beams of every step, as in tfa's `BeamSearchDecoderOutput`.
 
     Attributes:
         scores: `(B, T, K)`, after both penalties, best first.
-        predicted_ids: `(B, T, K)` int32, what each beam was continued by.
-        parent_ids: `(B, T, K)` int32, which beam of the step before it continues.
-
-    Example:
-
-    >>> from keras_attention.tfa import TfaSteps
-    >>> TfaSteps._fields
-    ('scores', 'predicted_ids', 'parent_ids')
+        predicted_ids: `(B, T, K)` int32, the token of each beam.
+        parent_ids: `(B, T, K)` int32, the beam of the previous step that each beam continues.
     """
 
-    scores: Any
-    predicted_ids: Any
-    parent_ids: Any
+    scores: Tensor
+    predicted_ids: Tensor
+    parent_ids: Tensor
 
 
 class TfaHypotheses(NamedTuple):
-    """What `tfa_beam_search` found: `K` beams, in tfa's order.
+    """The result of `tfa_beam_search`: `K` beams, in tfa's order.
 
-    The first four are those of `Hypotheses`.
+    The first four fields are those of `Hypotheses`.
 
     Attributes:
-        sequences: `(B, K, T)` int32, with the end where it was reached, then 0
-            (where tfa repeats the end).
+        sequences: `(B, K, T)` int32, including the end if it was reached, then 0
+            (tfa repeats the end).
         scores: `(B, K)` float32, of the last step.
-        lengths: `(B, K)` int32, with the end.
+        lengths: `(B, K)` int32, including the end.
         attention: `(B, K, T, S)`, zero after the end.
         log_probs: `(B, K)` float32, before the penalties.
         finished: `(B, K)`, whether the end was reached.
-        steps: `TfaSteps`.
+        steps: the beams of every step, as in tfa's `BeamSearchDecoderOutput`:
+            `scores`, `predicted_ids` and `parent_ids`, each `(B, T, K)`.
 
     Example:
 
@@ -57,89 +55,88 @@ class TfaHypotheses(NamedTuple):
     ('sequences', 'scores', 'lengths', 'attention')
     """
 
-    sequences: Any
-    scores: Any
-    lengths: Any
-    attention: Any
-    log_probs: Any
-    finished: Any
-    steps: TfaSteps
+    sequences: Tensor
+    scores: Tensor
+    lengths: Tensor
+    attention: Tensor
+    log_probs: Tensor
+    finished: Tensor
+    steps: _Steps
 
 
 class _Beams(NamedTuple):
-    """What travels in the loop, for B rows of K beams, the best first.
+    """The loop variables of the search: K beams of B examples, best first.
 
     Attributes:
         log_probs, finished, lengths: `(B, K)`, as in `TfaHypotheses`.
-        coverage: `(B, K, S)`, the sum of the weights, or `()` without a penalty on it.
-        steps: `TfaSteps` as wide as there may be steps.
-        tokens: `(B * K,)`, the last ones.
-        state: the tensors of the model's state that change.
+        coverage: `(B, K, S)`, the sum of the weights, or `()` without a coverage penalty.
+        steps: buffers for all steps up to the maximum length.
+        tokens: `(B * K,)`, the last tokens.
+        state: the changing tensors of the decoder's state.
     """
 
-    log_probs: Any
-    finished: Any
-    lengths: Any
-    coverage: Any
-    steps: TfaSteps
-    tokens: Any
-    state: Any
+    log_probs: Tensor
+    finished: Tensor
+    lengths: Tensor
+    coverage: Structure
+    steps: _Steps
+    tokens: Tensor
+    state: Structure
 
 
 def tfa_beam_search(
-    model,
-    inputs,
-    beam_width=4,
-    length_penalty_weight=0.0,
-    coverage_penalty_weight=0.0,
-    max_length=64,
-):
+    model: Any,
+    inputs: Structure,
+    beam_width: int = 4,
+    length_penalty_weight: float = 0.0,
+    coverage_penalty_weight: float = 0.0,
+    max_length: int = 64,
+) -> TfaHypotheses:
     """Finds the beams that `tfa.seq2seq.BeamSearchDecoder` finds, with the same scores.
 
         score(y) = log P(y) / ((5 + |y|) / 6)^length_penalty_weight
                    + coverage_penalty_weight * sum_s log(min(sum_t a_ts, 1))
 
-    For new models take `beam_search`. What tfa does otherwise than Wu et al.
-    have it, and this does as tfa:
+    For new models use `keras_attention.generation.BeamSearch`. tfa differs from
+    Wu et al. in these points, and so does this function:
 
-    - A finished beam keeps its place among the alive ones, and loses it for
-      good to better ones.
-    - In the step that ends a beam, |y| is counted without the end, after it
-      with the end; so the order of finished beams may still change.
-    - Coverage counts only for beams that had finished before the step, and a
-      position that was never attended to (its sum is exactly 0) is taken for
-      padding.
-    - Padding and start may be chosen.
-    - A beam is traced back from the step in which the last beam of its row
-      ended. Where finished beams change places after that, `sequences` and
-      `attention` are still in the order of that step, `scores` and `lengths`
-      in the last one.
+    - Finished beams compete with unfinished ones for the K beams. One that
+      falls out is lost.
+    - In the step that ends a beam, |y| does not count the end; in later steps it
+      does, so the order of finished beams may still change.
+    - The coverage penalty applies only to beams that had finished before the
+      step. A position whose weights sum to exactly 0 is taken to be padding.
+    - The padding and start ids may be chosen.
+    - Beams are traced back from the step in which the last beam of an example
+      ended. If finished beams change order after that, `sequences` and
+      `attention` have the order of that step, `scores` and `lengths` that of the
+      last step.
 
-    `attention` is what each hypothesis attended to. tfa's reordered
-    `alignment_history` is not: there, the weights of each step are those of
-    whichever beam had the hypothesis' place one step earlier.
+    `attention` has the weights of each hypothesis. tfa's reordered
+    `alignment_history` has not: there, the weights of a step belong to the beam
+    that had the hypothesis' index one step earlier.
 
-    Runs eagerly and inside a graph, with dynamic batch and lengths, and stops
-    when all beams have finished.
+    Runs eagerly and inside a graph, with dynamic batch size and lengths, and
+    stops when all beams have finished.
 
     Source: Wu et al., "Google's Neural Machine Translation System", 2016, for
     the two penalties.
 
     Args:
         model: anything with `start` and `step`, see `keras_attention.generation`.
-            Nothing is to be tiled beforehand.
-        inputs: what `model.start` takes.
-        beam_width: how many beams.
-        length_penalty_weight: 0 for none.
-        coverage_penalty_weight: 0 for none.
-        max_length: how many tokens at most, tfa's `maximum_iterations`.
+            Nothing has to be tiled.
+        inputs: the argument of `model.start`.
+        beam_width: the number of beams K.
+        length_penalty_weight: 0 for no penalty.
+        coverage_penalty_weight: 0 for no penalty.
+        max_length: the largest number of tokens, tfa's `maximum_iterations`.
 
     Returns:
-        `TfaHypotheses`, as wide as there were steps.
+        `TfaHypotheses`, where T is the number of steps that were run.
 
     Raises:
-        ValueError: where `beam_width` or `max_length` is not a positive
-            integer, or a weight is not a number of at least 0.
+        ValueError: if `beam_width` or `max_length` is not a positive integer, or
+            a weight is not a number of at least 0.
 
     Example:
 
@@ -165,12 +162,12 @@ def tfa_beam_search(
     best = ops.reshape(ops.equal(slots % beam_width, 0), (-1, beam_width))
     unwritten = ops.zeros((stepper.batch, max_length, beam_width), dtype="int32")
     beams = _Beams(
-        # All but the first are copies of it, which -inf keeps from being chosen.
+        # All beams but the first are copies of it; -inf keeps them from being chosen.
         log_probs=ops.where(best, 0.0, -float("inf")),
         finished=ops.logical_not(best),
         lengths=ops.zeros_like(best, dtype="int32"),
         coverage=search.by_beam(ops.zeros_like(first_weights)) if coverage_penalty_weight else (),
-        steps=TfaSteps(ops.cast(unwritten, "float32"), unwritten, unwritten),
+        steps=_Steps(ops.cast(unwritten, "float32"), unwritten, unwritten),
         tokens=None,
         state=[gather_rows(tensor, rows) for tensor in state],
     )
@@ -178,7 +175,7 @@ def tfa_beam_search(
     beams = search.extend(count, beams, logits, first_weights)
     attention = ops.expand_dims(first_weights, 0)
 
-    def step(t, beams):
+    def step(t: Tensor, beams: _Beams) -> tuple[_Beams, Tensor]:
         logits, state, weights = stepper.next(beams.tokens, beams.state)
         return search.extend(t + 1, beams._replace(state=state), logits, weights), weights
 
@@ -194,10 +191,10 @@ def tfa_beam_search(
     return _collected(beams, count + 1, attention, slots)
 
 
-def _collected(beams, count, attention, slots):
-    """The hypotheses of all beams after `count` steps, `attention` being `(T, B * K, S)`."""
+def _collected(beams: _Beams, count: Tensor, attention: Tensor, slots: Tensor) -> TfaHypotheses:
+    """The hypotheses of all beams after `count` steps, from weights `(T, B * K, S)`."""
     steps, (_, width) = beams.steps, beams.lengths.shape
-    # What is left of the buffers is cut off at the very end: XLA sums wrongly over a cut axis.
+    # Unused steps are cut off at the very end: XLA sums wrongly over an axis of dynamic size.
     longest = ops.max(beams.lengths, axis=1)
     through = trace_back(steps.parent_ids, longest)
     ids = ops.transpose(ops.take_along_axis(steps.predicted_ids, through, axis=2), (0, 2, 1))
@@ -206,7 +203,7 @@ def _collected(beams, count, attention, slots):
     inside = ops.equal(ops.cumsum(ends, axis=2) - ends, 0)
     inside = ops.logical_and(inside, times < ops.reshape(longest, (-1, 1, 1)))
 
-    # The weights of a step are in the order of the beams before it.
+    # The weights of a step are in the order of the beams of the previous step.
     before = ops.transpose(ops.take_along_axis(steps.parent_ids, through, axis=2), (0, 2, 1))
     at = ops.reshape(slots, (-1, width, 1))[:, :1] + before + times * ops.shape(slots)[0]
     attention = ops.reshape(attention, (-1, ops.shape(attention)[2]))
@@ -218,22 +215,22 @@ def _collected(beams, count, attention, slots):
         attention=ops.where(ops.expand_dims(inside[:, :, :count], 3), attention, 0.0),
         log_probs=beams.log_probs,
         finished=beams.finished,
-        steps=TfaSteps(*(buffer[:, :count] for buffer in steps)),
+        steps=_Steps(*(buffer[:, :count] for buffer in steps)),
     )
 
 
 class _Search:
-    """A step of tfa's beam search: which beams continue which, by what."""
+    """A step of tfa's beam search: scores all continuations and chooses the best."""
 
-    def __init__(self, width, length_weight, coverage_weight):
+    def __init__(self, width: int, length_weight: float, coverage_weight: float) -> None:
         self.width, self.length_weight = width, length_weight
         self.coverage_weight = coverage_weight
 
-    def by_beam(self, tensor):
+    def by_beam(self, tensor: Tensor) -> Tensor:
         """`(B * K, N)` to `(B, K, N)`."""
         return ops.reshape(tensor, (-1, self.width, ops.shape(tensor)[1]))
 
-    def extend(self, t, beams, logits, weights):
+    def extend(self, t: Tensor, beams: _Beams, logits: Tensor, weights: Tensor) -> _Beams:
         """The beams after step `t`, from those before it."""
         size = logits.shape[-1]
         ends = ops.equal(ops.arange(size), END)
@@ -259,20 +256,20 @@ class _Search:
         finished = gather_within_rows(beams.finished, parents)
         lengths = gather_within_rows(beams.lengths, parents)
         times = ops.arange(beams.steps.parent_ids.shape[1])
-        step = TfaSteps(scores, tokens, parents)
-        rows = ops.arange(ops.shape(parents)[0]) * self.width
-        rows = ops.reshape(parents + ops.expand_dims(rows, 1), (-1,))
+        step = _Steps(scores, tokens, parents)
+        first = ops.arange(ops.shape(parents)[0]) * self.width
+        chosen_beams = ops.reshape(parents + ops.expand_dims(first, 1), (-1,))
         return _Beams(
             log_probs=gather_within_rows(_joined(log_probs), chosen),
             finished=ops.logical_or(finished, ops.equal(tokens, END)),
             lengths=lengths + ops.where(finished, 0, 1),
             coverage=gather_within_rows(coverage, parents) if self.coverage_weight else (),
-            steps=TfaSteps(*(_write(times, t, *pair) for pair in zip(step, beams.steps))),
+            steps=_Steps(*(write_step(times, t, *pair) for pair in zip(step, beams.steps))),
             tokens=ops.reshape(tokens, (-1,)),
-            state=[gather_rows(tensor, rows) for tensor in beams.state],
+            state=[gather_rows(tensor, chosen_beams) for tensor in beams.state],
         )
 
 
-def _joined(tensor):
+def _joined(tensor: Tensor) -> Tensor:
     """`(B, K, V)` to `(B, K * V)`."""
     return ops.reshape(tensor, (-1, tensor.shape[1] * tensor.shape[2]))

@@ -1,25 +1,29 @@
-"""Which beams a hypothesis went through: tfa's `gather_tree`."""
+"""The beams that a hypothesis went through: tfa's `gather_tree`, as indices."""
+
+from __future__ import annotations
 
 from keras import ops
 
 from keras_attention._core.backend.gathers import gather_within_rows
 from keras_attention._core.checks import check_rank
+from keras_attention._core.types import Tensor
 
 
-def trace_back(parent_ids, lengths):
-    """Through which beam each beam of the last step went, in every step.
+def trace_back(parent_ids: Tensor, lengths: Tensor) -> Tensor:
+    """For each beam of the last step, the beam that it went through in every step.
 
     Args:
-        parent_ids: `(B, T, K)`, which beam of the step before each beam continues.
-        lengths: `(B,)`; later steps are passed over, as if each beam continued itself.
+        parent_ids: `(B, T, K)`, the beam of the previous step that each beam continues.
+        lengths: `(B,)`. In later steps each beam is taken to continue itself.
+            Lengths above T count as T, as in tfa.
 
     Returns:
-        `(B, T, K)` int32. With `take_along_axis(ids, ..., axis=2)` of the ids
-        of the steps it is what tfa's `gather_tree` finds, and with those of
-        any other tensor of the steps its `gather_tree_from_array`.
+        `(B, T, K)` int32. `take_along_axis(ids, ..., axis=2)` of the ids of all
+        steps gives the result of tfa's `gather_tree`; of another tensor of all
+        steps, that of `gather_tree_from_array`.
 
     Raises:
-        ValueError: for other ranks.
+        ValueError: for tensors of other ranks.
 
     Example:
 
@@ -32,11 +36,13 @@ def trace_back(parent_ids, lengths):
     check_rank("parent_ids", parent_ids, (3,), "parents of shape (batch, steps, beams)")
     check_rank("lengths", lengths, (1,), "lengths of shape (batch,)")
     parent_ids, lengths = ops.cast(parent_ids, "int32"), ops.cast(lengths, "int32")
-    times = ops.arange(ops.shape(parent_ids)[1])
+    steps = ops.shape(parent_ids)[1]
+    lengths = ops.minimum(lengths, steps)
+    times = ops.arange(steps)
     own = ops.arange(parent_ids.shape[2], dtype="int32") + ops.zeros_like(parent_ids)
 
-    def body(t, beams, found):
-        found = _write(times, t, beams, found)
+    def body(t: Tensor, beams: Tensor, found: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        found = write_step(times, t, beams, found)
         earlier = gather_within_rows(ops.take(parent_ids, t, axis=1), beams)
         return t - 1, ops.where(ops.expand_dims(t < lengths, 1), earlier, beams), found
 
@@ -44,7 +50,7 @@ def trace_back(parent_ids, lengths):
     return ops.while_loop(lambda t, *_: t >= 0, body, loop)[2]
 
 
-def _write(times, now, tensor, elsewhere):
-    """`elsewhere` `(B, T, K)` with `tensor` `(B, K)` at the time `now`."""
-    here = ops.reshape(ops.equal(times, now), (1, -1, 1))
-    return ops.where(here, ops.expand_dims(tensor, 1), elsewhere)
+def write_step(times: Tensor, t: Tensor, tensor: Tensor, buffer: Tensor) -> Tensor:
+    """`buffer` `(B, T, K)` with `tensor` `(B, K)` in step `t`; `times` is `arange(T)`."""
+    here = ops.reshape(ops.equal(times, t), (1, -1, 1))
+    return ops.where(here, ops.expand_dims(tensor, 1), buffer)

@@ -1,53 +1,61 @@
-"""Weights that were trained with `tfa.seq2seq`, carried over into the layers of this library."""
+"""Loads weights that were trained with `tfa.seq2seq` into the layers of this library."""
+
+from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from typing import Any, TypeAlias
 
 import keras
 import numpy as np
 
 from keras_attention._core import cells
+from keras_attention._core.types import Tensor
 from keras_attention.layers.attention import Attention
 from keras_attention.layers.attention_rnn import AttentionRNN
 from keras_attention.layers.multi_source import MultiSourceAttention
 
+# A name as it was given, and its array.
+_Named: TypeAlias = tuple[str, Any]
 
-def load_tfa_weights(layer, weights):
+
+def load_tfa_weights(layer: Attention | AttentionRNN, weights: Mapping[str, Tensor]) -> None:
     """Sets the weights of a layer to those of its counterpart in TensorFlow Addons.
 
-    An `Attention` takes those of a tfa attention mechanism, an `AttentionRNN`
-    those of an `AttentionWrapper`: of its cell, its mechanism and its attention
-    layer. All names and shapes are checked before the first weight is set.
+    An `Attention` takes the weights of a tfa attention mechanism, an
+    `AttentionRNN` those of an `AttentionWrapper`: of its cell, mechanism and
+    attention layer. All names and shapes are checked before any weight is set.
 
-    A weight is known by the end of its name in a TensorFlow checkpoint:
+    A weight is identified by the end of its name in a TensorFlow checkpoint:
 
-        memory_layer/kernel         keys are projected by it
-        query_layer/kernel          queries are, in Bahdanau's mechanisms
+        memory_layer/kernel         projects the keys
+        query_layer/kernel          projects the queries, in Bahdanau's mechanisms
         attention_v, attention_g, attention_b, attention_score_bias
         cell/kernel, cell/recurrent_kernel, cell/bias
         cell/cells/0/kernel, ...    of the first cell in a stack
         attention_layer/kernel
 
     Several mechanisms are `attention_mechanisms/0/...` and so on, and their
-    attention layers `attention_layers/0/kernel`; these become one layer here,
-    with zeros where tfa's layers do not see each other's context.
+    attention layers `attention_layers/0/kernel`. These become one layer here,
+    with zeros where a layer of tfa does not read the context of another one.
 
-    What stands before (`model/decoder/`) and checkpoints' own endings are
-    passed over. Do not take the names in `layer.weights` of tfa: its query and
-    memory layers share one there.
+    A prefix (`model/decoder/`) and the endings of checkpoints are ignored. Do
+    not use the names in `layer.weights` of tfa: its query and memory layers have
+    the same name there.
 
     Args:
         layer: a built `Attention` or `AttentionRNN`.
-        weights: a dictionary, from names to arrays.
+        weights: arrays by name.
 
     Raises:
         ValueError: for another layer, one that is not built, names that are
-            missing, not known, or there twice, and shapes that do not fit.
+            missing, unknown, or given twice, and shapes that do not fit.
 
     Example:
 
     >>> import numpy as np
     >>> from keras_attention import LuongAttention
-    >>> from keras_attention.tfa.weights import load_tfa_weights
+    >>> from keras_attention.tfa import load_tfa_weights
     >>> attention = LuongAttention(scale=True)
     >>> attention.build((None, None, 4), (None, None, 3))  # of query and value
     >>> load_tfa_weights(attention, {
@@ -58,17 +66,17 @@ def load_tfa_weights(layer, weights):
     2.0
     """
     variables = _variables(layer)
-    several = _several(layer)
-    given = _by_end(weights, several > 1)
-    if several > 1 and "attention_layer/kernel" in variables:
-        _join_attention_layers(given, several, cells.output_size(layer.cell))
+    count = _count_of_attentions(layer)
+    given = _by_end(weights, count > 1)
+    if isinstance(layer, AttentionRNN) and count > 1 and layer.attention_layer is not None:
+        _join_attention_layers(given, count, cells.output_size(layer.cell))
     _check_names(variables, given)
-    arrays = {name: _fitted(layer, name, variables[name], given[name]) for name in variables}
+    arrays = {name: _fitted(name, variables[name], given[name]) for name in variables}
     for name, variable in variables.items():
         variable.assign(arrays[name])
 
 
-def _check_names(variables, given):
+def _check_names(variables: Mapping[str, Tensor], given: Mapping[str, _Named]) -> None:
     wrong = [f"{name!r} is missing" for name in variables if name not in given]
     wrong += [f"{given[name][0]!r} is not known" for name in given if name not in variables]
     if wrong:
@@ -78,7 +86,7 @@ def _check_names(variables, given):
         )
 
 
-def _fitted(layer, name, variable, given):
+def _fitted(name: str, variable: Tensor, given: _Named) -> np.ndarray:
     received, array = given
     shape = np.shape(array)
     if name.endswith("attention_v") and len(shape) == 1:
@@ -87,8 +95,8 @@ def _fitted(layer, name, variable, given):
         hint = ""
         if name.startswith("cell"):
             hint = (
-                " The cell must have the same units and see the same inputs; a GRU's bias has two "
-                "rows with reset_after=True, which is the default, and else one."
+                " The cell must have the same units and inputs; a GRU's bias has two rows with "
+                "reset_after=True, which is the default, and one row otherwise."
             )
         raise ValueError(
             f"weights: expected {name!r} of shape {tuple(variable.shape)}, received "
@@ -97,13 +105,13 @@ def _fitted(layer, name, variable, given):
     return np.asarray(array)
 
 
-def _several(layer):
+def _count_of_attentions(layer: Attention | AttentionRNN) -> int:
     attention = layer.attention if isinstance(layer, AttentionRNN) else layer
     return len(attention.attentions) if isinstance(attention, MultiSourceAttention) else 1
 
 
-def _join_attention_layers(given, count, output_size):
-    """tfa joins what `count` layers make of `[output; their context]`; here one layer sees all."""
+def _join_attention_layers(given: dict[str, _Named], count: int, output_size: int) -> None:
+    """Joins the kernels of `count` layers of `[output; one context]` to one of all contexts."""
     names = [f"attention_layers/{i}/kernel" for i in range(count)]
     if any(name not in given for name in names):
         return
@@ -113,20 +121,20 @@ def _join_attention_layers(given, count, output_size):
         (sum(len(kernel) - output_size for kernel in kernels), from_output.shape[1]),
         from_output.dtype,
     )
-    row = column = 0
+    top = left = 0
     for kernel in kernels:
         block = kernel[output_size:]
-        rows, columns = block.shape
-        from_contexts[row : row + rows, column : column + columns] = block
-        row, column = row + rows, column + columns
+        height, width = block.shape
+        from_contexts[top : top + height, left : left + width] = block
+        top, left = top + height, left + width
     joined = np.concatenate([from_output, from_contexts])
     given["attention_layer/kernel"] = (" and ".join(names), joined)
     for name in names:
         del given[name]
 
 
-def _variables(layer):
-    """The variables of `layer` by the names that tfa gives to their counterparts."""
+def _variables(layer: Attention | AttentionRNN) -> dict[str, Tensor]:
+    """The variables of `layer`, by the names of their counterparts in tfa."""
     if not isinstance(layer, (Attention, AttentionRNN)):
         raise ValueError(
             "layer: expected a keras_attention.Attention or AttentionRNN, received "
@@ -159,29 +167,35 @@ def _variables(layer):
     return found
 
 
-def _of_attention(attention):
-    score = attention.score
-    key, query = (getattr(score, f"{side}_projection", None) for side in ("key", "query"))
-    found = {
-        "memory_layer/kernel": getattr(key, "kernel", None),
-        "query_layer/kernel": getattr(query, "kernel", None),
-        "attention_v": getattr(score, "v", None),
-        "attention_g": getattr(score, "g", None),
-        # tfa adds its bias to the sum of both projections; ours is within that of the keys.
-        "attention_b": getattr(key, "bias", None),
-        "attention_score_bias": getattr(attention.normalizer, "score_bias", None),
-    }
-    return {name: variable for name, variable in found.items() if variable is not None}
+# The ends of our paths -> tfa's names.
+_NAMES_IN_TFA = {
+    "key_projection/kernel": "memory_layer/kernel",
+    "query_projection/kernel": "query_layer/kernel",
+    "v": "attention_v",
+    "g": "attention_g",
+    # tfa adds its bias to the sum of both projections; here it belongs to that of the keys.
+    "key_projection/bias": "attention_b",
+    "score_bias": "attention_score_bias",
+}
 
 
-def _of_cell(cell, prefix):
+def _of_attention(attention: Attention) -> dict[str, Tensor]:
+    found = {}
+    for variable in (*attention.score.weights, *attention.normalizer.weights):
+        for end, name in _NAMES_IN_TFA.items():
+            if f"/{variable.path}".endswith(f"/{end}"):
+                found[name] = variable
+    return found
+
+
+def _of_cell(cell: keras.layers.Layer, prefix: str) -> dict[str, Tensor]:
     if not isinstance(cell, keras.layers.StackedRNNCells):
         return _of_layer(cell, prefix)
-    cells = (_of_cell(part, f"{prefix}/cells/{i}") for i, part in enumerate(cell.cells))
-    return {name: variable for part in cells for name, variable in part.items()}
+    parts = (_of_cell(part, f"{prefix}/cells/{i}") for i, part in enumerate(cell.cells))
+    return {name: variable for part in parts for name, variable in part.items()}
 
 
-def _of_layer(layer, prefix):
+def _of_layer(layer: keras.layers.Layer, prefix: str) -> dict[str, Tensor]:
     found = {f"{prefix}/{variable.name}": variable for variable in layer.weights}
     if len(found) != len(layer.weights):
         raise ValueError(
@@ -192,7 +206,7 @@ def _of_layer(layer, prefix):
 
 
 _OF_MECHANISM = "memory_layer/kernel|query_layer/kernel|attention_(?:v|g|b|score_bias)"
-# What stands at the end of a name in a checkpoint, or of one in `weights` of a cell.
+# The end of a name in a checkpoint, or of a name in `weights` of a cell.
 _ENDS = re.compile(
     rf"(?:^|/)(?:(?:_?attention_mechanisms/(?P<mechanism>\d+)/)?(?P<of_mechanism>{_OF_MECHANISM})"
     r"|_?attention_layers?/(?:(?P<layer>\d+)/)?(?P<of_layer>\w+)"
@@ -200,9 +214,9 @@ _ENDS = re.compile(
 )
 
 
-def _by_end(weights, several):
-    """`{end of a name: (name, array)}`; a name that has no known end stays as it is."""
-    found = {}
+def _by_end(weights: Mapping[str, Tensor], several: bool) -> dict[str, _Named]:
+    """`{end of a name: (name, array)}`; a name without a known end is kept whole."""
+    found: dict[str, _Named] = {}
     for name, array in weights.items():
         if name == "_CHECKPOINTABLE_OBJECT_GRAPH":
             continue
@@ -210,13 +224,13 @@ def _by_end(weights, several):
         if end in found:
             raise ValueError(
                 f"weights: expected one name that ends in {end}, received {found[end][0]!r} and "
-                f"{name!r}. Pass the weights of one layer, such as those below one prefix."
+                f"{name!r}. Pass the weights of one layer alone, such as those with one prefix."
             )
         found[end] = (name, array)
     return found
 
 
-def _end(name, several):
+def _end(name: str, several: bool) -> str:
     part = _ENDS.search(name)
     if part is None:
         return name

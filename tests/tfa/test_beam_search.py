@@ -8,7 +8,7 @@ import tensorflow as tf
 from keras_attention import AttentionRNN, BahdanauAttention
 from keras_attention.generation import greedy, score
 from keras_attention.text import END
-from keras_attention.tfa import tfa_beam_search, trace_back
+from keras_attention.tfa import tfa_beam_search
 
 SOURCE = np.array([[5, 6, 7, 8], [9, 4, 0, 0], [3, 0, 0, 0]], "int32")
 SETTINGS = {
@@ -136,17 +136,6 @@ def test_onnx_equals_eager(model, found):
             np.testing.assert_allclose(converted[name], theirs, rtol=1e-4, atol=1e-5, err_msg=name)
 
 
-def test_tracing_back_follows_the_parents_up_to_each_rows_length(rng):
-    parents, lengths = rng.integers(0, 4, (3, 6, 4)), np.array([6, 1, 4])
-    found = np.asarray(trace_back(keras.ops.array(parents), keras.ops.array(lengths)))
-    for row, length in enumerate(lengths):
-        for beam in range(4):
-            at = beam
-            for t in reversed(range(6)):
-                assert found[row, t, beam] == at
-                at = parents[row, t, at] if t < length else at
-
-
 @pytest.mark.parametrize(
     "settings, message",
     [
@@ -159,10 +148,3 @@ def test_tracing_back_follows_the_parents_up_to_each_rows_length(rng):
 def test_what_cannot_be_is_refused(model, settings, message):
     with pytest.raises(ValueError, match=message):
         tfa_beam_search(model, SOURCE, **settings)
-
-
-def test_tracing_back_refuses_other_ranks():
-    with pytest.raises(ValueError, match=r"parent_ids: expected parents of shape"):
-        trace_back(keras.ops.zeros((2, 3), dtype="int32"), keras.ops.array([1, 1]))
-    with pytest.raises(ValueError, match=r"lengths: expected lengths of shape"):
-        trace_back(keras.ops.zeros((2, 3, 4), dtype="int32"), keras.ops.ones((2, 1)))

@@ -1,23 +1,23 @@
-"""What tfa computed, our layers compute with its weights; `make compare-tfa` asks tfa again."""
+"""Our layers compute what tfa computed, given its weights; `make compare-tfa` runs tfa anew."""
 
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from benchmarks.compare_tfa import compare
 from keras_attention.text import END
 from keras_attention.tfa import SequenceLoss, sequence_loss
+from tests.support import tfa_cases
 
 FIXTURE = Path(__file__).parents[1] / "fixtures" / "tfa.npz"
-FACTS, CASES = compare.read(FIXTURE)
+FACTS, CASES = tfa_cases.read(FIXTURE)
 BY_NAME = {case.name: case for case in CASES}
 
 
 @pytest.mark.parametrize("name", BY_NAME)
 def test_we_compute_what_tfa_computed(name):
     found = BY_NAME[name].differences()
-    assert {d.what: d.largest for d in found if not d.largest <= compare.ROUNDING} == {}
+    assert {d.what: d.largest for d in found if not d.largest <= tfa_cases.ROUNDING} == {}
     assert found
 
 
@@ -95,8 +95,8 @@ def test_a_weight_that_is_a_little_off_would_show():
         case = next(case for case in CASES if case.facts["kind"] == kind)
         name = next(n for n in case.arrays if "memory_layer/kernel" in n)
         arrays = {**case.arrays, name: case[name] + np.float32(1e-3)}
-        off = compare.Case(case.name, case.facts, arrays)
-        assert max(d.largest for d in off.differences()) > 10 * compare.ROUNDING
+        off = tfa_cases.Case(case.name, case.facts, arrays)
+        assert max(d.largest for d in off.differences()) > 10 * tfa_cases.ROUNDING
 
 
 def test_what_tfa_refuses_to_reduce_is_refused():
@@ -113,8 +113,10 @@ def test_what_tfa_refuses_to_reduce_is_refused():
 
 def test_the_comparison_fails_where_an_archive_differs(capsys):
     case = BY_NAME["sequence_loss"]
-    other = compare.Case(case.name, case.facts, {**case.arrays, "outputs/0": case["outputs/0"] + 1})
-    assert compare.largest_between([case], [case]) == 0
-    assert compare.largest_between([case], [other]) > 0.01
-    assert compare.largest_between([case], []) == float("inf")
-    assert [d.largest > compare.ROUNDING for d in other.differences()] == [True] + 7 * [False]
+    other = tfa_cases.Case(
+        case.name, case.facts, {**case.arrays, "outputs/0": case["outputs/0"] + 1}
+    )
+    assert tfa_cases.largest_between([case], [case]) == 0
+    assert tfa_cases.largest_between([case], [other]) > 0.01
+    assert tfa_cases.largest_between([case], []) == float("inf")
+    assert [d.largest > tfa_cases.ROUNDING for d in other.differences()] == [True] + 7 * [False]

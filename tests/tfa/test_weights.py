@@ -4,9 +4,9 @@ import keras
 import numpy as np
 import pytest
 
-from benchmarks.compare_tfa import compare
 from keras_attention import Attention, AttentionRNN, BahdanauAttention, LuongAttention, scores
-from keras_attention.tfa.weights import load_tfa_weights
+from keras_attention.tfa import load_tfa_weights
+from tests.support import tfa_cases
 from tests.tfa.test_parity import BY_NAME
 
 ENDING = "/.ATTRIBUTES/VARIABLE_VALUE"
@@ -83,7 +83,7 @@ def test_a_cell_goes_by_its_checkpoint_or_by_its_class(prefix):
 
 def test_stacked_cells_keep_their_order():
     case = next(case for name, case in BY_NAME.items() if "lstm+gru" in name)
-    layer, *_ = compare.decoder_of(case)
+    layer, *_ = tfa_cases.decoder_of(case)
     weights = case.below("weights")
     for i, cell in enumerate(layer.cell.cells):
         np.testing.assert_array_equal(cell.kernel, weights[f"_cell/cells/{i}/kernel{ENDING}"])
@@ -91,7 +91,7 @@ def test_stacked_cells_keep_their_order():
 
 def test_the_attention_layers_of_several_mechanisms_see_one_context_each():
     case = next(case for case in BY_NAME.values() if len(case.facts.get("mechanisms", ())) > 1)
-    layer, *_ = compare.decoder_of(case)
+    layer, *_ = tfa_cases.decoder_of(case)
     first, second = (case[f"weights/_attention_layers/{i}/kernel{ENDING}"] for i in range(2))
     kernel = np.array(layer.attention_layer.kernel)
     assert kernel.shape == (6 + 4 + 4, 3 + 2)
