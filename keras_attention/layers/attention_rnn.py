@@ -357,8 +357,13 @@ class AttentionRNN(keras.layers.Layer):
         attention = self._mechanism().initial_state(memory)
         if isinstance(state, AttentionRNNState):
             # A functional model that was loaded gives other containers around the same tensors.
-            given = tree.flatten(state.attention)
-            return state._replace(attention=tree.pack_sequence_as(attention, given))
+            upper = tuple(
+                cells.zero_state(cell, 1, self.compute_dtype) for cell in self.upper_cells
+            )
+            return state._replace(
+                attention=tree.pack_sequence_as(attention, tree.flatten(state.attention)),
+                upper=tree.pack_sequence_as(upper, tree.flatten(state.upper)),
+            )
         batch = ops.shape(tree.flatten(memory)[0])[0]
         states: Structure = [
             cells.zero_state(cell, batch, self.compute_dtype) for cell in self._cells

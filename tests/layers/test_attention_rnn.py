@@ -148,6 +148,23 @@ def test_a_whole_state_as_initial_state_survives_saving(sequence, value, tmp_pat
     assert_close(loaded.predict(given, verbose=0), model(given))
 
 
+def test_a_whole_state_with_upper_cells_and_a_mask_survives_saving(tmp_path):
+    ids = [keras.Input((None,), dtype="int32") for _ in range(3)]
+    first, second, value = (layers.Embedding(9, 4, mask_zero=True)(one) for one in ids)
+
+    def attend(sequence, **options):
+        cell, upper = layers.LSTMCell(4), [layers.LSTMCell(4)]
+        layer = AttentionRNN(cell, LuongAttention(), attention_layer=5, upper_cells=upper)
+        return layer(sequence, value, **options)
+
+    _, state = attend(first, return_state=True)
+    model = keras.Model(ids, attend(second, initial_state=state))
+    given = [np.array([[1, 2, 0]]), np.array([[3, 4, 0]]), np.array([[1, 2, 3, 0]])]
+    model.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    assert_close(loaded(given), model(given))
+
+
 def test_a_feature_map_gives_maps_of_weights(sequence, value, rng):
     image = rng.normal(size=(2, 2, 3, 6)).astype("float32")
     layer = decoder(attend="before")
