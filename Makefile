@@ -1,14 +1,15 @@
-# make demo   trains, draws, exports and verifies a spelling model   (about 7 minutes)
-# make test   runs the tests                                         (about 15 minutes)
-# make test-slow  runs the tests that take longest, which make test leaves out
-# make bench  measures us and the peers, each in an environment of its own
-# make test-backends  runs the tests on JAX and on torch, in environments of their own
-# make test-beam  runs the tests of batch translation on Apache Beam, in an environment of its own
-# make compare-tfa  computes what tfa.seq2seq computes, side by side with it
-# make g2p    trains the spelling model for as good a figure as 45 minutes allow
-# make translate  trains, measures and exports a translation model         (an hour)
-# make caption   trains, measures and exports a captioning model           (an hour)
-# make glimpses  trains a network that looks around for a digit, and a CNN    (16 minutes)
+# make demo          trains, draws, exports and verifies a spelling model   (about 7 minutes)
+# make test          runs the linters, the type checker and the tests       (about 12 minutes)
+# make test-slow     runs the longest tests, which make test leaves out
+# make lint          runs the linters and the type checker
+# make bench         measures this library and others, each in an environment of its own
+# make test-backends runs tests on JAX and on torch, in environments of their own
+# make test-beam     runs the tests of batch translation on Apache Beam, in its own environment
+# make compare-tfa   compares the results with those of tfa.seq2seq
+# make g2p           trains the spelling model for 45 minutes
+# make translate     trains, measures and exports a translation model       (an hour)
+# make caption       trains, measures and exports a captioning model        (an hour)
+# make glimpses      trains a glimpse network and a CNN on cluttered digits (16 minutes)
 PYTHON ?= python3
 BIN := .venv/bin
 STARTED := $(shell date +%s)
@@ -21,15 +22,15 @@ demo: .venv/installed
 test: .venv/installed lint
 	$(BIN)/python -m pytest -q -n 2 --dist loadscope -m "not slow"
 
-# Those that make test leaves out, since it must end within minutes.
+# The longest tests, so that make test ends within minutes.
 test-slow: .venv/installed
 	$(BIN)/python -m pytest -q -n 2 --dist loadscope -m slow
 
-# What is not TensorFlow's own, without TensorFlow; fails where a test fails.
+# Everything that does not need TensorFlow, in environments without it.
 test-backends:
 	$(PYTHON) tests/on_backends.py
 
-# export/batch_translate.py, which make test covers as far as it goes without Apache Beam.
+# The part of export/batch_translate.py that needs Apache Beam.
 test-beam: .venv/installed
 	beam=$$($(BIN)/python benchmarks/environments.py beam) && \
 	    $$beam -m pytest -q -p no:cacheprovider tests/serving/test_batch_translate.py
@@ -55,16 +56,16 @@ translate: .venv/installed
 caption: .venv/installed
 	$(BIN)/python export/train_captioner.py build/caption
 
-# Digits among clutter: glimpses, chosen or at random, and a CNN with as many weights; writes
+# Digits in clutter: learned and random glimpses, and a CNN with as many weights; writes
 # build/glimpses/report.json.
 glimpses: .venv/installed
 	$(BIN)/python export/train_glimpses.py build/glimpses
 
-# Writes build/bench/results.json and build/bench/table.md; fails where a claim does not hold.
+# Writes build/bench/results.json and build/bench/table.md; fails if a claim does not hold.
 bench: .venv/installed
 	$(BIN)/python benchmarks/run.py
 
-# In an environment of its own, with Python 3.9 to 3.11; fails where more than rounding differs.
+# In an environment of its own, with Python 3.9 to 3.11; fails if more than rounding differs.
 compare-tfa: .venv/installed
 	tfa=$$($(BIN)/python benchmarks/environments.py tfa) && \
 	    $$tfa -W ignore benchmarks/compare_tfa/record.py build/compare-tfa/tfa.npz && \
@@ -72,11 +73,11 @@ compare-tfa: .venv/installed
 	    $(BIN)/python -m benchmarks.compare_tfa.compare build/compare-tfa/tfa.npz \
 	        --committed tests/fixtures/tfa.npz
 
-# Runs the notebooks with the models of make g2p or make demo, and of make translate, if there.
+# Runs the notebooks with the models of make g2p or make demo, and of make translate, if present.
 notebook: .venv/installed
 	$(BIN)/python notebooks/run.py
 
-# Shows that the defaults train on a vocabulary of 8,000, and what a tanh does there.
+# Shows that the defaults train on a vocabulary of 8,000, and the effect of a tanh there.
 large-vocabulary: .venv/installed
 	$(BIN)/python benchmarks/large_vocabulary.py
 
