@@ -1,5 +1,8 @@
-"""Metrics: token accuracy while training; error rates and pointing at the end."""
+"""Metrics: token accuracy during training, error rates, and the pointing game."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import keras
@@ -8,6 +11,9 @@ from keras import ops
 
 from keras_attention._core.checks import check_rank, check_shape
 from keras_attention._core.optional import require
+from keras_attention._core.types import Config, DType, Tensor
+
+__all__ = ["ErrorRates", "TokenAccuracy", "error_rates", "peaks_inside"]
 
 
 @keras.saving.register_keras_serializable(package="keras_attention")
@@ -15,7 +21,7 @@ class TokenAccuracy(keras.metrics.Mean):
     """The share of labels, other than padding, that have the highest logit.
 
     Args:
-        name, dtype: of `keras.metrics.Metric`.
+        name, dtype: see `keras.metrics.Metric`.
 
     Update arguments:
         y_true: ids `(B, T)`, 0 for padding.
@@ -32,10 +38,12 @@ class TokenAccuracy(keras.metrics.Mean):
     0.5
     """
 
-    def __init__(self, name="token_accuracy", dtype=None):
+    def __init__(self, name: str = "token_accuracy", dtype: DType | None = None) -> None:
         super().__init__(name=name, dtype=dtype)
 
-    def update_state(self, y_true, y_pred, sample_weight=None):
+    def update_state(
+        self, y_true: Tensor, y_pred: Tensor, sample_weight: Tensor | None = None
+    ) -> None:
         check_shape("y_true", y_true, y_pred.shape[:-1], "one id per position of y_pred")
         labels = ops.cast(y_true, "int32")
         right = ops.equal(labels, ops.cast(ops.argmax(y_pred, axis=-1), "int32"))
@@ -45,16 +53,20 @@ class TokenAccuracy(keras.metrics.Mean):
             if len(sample_weight.shape) == 1:
                 sample_weight = ops.expand_dims(sample_weight, -1)
             weights = weights * sample_weight
-        # Flat, since Keras' mean would weigh each row alike and not each token.
+        # Flat, since Keras' mean would weight examples equally, not tokens.
         right = ops.reshape(ops.cast(right, self.dtype), (-1,))
         super().update_state(right, sample_weight=ops.reshape(weights, (-1,)))
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {"name": self.name, "dtype": self.dtype}
 
 
 class ErrorRates(NamedTuple):
-    """Error rates as shares: `items` (whole sequences wrong) and `tokens` (edits a token).
+    """Error rates as fractions.
+
+    Attributes:
+        items: the fraction of sequences that are wrong.
+        tokens: edits per token of the references.
 
     Example:
 
@@ -67,23 +79,25 @@ class ErrorRates(NamedTuple):
     tokens: float
 
 
-def error_rates(hypotheses, references):
-    """Word and phoneme error rates, where a hypothesis may have several references.
+def error_rates(
+    hypotheses: Sequence[Sequence[str]], references: Sequence[Sequence[Sequence[str]]]
+) -> ErrorRates:
+    """Word and phoneme error rates, with several references per hypothesis.
 
-    An item is right where it equals any of its references. The token errors
-    are the Levenshtein distance to the nearest reference (on a tie the
-    longest), and their rate is the sum of these distances over the summed
-    length of these references.
+    A hypothesis is right if it equals any of its references. The token error
+    rate is the sum of the Levenshtein distances to the nearest references (the
+    longest on a tie), divided by the sum of the lengths of these references.
 
     Args:
-        hypotheses: a list of sequences of tokens.
-        references: a list of lists of sequences of tokens, one a hypothesis.
+        hypotheses: a sequence of tokens per item.
+        references: for each item the accepted sequences of tokens.
 
     Returns:
         `ErrorRates`.
 
     Raises:
-        ValueError: where the two differ in length or are empty.
+        ValueError: if the two differ in length or are empty, or if all
+            references are.
         ImportError: without the extra `data`.
 
     Example:
@@ -96,7 +110,7 @@ def error_rates(hypotheses, references):
     distance = require("rapidfuzz.distance", "data").Levenshtein.distance
     if len(hypotheses) != len(references) or not hypotheses:
         raise ValueError(
-            "references: expected one list of sequences a hypothesis and at least one, received "
+            "references: expected one list of sequences per hypothesis and at least one, received "
             f"{len(references)} for {len(hypotheses)} hypotheses."
         )
     wrong = edits = length = 0
@@ -105,22 +119,24 @@ def error_rates(hypotheses, references):
         wrong += edit > 0
         edits += edit
         length -= negative
+    if not length:
+        raise ValueError("references: expected at least one token, received only empty sequences.")
     return ErrorRates(wrong / len(hypotheses), edits / length)
 
 
-def peaks_inside(maps, boxes, image_size):
-    """The pointing game: whether the peak of each map lies inside its box.
+def peaks_inside(maps: Tensor, boxes: Tensor, image_size: tuple[int, int]) -> np.ndarray:
+    """The pointing game: whether the peak of each map is inside its box.
 
-    The peak is the centre of the map's highest place (the first, on a tie), on
-    an image that the map covers evenly.
+    The peak is the centre of the map's highest cell (the first on a tie), on an
+    image that the map covers evenly.
 
     Source: Zhang et al., "Top-Down Neural Attention by Excitation Backprop",
     2016.
 
     Args:
         maps: `(N, h, w)`.
-        boxes: `(N, 4)`: top, left, bottom and right in pixels, the last two
-            behind the box.
+        boxes: `(N, 4)`: top, left, bottom and right in pixels, bottom and right
+            exclusive.
         image_size: height and width in pixels.
 
     Returns:
@@ -141,7 +157,7 @@ def peaks_inside(maps, boxes, image_size):
     if maps.size == 0:
         return np.zeros((0,), bool)
     check_rank("maps", maps, (3,), "maps of shape (number, height, width)")
-    check_shape("boxes", boxes, (len(maps), 4), "a box for every map")
+    check_shape("boxes", boxes, (len(maps), 4), "one box per map")
     rows, columns = np.divmod(maps.reshape(len(maps), -1).argmax(1), maps.shape[2])
     down = (rows + 0.5) * image_size[0] / maps.shape[1]
     right = (columns + 0.5) * image_size[1] / maps.shape[2]

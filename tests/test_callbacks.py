@@ -1,8 +1,10 @@
+"""Callbacks: the budget of a training run, its best epoch, and scheduled sampling."""
+
 import keras
 import numpy as np
 import pytest
 
-from keras_attention.callbacks import AnnealToBudget, KeepBest
+from keras_attention.callbacks import AnnealToBudget, InverseSigmoidDecay, KeepBest
 
 
 def small_model():
@@ -12,7 +14,7 @@ def small_model():
 
 
 class Rates(keras.callbacks.Callback):
-    """Notes the learning rate of every step."""
+    """Records the learning rate of every step."""
 
     def __init__(self):
         super().__init__()
@@ -52,7 +54,7 @@ def test_seconds_spent_before_an_interruption_count(tmp_path):
 
 
 class Falling(keras.callbacks.Callback):
-    """Pretends that the loss on dev was this, epoch after epoch."""
+    """Sets the validation loss of every epoch."""
 
     def __init__(self, values):
         super().__init__()
@@ -85,3 +87,38 @@ def test_the_best_epoch_before_an_interruption_counts(tmp_path):
     best, weights = fit_and_keep(tmp_path, [9, 9, 3, 4, 5, 6], first=2)
     assert len(weights) == 2
     np.testing.assert_array_equal(best, before)
+
+
+def test_a_monitor_that_is_not_logged_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="monitor: expected one of 'loss', received 'val_los'"):
+        x, y = np.ones((8, 2), "float32"), np.ones((8, 1), "float32")
+        small_model().fit(x, y, verbose=0, callbacks=[KeepBest(tmp_path, monitor="val_los")])
+
+
+@pytest.mark.parametrize(
+    "make, message",
+    [
+        (lambda: AnnealToBudget(0, 10), "peak: expected a number above 0, received 0"),
+        (lambda: AnnealToBudget(1.0, 0), "steps: expected a positive integer, received 0"),
+        (lambda: AnnealToBudget(1.0, 10, seconds=0), "seconds: expected a number above 0"),
+        (lambda: AnnealToBudget(1.0, 10, warmup=1.0), "warmup: expected a number from 0"),
+        (lambda: KeepBest("folder", patience=0), "patience: expected a positive integer"),
+        (lambda: InverseSigmoidDecay(keras.Variable(0.0), k=0), "k: expected a number above 0"),
+    ],
+)
+def test_what_cannot_be_is_refused(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()
+
+
+def test_the_sampling_probability_rises_with_the_steps():
+    probability, k = keras.Variable(0.0), 4.0
+    decay, found = InverseSigmoidDecay(probability, k), []
+    note = keras.callbacks.LambdaCallback(
+        on_train_batch_end=lambda batch, logs: found.append(float(probability))
+    )
+    x, y = np.ones((40, 2), "float32"), np.ones((40, 1), "float32")
+    small_model().fit(x, y, batch_size=4, verbose=0, callbacks=[decay, note])
+    expected = [1 - k / (k + np.exp(i / k)) for i in range(10)]
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+    assert decay.at(k * np.log(k)) == pytest.approx(0.5)

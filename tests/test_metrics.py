@@ -1,9 +1,9 @@
-"""Metrics against values worked out by hand."""
+"""Metrics against values computed by hand."""
 
 import numpy as np
 import pytest
 
-from keras_attention.metrics import TokenAccuracy, error_rates
+from keras_attention.metrics import TokenAccuracy, error_rates, peaks_inside
 
 
 def test_error_rates_by_hand():
@@ -43,3 +43,44 @@ def test_token_accuracy_takes_sample_weights():
 
 def test_token_accuracy_config_round_trip():
     assert TokenAccuracy.from_config(TokenAccuracy(name="mine").get_config()).name == "mine"
+
+
+@pytest.mark.parametrize(
+    "hypotheses, references, message",
+    [
+        ([], [], "references: expected one list of sequences per hypothesis"),
+        (["a"], [["a"], ["b"]], "references: expected .* received 2 for 1 hypotheses"),
+        ([""], [[""]], "references: expected at least one token"),
+    ],
+)
+def test_what_has_no_error_rate_is_refused(hypotheses, references, message):
+    with pytest.raises(ValueError, match=message):
+        error_rates(hypotheses, references)
+
+
+MAPS = np.array([[[0.1, 0.7, 0.1], [0.1, 0.0, 0.1]], [[0.2, 0.1, 0.0], [0.1, 0.0, 0.9]]])
+
+
+@pytest.mark.parametrize(
+    "box, expected",
+    [
+        # The peaks are at (5, 30) and (15, 50) of an image of 20 by 60.
+        ((0, 20, 10, 40), [True, False]),
+        ((5, 30, 6, 31), [True, False]),
+        ((0, 20, 5, 40), [False, False]),
+        ((0, 20, 10, 30), [False, False]),
+        ((10, 40, 20, 60), [False, True]),
+        ((0, 0, 20, 60), [True, True]),
+    ],
+)
+def test_a_peak_is_inside_its_box(box, expected):
+    assert peaks_inside(MAPS, [box, box], (20, 60)).tolist() == expected
+
+
+def test_no_maps_have_no_peaks():
+    assert peaks_inside(np.zeros((0, 2, 2)), np.zeros((0, 4)), (2, 2)).shape == (0,)
+
+
+def test_boxes_must_be_as_many_as_maps():
+    with pytest.raises(ValueError, match="boxes: expected one box per map"):
+        peaks_inside(MAPS, [(0, 0, 1, 1)], (2, 2))

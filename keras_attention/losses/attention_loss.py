@@ -171,9 +171,9 @@ class AddAttentionLoss(keras.layers.Layer):
     ) -> None:
         # Without autocast the weights are returned in the dtype in which they came.
         super().__init__(**{"autocast": False, **kwargs})
-        check_number("factor", factor)
+        self.factor = check_number("factor", factor)
         self._function = _REGISTRY.get(loss)
-        self.loss, self.factor, self.options = loss, factor, dict(options or {})
+        self.loss, self.options = loss, dict(options or {})
         self.supports_masking = True
 
     def build(

@@ -59,8 +59,7 @@ class SequenceCrossentropy(keras.losses.Loss):
         dtype: DType | None = None,
     ) -> None:
         super().__init__(name=name, dtype=dtype)
-        check_rate("label_smoothing", label_smoothing)
-        self.label_smoothing = label_smoothing
+        self.label_smoothing = check_rate("label_smoothing", label_smoothing)
 
     def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         return token_crossentropy(y_true, y_pred, self.label_smoothing)

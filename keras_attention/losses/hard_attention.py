@@ -124,8 +124,7 @@ class MovingBaseline(keras.layers.Layer):
 
     def __init__(self, decay: float = 0.9, **kwargs: Unpack[LayerOptions]) -> None:
         super().__init__(**{"autocast": False, **kwargs})
-        check_rate("decay", decay)
-        self.decay = decay
+        self.decay = check_rate("decay", decay)
         self.supports_masking = True
 
     def build(self, rewards_shape: Shape) -> None:
@@ -211,8 +210,7 @@ class AddHardAttentionLoss(keras.layers.Layer):
         self, factor: float = 1.0, decay: float = 0.9, **kwargs: Unpack[LayerOptions]
     ) -> None:
         super().__init__(**{"autocast": False, **kwargs})
-        check_number("factor", factor)
-        self.factor = factor
+        self.factor = check_number("factor", factor)
         self.baseline = MovingBaseline(decay, name="baseline", dtype=self.dtype_policy)
         self.supports_masking = True
 

@@ -58,13 +58,12 @@ class Subwords(Vocabulary, kind="subwords"):
     """
 
     def __init__(self, tokens: Iterable[str], longest: int = 512) -> None:
-        check_positive("longest", longest)
+        self.longest = check_positive("longest", longest)
         self._set_tokens(tokens)
         for token in self.tokens[len(SPECIALS) :]:
             if token in ("", CONTINUED) or len(token.split()) != 1 or SPACE in token[1:]:
                 raise ValueError(f"tokens: expected pieces of words, received {token!r}.")
         self.separator, self.lowercase = "", False
-        self.longest = longest
         self._known: dict[str, tuple[str, ...]] = {}
 
     @classmethod

@@ -88,7 +88,6 @@ class Vocabulary:
         self, tokens: Iterable[str], separator: Literal["", " "] = "", lowercase: bool = False
     ) -> None:
         check_choice("separator", separator, ("", " "))
-        check_flag("lowercase", lowercase)
         self._set_tokens(tokens)
         for token in self.tokens[len(SPECIALS) :]:
             unit = len(token) == 1 if separator == "" else len(token.split()) == 1
@@ -96,7 +95,7 @@ class Vocabulary:
                 kind = "single characters" if separator == "" else "words without spaces"
                 raise ValueError(f"tokens: expected {kind}, received {token!r}.")
         self.separator = separator
-        self.lowercase = lowercase
+        self.lowercase = check_flag("lowercase", lowercase)
 
     def _set_tokens(self, tokens: Iterable[str]) -> None:
         tokens = tuple(tokens)
