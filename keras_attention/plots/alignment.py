@@ -1,12 +1,28 @@
-"""An alignment as a heat map: which source tokens each target token looked at."""
+"""An alignment as a heat map: the attention weights of each target token."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from keras_attention._core.optional import require
+from keras_attention._core.types import Tensor
+from keras_attention.plots.arrays import as_numbers
 from keras_attention.plots.labels import drawable, extent, fonts, label_of
 
-# From white to indigo; the lightness in OKLab falls by the same amount from each to the next,
-# so that equal differences of weight look equally large.
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.axis import XAxis, YAxis
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.colors import Colormap
+    from matplotlib.figure import Figure
+    from matplotlib.image import AxesImage
+    from numpy.typing import NDArray
+
+# From white to indigo. The lightness in OKLab falls in equal steps, so that equal differences of
+# weight look equally large.
 _COLORS = (
     "#ffffff",
     "#c0eeff",
@@ -23,51 +39,53 @@ _COLORS = (
 
 
 def plot_attention(
-    weights,
-    source_tokens,
-    target_tokens,
-    title=None,
-    source_label="source",
-    target_label="target",
-    colorbar_label="attention weight",
-    vmax=1.0,
-    cmap=None,
-    show_values=False,
-):
-    """Draws an alignment as a heat map: a row a target token, a column a source token.
+    weights: Tensor,
+    source_tokens: Sequence[str | bytes],
+    target_tokens: Sequence[str | bytes],
+    title: str | None = None,
+    source_label: str | None = "source",
+    target_label: str | None = "target",
+    colorbar_label: str = "attention weight",
+    vmax: float | None = 1.0,
+    cmap: str | Colormap | None = None,
+    show_values: bool = False,
+) -> Figure:
+    """Draws an alignment as a heat map: one row per target token, one column per source token.
 
-    Nothing of `matplotlib.pyplot` is used: no window, no state, nothing to
-    close. Save the figure with `figure.savefig(path)`; a notebook shows it as
-    the last expression of a cell.
+    The figure is independent of `matplotlib.pyplot`: it opens no window and
+    need not be closed. Save it with `figure.savefig(path)`; a notebook shows
+    it as the last expression of a cell.
 
-    Labels may be of any script: fonts are chosen among those installed by
-    whether they have the characters. Where none has, the label shows the code
-    point, such as U+4E2D. Spaces at the ends of a token show as an open box.
+    Tokens may be of any script: fonts are chosen from the installed ones. A
+    character that no font has is shown as its code point, such as U+4E2D.
+    Spaces at the ends of a token are shown as an open box.
 
     Args:
-        weights: `(T, S)`, of one sequence: an array or a tensor. Rows and
-            columns beyond the tokens, such as padding and the step that
-            decoded the end, are left out.
-        source_tokens, target_tokens: the tokens, strings or UTF-8 bytes; a
-            string stands for its characters. Empty strings at the end, with
-            which exported models pad, are left out.
-        title: what stands above.
-        source_label, target_label: what stands beside the axes, or None.
-        colorbar_label: what stands beside the colour bar.
-        vmax: the weight of the last colour, the same in every picture; None
-            takes the largest weight.
-        cmap: a matplotlib colormap or the name of one; by default from white
-            to indigo, perceptually uniform.
-        show_values: whether the weights stand in the cells as numbers.
+        weights: `(T, S)`, of one sequence. Rows and columns beyond the tokens,
+            such as padding and the step that decoded the end token, are left
+            out.
+        source_tokens: the source tokens, strings or UTF-8 bytes. A string
+            stands for its characters. Empty strings at the end, with which
+            exported models pad, are left out.
+        target_tokens: the target tokens, likewise.
+        title: title of the figure, or None.
+        source_label: label of the horizontal axis, or None.
+        target_label: label of the vertical axis, or None.
+        colorbar_label: label of the color bar.
+        vmax: the weight of the darkest color; None takes the largest weight.
+        cmap: a matplotlib colormap or its name; by default from white to
+            indigo, perceptually uniform.
+        show_values: whether to write the weights into the cells.
 
     Returns:
-        A `matplotlib.figure.Figure`, its size by the number of tokens.
+        A `matplotlib.figure.Figure` whose size follows from the number of
+        tokens.
 
     Raises:
-        ValueError: for weights that are not a finite matrix or have fewer
-            rows or columns than there are tokens, for no tokens, and for a
-            `vmax` that is not above 0.
-        TypeError: for tokens that are not strings.
+        ValueError: if the weights are not a finite matrix or have fewer rows
+            or columns than there are tokens, if there are no tokens, or if
+            `vmax` is not above 0.
+        TypeError: if tokens are not strings.
         ImportError: without the extra `plots`.
 
     Example:
@@ -78,16 +96,18 @@ def plot_attention(
     >>> [label.get_text() for label in figure.axes[0].get_yticklabels()]
     ['K', 'AE', 'T']
     """
-    source_tokens = _tokens("source_tokens", source_tokens)
-    target_tokens = _tokens("target_tokens", target_tokens)
-    weights = _clipped(weights, target_tokens, source_tokens)
+    source, target = (
+        _tokens("source_tokens", source_tokens),
+        _tokens("target_tokens", target_tokens),
+    )
+    weights = _clipped(weights, len(target), len(source))
     if vmax is not None and not vmax > 0:
         raise ValueError(f"vmax: expected a number above 0 or None, received {vmax!r}.")
     if vmax is None:
         vmax = float(weights.max()) or 1.0
 
     figure = require("matplotlib.figure", "plots").Figure(dpi=120)
-    # Text is measured before it is placed, which takes a canvas that can draw.
+    # Measuring text needs a canvas that can draw.
     canvas = require("matplotlib.backends.backend_agg", "plots").FigureCanvasAgg(figure)
     axes, bar_axes = figure.add_axes([0.1, 0.1, 0.5, 0.5]), figure.add_axes([0.7, 0.1, 0.1, 0.5])
 
@@ -100,8 +120,8 @@ def plot_attention(
 
     image = axes.imshow(weights, cmap=cmap, vmin=0.0, vmax=vmax, aspect="auto")
     _hairlines(axes, rows, columns)
-    above = _label_axis(axes.xaxis, source_tokens, size, cell, canvas)
-    beside = _label_axis(axes.yaxis, target_tokens, size, None, canvas)
+    above = _label_axis(axes.xaxis, source, size, cell, canvas)
+    beside = _label_axis(axes.yaxis, target, size, None, canvas)
     if show_values:
         _write_values(axes, image, weights, min(size, cell * 72 * 0.34))
     bar = figure.colorbar(image, cax=bar_axes)
@@ -109,7 +129,7 @@ def plot_attention(
     bar.ax.tick_params(length=2, width=0.5, labelsize=8, colors="0.25")
     bar.set_label(drawable(colorbar_label), size=9, color="0.25", **fonts(colorbar_label))
 
-    # The layout in inches, so that cells are square and labels have their room.
+    # The layout is in inches, so that cells are square and labels have enough room.
     gap = 0.1
     name = size / 72 + gap
     top = gap + above + (name if source_label else 0.0)
@@ -130,8 +150,8 @@ def plot_attention(
     full_height = top + bar_height + gap
     figure.set_size_inches(full_width, full_height)
 
-    def place(part, x, y, w, h):
-        bounds = [x / full_width, 1 - (y + h) / full_height, w / full_width, h / full_height]
+    def place(part: Axes, x: float, y: float, w: float, h: float) -> None:
+        bounds = (x / full_width, 1 - (y + h) / full_height, w / full_width, h / full_height)
         part.set_position(bounds)
 
     place(axes, left, top, width, height)
@@ -151,12 +171,14 @@ def plot_attention(
     return figure
 
 
-def _tokens(name, tokens):
-    tokens = list(tokens)
-    for i, token in enumerate(tokens):
+def _tokens(name: str, given: Sequence[str | bytes]) -> list[str]:
+    tokens = []
+    for token in given:
         if isinstance(token, bytes):
-            tokens[i] = token.decode("utf-8")
-        elif not isinstance(token, str):
+            tokens.append(token.decode("utf-8"))
+        elif isinstance(token, str):
+            tokens.append(token)
+        else:
             raise TypeError(
                 f"{name}: expected strings, received {token!r} of type {type(token).__name__}."
             )
@@ -167,26 +189,19 @@ def _tokens(name, tokens):
     return tokens
 
 
-def _clipped(weights, target_tokens, source_tokens):
-    if hasattr(weights, "detach"):  # a tensor of torch that keeps its gradient
-        weights = weights.detach().cpu()
-    weights = np.asarray(weights)
-    if weights.dtype.kind in "biuf" or weights.dtype.name == "bfloat16":
-        weights = weights.astype("float64")
-    else:
-        raise ValueError(f"weights: expected numbers, received dtype {weights.dtype}.")
-    expected = (len(target_tokens), len(source_tokens))
+def _clipped(tensor: Tensor, rows: int, columns: int) -> NDArray[np.float64]:
+    weights = as_numbers("weights", tensor)
     if weights.ndim != 2:
         raise ValueError(
-            "weights: expected those of one sequence, a matrix with a row a target token and a "
-            f"column a source token, received shape {weights.shape} of rank {weights.ndim}."
+            "weights: expected those of one sequence, a matrix with one row per target token and "
+            f"one column per source token, received shape {weights.shape} of rank {weights.ndim}."
         )
-    if weights.shape[0] < expected[0] or weights.shape[1] < expected[1]:
+    if weights.shape[0] < rows or weights.shape[1] < columns:
         raise ValueError(
-            f"weights: expected at least {expected[0]} rows (target tokens) and {expected[1]} "
+            f"weights: expected at least {rows} rows (target tokens) and {columns} "
             f"columns (source tokens), received shape {weights.shape}."
         )
-    weights = weights[: expected[0], : expected[1]]
+    weights = weights[:rows, :columns]
     if not np.isfinite(weights).all():
         raise ValueError(
             f"weights: expected finite numbers, received {np.sum(~np.isfinite(weights))} that "
@@ -195,7 +210,7 @@ def _clipped(weights, target_tokens, source_tokens):
     return weights
 
 
-def _hairlines(axes, rows, columns):
+def _hairlines(axes: Axes, rows: int, columns: int) -> None:
     for spine in axes.spines.values():
         spine.set(linewidth=0.5, color="0.7")
     axes.set_xticks(np.arange(1, columns) - 0.5, minor=True)
@@ -204,13 +219,19 @@ def _hairlines(axes, rows, columns):
     axes.tick_params(which="minor", length=0)
 
 
-def _label_axis(axis, tokens, size, cell, canvas):
-    """Labels the ticks; returns the inches that the labels take away from the axes."""
+def _label_axis(
+    axis: XAxis | YAxis,
+    tokens: Sequence[str],
+    size: float,
+    cell: float | None,
+    canvas: FigureCanvasAgg,
+) -> float:
+    """Labels the ticks, and returns the room in inches that the labels need."""
     texts = [label_of(token) for token in tokens]
     axis.set_ticks(range(len(tokens)), texts, size=size)
     axis.set_tick_params(which="major", length=0, pad=4, colors="0.1")
     if axis.axis_name == "x":
-        axis.set_ticks_position("top")
+        axis.set_tick_params(labeltop=True, labelbottom=False)
         axis.set_tick_params(which="both", length=0)
     labels = axis.get_ticklabels()
     for label, text in zip(labels, texts):
@@ -227,7 +248,7 @@ def _label_axis(axis, tokens, size, cell, canvas):
     return across + pad
 
 
-def _write_values(axes, image, weights, size):
+def _write_values(axes: Axes, image: AxesImage, weights: NDArray[np.float64], size: float) -> None:
     for (row, column), weight in np.ndenumerate(weights):
         red, green, blue, _ = image.cmap(image.norm(weight))
         dark = 0.299 * red + 0.587 * green + 0.114 * blue < 0.55

@@ -1,51 +1,74 @@
-"""A caption that is spoken word by word, each showing where the model looked."""
+"""An animated caption: word after word with its attention."""
+
+from __future__ import annotations
 
 import base64
 import html
 import io
 import os
 import re
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from keras_attention._core.checks import check_choice, check_positive_number
 from keras_attention._core.optional import require
+from keras_attention._core.types import Tensor
 from keras_attention.plots import overlay
 from keras_attention.plots.labels import drawable, extent, fonts
 
-# Inches of a frame of a GIF, and between its words.
+if TYPE_CHECKING:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+    from matplotlib.text import Text
+    from numpy.typing import NDArray
+
+# Width of a GIF and of the space between its words, in inches.
 _WIDTH, _SPACE = 3.4, 0.065
 _SAID, _NOW, _TO_COME = "0.15", "#3b6cb4", "0.72"
-_LONGER_SIDE = 480  # pixels of the image in a page
-_CLOSING = ",.;:!?)»”、。،؟"  # stand close to the word before
+_LONGER_SIDE = 480  # of the image in a page, in pixels
+_CLOSING = ",.;:!?)»”、。،؟"  # no space before these
 
 
-def animate_caption(image, words, maps, path, seconds=0.8, vmax=None, smooth=0.75):
-    """Writes an animation: word after word, the image is lit where the word looked.
+def animate_caption(
+    image: Tensor,
+    words: Sequence[str | bytes],
+    maps: Tensor,
+    path: str | os.PathLike[str],
+    seconds: float = 0.8,
+    vmax: float | None = None,
+    smooth: float = 0.75,
+) -> Path:
+    """Writes an animation that shows the attention of one word after the other.
 
-    The ending of `path` says what is written:
+    The suffix of `path` decides the format:
 
-    * `.gif`: frames of the image with the caption below, as far as it is
-      said. The first frame, which stands where nothing moves, is the image
-      with the whole caption.
-    * `.html`: one page, in one file without anything to fetch. It plays by
-      itself; pointing at a word, or reaching it by the Tab key, shows its map.
+    * `.gif`: frames of the image, with the caption up to the current word
+      below. The first frame, which programs without animation show, is the
+      image with the whole caption.
+    * `.html`: a page in one self-contained file. It plays automatically;
+      pointing at a word, or reaching it with the Tab key, shows its map.
 
-    The file is written whole or not at all.
+    The file is written atomically.
 
     Args:
-        image, words, maps, vmax, smooth: as of `plot_caption`.
-        path: the file to write, replaced where it exists.
-        seconds: how long each word is shown.
+        image: as in `plot_caption`.
+        words: as in `plot_caption`.
+        maps: as in `plot_caption`.
+        path: the file to write; an existing one is replaced.
+        seconds: duration of each word.
+        vmax: as in `plot_caption`.
+        smooth: as in `plot_caption`.
 
     Returns:
-        The path, a `pathlib.Path`.
+        The path.
 
     Raises:
-        ValueError: as `plot_caption`, for `seconds` not above 0, and for
-            another ending.
-        TypeError: for words that are not strings.
+        ValueError: as `plot_caption`, if `seconds` is not above 0, or if the
+            suffix is another.
+        TypeError: if words are not strings.
         ImportError: without the extra `plots`.
 
     Example:
@@ -59,13 +82,13 @@ def animate_caption(image, words, maps, path, seconds=0.8, vmax=None, smooth=0.7
     'apple.gif'
     """
     path = Path(path)
-    check_choice("the ending of path", path.suffix.lower(), (".gif", ".html"))
+    check_choice("suffix of path", path.suffix.lower(), (".gif", ".html"))
     check_positive_number("seconds", seconds)
-    colours, words = overlay.colours_of(image), overlay.checked_words(words)
-    maps = overlay.checked_maps(maps, len(words))
-    brightness = overlay.light(maps, colours.shape[:2], smooth, vmax)
+    colors, tokens = overlay.colors_of(image), overlay.checked_words(words)
+    maps = overlay.checked_maps(maps, len(tokens))
+    brightness = overlay.brightness_of(maps, colors.shape[:2], smooth, vmax)
     write = _gif if path.suffix.lower() == ".gif" else _page
-    contents = write(colours, words, brightness, seconds)
+    contents = write(colors, tokens, brightness, seconds)
     unfinished = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         unfinished.write_bytes(contents)
@@ -75,14 +98,16 @@ def animate_caption(image, words, maps, path, seconds=0.8, vmax=None, smooth=0.7
     return path
 
 
-def _gif(colours, words, brightness, seconds):
+def _gif(
+    colors: overlay.Floats, words: list[str], brightness: overlay.Floats, seconds: float
+) -> bytes:
     figure = require("matplotlib.figure", "plots").Figure(dpi=100)
     canvas = require("matplotlib.backends.backend_agg", "plots").FigureCanvasAgg(figure)
     texts, lines = _write(figure, canvas, words)
-    # Whole pixels, so that the picture fills its frame.
+    # Whole pixels, so that the image fills its frame.
     margin, line = 0.1, 0.24
     side = _WIDTH - 2 * margin
-    height = side * colours.shape[0] / colours.shape[1]
+    height = side * colors.shape[0] / colors.shape[1]
     below = len(lines) * line + 0.06
     full_height = margin + height + margin + below
     figure.set_size_inches(_WIDTH, full_height)
@@ -90,56 +115,60 @@ def _gif(colours, words, brightness, seconds):
         [margin / _WIDTH, 1 - (margin + height) / full_height, side / _WIDTH, height / full_height]
     )
     axes.axis("off")
-    shown = axes.imshow(colours, interpolation="bilinear", aspect="auto")
+    shown = axes.imshow(colors, interpolation="bilinear", aspect="auto")
     for row, entries in enumerate(lines):
         for i, x in entries:
             y = 2 * margin + height + (row + 0.72) * line
             texts[i].set_position(((margin + x) / _WIDTH, 1 - y / full_height))
 
-    def frame(picture, now):
+    def frame(picture: overlay.Floats, now: int) -> NDArray[np.uint8]:
         shown.set_data(picture)
         for i, text in enumerate(texts):
             text.set_color(_NOW if i == now else _SAID if i < now else _TO_COME)
         canvas.draw()
         return np.asarray(canvas.buffer_rgba())[..., :3].copy()
 
-    frames = [frame(colours, len(words))]
-    frames += [frame(overlay.lit(colours, b), i) for i, b in enumerate(brightness)]
-    frames = [_few_colours(one) for one in frames]
+    frames = [frame(colors, len(words))]
+    frames += [frame(overlay.lit(colors, b), i) for i, b in enumerate(brightness)]
+    images = [_quantized(one) for one in frames]
     file = io.BytesIO()
     milliseconds = round(1000 * seconds)
-    frames[0].save(
+    images[0].save(
         file,
         "GIF",
         save_all=True,
-        append_images=frames[1:],
+        append_images=images[1:],
         duration=[2 * milliseconds] + [milliseconds] * len(words),
         loop=0,
     )
     return file.getvalue()
 
 
-def _few_colours(frame):
-    """A frame of 256 colours; those of the words are too rare to be chosen, so they are given."""
+def _quantized(frame: NDArray[np.uint8]) -> Any:
+    """A Pillow image with 256 colors, always with those of the words, which are rare."""
     pillow = require("PIL.Image", "plots")
     to_rgb = require("matplotlib.colors", "plots").to_rgb
     given = [round(255 * part) for name in ("1", _SAID, _NOW, _TO_COME) for part in to_rgb(name)]
     free = 256 - len(given) // 3
     image = pillow.fromarray(frame)
     palette = pillow.new("P", (1, 1))
-    # A quarter of the pixels tells the colours as well, in far less time.
+    # A quarter of the pixels gives the same palette in far less time.
     chosen = pillow.fromarray(frame[::2, ::2]).quantize(free).getpalette()
     palette.putpalette(given + chosen[: 3 * free])
     indices = np.array(image.quantize(palette=palette))
-    indices[(frame == 255).all(axis=-1)] = 0  # Pillow looks for about the colour only
+    indices[(frame == 255).all(axis=-1)] = 0  # Pillow finds colors only approximately
     image = pillow.fromarray(indices)
     image.putpalette(palette.getpalette())
     return image
 
 
-def _write(figure, canvas, words):
+def _write(
+    figure: Figure, canvas: FigureCanvasAgg, words: list[str]
+) -> tuple[list[Text], list[list[tuple[int, float]]]]:
     """The words as texts of the figure, and `(index, x in inches)` of each, line by line."""
-    texts, lines, x = [], [[]], 0.0
+    texts: list[Text] = []
+    lines: list[list[tuple[int, float]]] = [[]]
+    x = 0.0
     for i, word in enumerate(words):
         text = figure.text(0, 0, drawable(word), size=11, parse_math=False, **fonts(word))
         width, _ = extent(text, canvas)
@@ -154,17 +183,19 @@ def _write(figure, canvas, words):
     return texts, lines
 
 
-def _page(colours, words, brightness, seconds):
-    height, width = (round(_LONGER_SIDE * n / max(colours.shape[:2])) for n in colours.shape[:2])
+def _page(
+    colors: overlay.Floats, words: list[str], brightness: overlay.Floats, seconds: float
+) -> bytes:
+    height, width = (round(_LONGER_SIDE * n / max(colors.shape[:2])) for n in colors.shape[:2])
     spans = []
     for i, word in enumerate(words):
         space = "" if _closes(word) or not i else " "
         spans.append(f'{space}<span class="word" tabindex="0">{html.escape(word)}</span>')
-    # A mask lets the colours through where it is opaque.
+    # The colors show where a mask is opaque.
     masks = (_png(np.stack([np.zeros_like(b), b], axis=-1)) for b in brightness)
     values = {
         "MASKS": ",\n    ".join(f'"{mask}"' for mask in masks),
-        "IMAGE": _png(colours),
+        "IMAGE": _png(colors),
         "WIDTH": str(width),
         "RATIO": f"{width} / {height}",
         "DIM": str(overlay.DIM),
@@ -176,12 +207,12 @@ def _page(colours, words, brightness, seconds):
     return re.sub("@([A-Z]+)@", lambda name: values[name[1]], _PAGE).encode("utf-8")
 
 
-def _closes(word):
+def _closes(word: str) -> bool:
     return bool(word) and all(character in _CLOSING for character in word)
 
 
-def _png(pixels):
-    """A data URL of `(H, W, 3)` colours, or of `(H, W, 2)` grey and opacity."""
+def _png(pixels: overlay.Floats) -> str:
+    """A data URL of `(H, W, 3)` colors, or of `(H, W, 2)` gray and opacity."""
     file = io.BytesIO()
     image = require("PIL.Image", "plots").fromarray(np.round(255 * pixels).astype("uint8"))
     image.save(file, "PNG", optimize=True)

@@ -129,9 +129,15 @@ def test_masks_are_kept_when_an_initial_state_is_given(rng):
 
 def test_the_mask_of_the_sequence_goes_on_to_the_next_layer():
     ids = keras.Input((None,), dtype="int32")
-    embedded = layers.Embedding(5, 4, mask_zero=True)(ids)
-    outputs = decoder()(embedded, keras.Input((None, 6)))
-    assert keras.src.backend.get_keras_mask(outputs) is not None
+    value = keras.Input((None, 6))
+    outputs = decoder()(layers.Embedding(5, 4, mask_zero=True)(ids), value)
+    # The mean over the steps that are not masked.
+    model = keras.Model([ids, value], [outputs, layers.GlobalAveragePooling1D()(outputs)])
+    given, memory = np.array([[3, 4, 1, 0], [2, 0, 0, 0]]), np.ones((2, 3, 6))
+    steps, mean = (np.asarray(output) for output in model([given, memory]))
+    assert np.abs(mean).min() > 1e-3
+    assert_close(mean[0], steps[0, :3].mean(axis=0))
+    assert_close(mean[1], steps[1, 0])
 
 
 def test_a_whole_state_as_initial_state_survives_saving(sequence, value, tmp_path):

@@ -197,10 +197,14 @@ def test_wrong_input_is_refused(change, error, message):
 def test_non_finite_padding_does_no_harm():
     weights = np.full((3, 3), np.nan)
     weights[:2, :2] = 0.5
-    plot_attention(weights, "ab", "cd")
+    figure = plot_attention(weights, "ab", "cd", vmax=None)
+    (shown,) = figure.axes[0].get_images()
+    assert shown.get_array().shape == (2, 2)
+    np.testing.assert_array_equal(np.ma.filled(shown.get_array(), np.nan), np.full((2, 2), 0.5))
+    assert shown.get_clim() == (0.0, 0.5)
 
 
 def test_the_missing_package_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
-    with pytest.raises(ImportError, match=r"'matplotlib'.*keras-attention\[plots\]"):
+    with pytest.raises(ImportError, match=r"'matplotlib'.*pip install '\.\[plots\]'"):
         plot_attention(np.eye(2), "ab", "cd")

@@ -10,7 +10,7 @@ from keras_attention.vision import Retina
 
 pytest.importorskip("matplotlib")
 
-PLACES = np.array([[0.0, 0.0], [0.5, -0.25], [1.0, 1.0]])
+LOCATIONS = np.array([[0.0, 0.0], [0.5, -0.25], [1.0, 1.0]])
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def pictures(axes):
 
 
 def test_squares_surround_what_was_seen_sharply(image):
-    figure = plot_glimpses(image, PLACES, Retina(4, 2), box=(1, 2, 9, 10), title="a 7")
+    figure = plot_glimpses(image, LOCATIONS, Retina(4, 2), box=(1, 2, 9, 10), title="a 7")
     first = figure.axes[0]
     assert first.get_title() == "a 7"
     boxes = [(p.get_y(), p.get_x(), p.get_height(), p.get_width()) for p in first.patches]
@@ -37,14 +37,14 @@ def test_squares_surround_what_was_seen_sharply(image):
 
 def test_panels_show_what_the_network_was_given(image):
     retina = Retina(4, 2)
-    figure = plot_glimpses(image, PLACES, retina, labels=["7, 90 %", "1", ""])
+    figure = plot_glimpses(image, LOCATIONS, retina, labels=["7, 90 %", "1", ""])
     assert [axes.get_title() for axes in figure.axes] == ["", "1:  7, 90 %", "2:  1", "3"]
-    patches = np.asarray(retina(np.stack(3 * [image[..., None]]), PLACES))[..., 0]
+    patches = np.asarray(retina(np.stack(3 * [image[..., None]]), LOCATIONS))[..., 0]
     for i, axes in enumerate(figure.axes[1:]):
         (coarse, around), (sharp, middle) = pictures(axes)
         np.testing.assert_allclose(coarse, patches[i, 1], rtol=1e-5)
         np.testing.assert_allclose(sharp, patches[i, 0], rtol=1e-5)
-        y, x = (PLACES[i] + 1) / 2 * (16, 24)
+        y, x = (LOCATIONS[i] + 1) / 2 * (16, 24)
         assert middle == [x - 2, x + 2, y + 2, y - 2]
         assert around == [x - 4, x + 4, y + 4, y - 4]
         assert axes.get_xlim() == (x - 4, x + 4) and axes.get_ylim() == (y + 4, y - 4)
@@ -52,8 +52,8 @@ def test_panels_show_what_the_network_was_given(image):
 
 @pytest.mark.parametrize("shape, count", [((9, 9, 1), 1), ((9, 9, 3), 9), ((6, 12), 5)])
 def test_other_images_and_many_glimpses_are_drawn(shape, count, rng):
-    places = rng.uniform(-1, 1, size=(count, 2))
-    figure = plot_glimpses(rng.normal(size=shape), places, Retina(3, 3, 1.5))
+    locations = rng.uniform(-1, 1, size=(count, 2))
+    figure = plot_glimpses(rng.normal(size=shape), locations, Retina(3, 3, 1.5))
     file = io.BytesIO()
     figure.savefig(file, format="png", dpi=40)
     assert len(figure.axes) == count + 1 and file.getbuffer().nbytes > 1000
@@ -62,8 +62,15 @@ def test_other_images_and_many_glimpses_are_drawn(shape, count, rng):
     assert min(b.y0 for b in bounds) >= 0 and max(b.y1 for b in bounds) <= 1
 
 
-def test_an_empty_image_is_drawn():
-    assert plot_glimpses(np.zeros((8, 8)), PLACES, Retina(2, 1)).axes
+def test_an_image_of_zeros_is_drawn_white():
+    figure = plot_glimpses(np.zeros((8, 8)), LOCATIONS, Retina(2, 1))
+    assert [axes.get_title() for axes in figure.axes] == ["", "1", "2", "3"]
+    for axes in figure.axes:
+        (shown,) = axes.get_images()
+        # A range without width would draw zeros black, or warn.
+        assert shown.get_clim() == (0.0, 1.0)
+        assert not np.asarray(shown.get_array()).any()
+        assert (shown.to_rgba(shown.get_array()) == 1.0).all()
 
 
 @pytest.mark.parametrize(
@@ -71,12 +78,12 @@ def test_an_empty_image_is_drawn():
     [
         ({"image": np.zeros((2, 8, 8, 1))}, r"image: expected one image .* \(2, 8, 8, 1\)"),
         ({"image": np.full((8, 8), np.nan)}, "image: expected finite numbers"),
-        ({"places": PLACES[None]}, r"places: expected those of one image, .* \(1, 3, 2\)"),
-        ({"places": PLACES + np.inf}, "places: expected finite numbers"),
+        ({"locations": LOCATIONS[None]}, r"locations: expected those of one image, .* \(1, 3, 2\)"),
+        ({"locations": LOCATIONS + np.inf}, "locations: expected finite numbers"),
         ({"labels": ["1"]}, "labels: expected one for each of 3 glimpses, received 1"),
     ],
 )
 def test_what_cannot_be_drawn_is_refused(change, message):
-    given = {"image": np.zeros((8, 8)), "places": PLACES, "retina": Retina(2, 1), **change}
+    given = {"image": np.zeros((8, 8)), "locations": LOCATIONS, "retina": Retina(2, 1), **change}
     with pytest.raises(ValueError, match=message):
         plot_glimpses(**given)
