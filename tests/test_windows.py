@@ -52,6 +52,17 @@ def test_local_p_predicts_within_the_true_length_of_the_row(length):
     np.testing.assert_allclose(weights[0, 0], expected, rtol=1e-5)
 
 
+def test_the_kernels_of_the_prediction_are_regularized_and_constrained():
+    window = windows.LocalPredictive(
+        2, units=3, kernel_initializer="ones", kernel_regularizer="l2", kernel_constraint="non_neg"
+    )
+    again = windows.deserialize(windows.serialize(window))
+    again.build((None, None, 4))
+    for weight in (again.kernel, again.v):
+        assert isinstance(weight.constraint, keras.constraints.NonNeg)
+    np.testing.assert_allclose(sum(map(float, again.losses)), 0.01 * (12 + 3), rtol=1e-6)
+
+
 def test_the_prediction_learns():
     """Values with their position as content, to be found at the position the query names."""
     rng = np.random.default_rng(0)

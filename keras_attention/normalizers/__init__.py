@@ -1,4 +1,4 @@
-"""How scores become weights: one small class per normalizer."""
+"""Normalizers: how scores become weights. One small class per normalizer."""
 
 from keras_attention.normalizers.base import Normalizer
 from keras_attention.normalizers.monotonic import Monotonic, StepwiseMonotonic

@@ -1,56 +1,87 @@
 """Normalizers that read the memory from left to right."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
 import keras
 from keras import ops
 
 from keras_attention._core.checks import check_choice, check_number
 from keras_attention._core.masks import zero_weights_where_masked
-from keras_attention._core.memory import initial_alignment
+from keras_attention._core.memory import Memory, initial_alignment
+from keras_attention._core.types import Config, LayerOptions, Shape, Structure, Tensor
 from keras_attention.normalizers.base import Normalizer
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    MonotonicMode = Literal["exact", "recursive", "parallel", "hard"]
+    StepwiseMode = Literal["soft", "hard"]
+
+
+class _ChoosingOptions(LayerOptions, total=False):
+    """The arguments that both normalizers have, besides their modes."""
+
+    sigmoid_noise: float
+    score_bias_init: float
+    seed: int | None
 
 
 class _Choosing(Normalizer):
-    """Base of what reads positions in order and decides at each with `p = sigmoid(s + b + n)`."""
+    """Base of normalizers that read positions in order, each chosen with `p = sigmoid(s + b + n)`.
 
-    modes = ()
+    Subclasses list their `modes` and define `_advance`.
+    """
+
+    modes: tuple[str, ...] = ()
 
     def __init__(
-        self, mode, test_mode=None, sigmoid_noise=0.0, score_bias_init=0.0, seed=None, **kwargs
-    ):
+        self,
+        mode: str,
+        test_mode: str | None = None,
+        sigmoid_noise: float = 0.0,
+        score_bias_init: float = 0.0,
+        seed: int | None = None,
+        **kwargs: Unpack[LayerOptions],
+    ) -> None:
         super().__init__(**kwargs)
-        check_choice("mode", mode, self.modes)
-        check_choice("test_mode", test_mode, (None, *self.modes))
-        check_number("sigmoid_noise", sigmoid_noise, at_least=0)
-        check_number("score_bias_init", score_bias_init)
-        self.mode = mode
-        self.test_mode = test_mode
-        self.sigmoid_noise = sigmoid_noise
-        self.score_bias_init = score_bias_init
+        self.mode = check_choice("mode", mode, self.modes)
+        self.test_mode = check_choice("test_mode", test_mode, (None, *self.modes))
+        self.sigmoid_noise = check_number("sigmoid_noise", sigmoid_noise, at_least=0)
+        self.score_bias_init = check_number("score_bias_init", score_bias_init)
         self.seed = seed
         if sigmoid_noise:
             self.seed_generator = keras.random.SeedGenerator(seed)
 
-    def build(self, scores_shape, mask_shape=None):
+    def build(self, scores_shape: Shape, mask_shape: Shape | None = None) -> None:
         start = keras.initializers.Constant(self.score_bias_init)
         self.score_bias = self.add_weight(
             shape=(), initializer=start, autocast=False, name="score_bias"
         )
         self.built = True
 
-    def initial_state(self, memory):
+    def initial_state(self, memory: Memory) -> Structure:
         return initial_alignment("first", memory)
 
-    def next_state(self, state, weights):
+    def next_state(self, state: Structure, weights: Tensor) -> Structure:
         return weights
 
-    def noise(self, shape, dtype):
+    def noise(self, shape: tuple[int | Tensor, ...], dtype: str) -> Tensor | None:
         if not self.sigmoid_noise:
             return None
         return keras.random.normal(
             shape, stddev=self.sigmoid_noise, dtype=dtype, seed=self.seed_generator
         )
 
-    def call(self, scores, mask=None, state=None, noise=None, training=None):
+    def call(
+        self,
+        scores: Tensor,
+        mask: Tensor | None = None,
+        state: Structure = None,
+        noise: Tensor | None = None,
+        training: bool | None = None,
+    ) -> Tensor:
         mode = self.mode if training or self.test_mode is None else self.test_mode
         scores = scores + ops.cast(self.score_bias, scores.dtype)
         if noise is not None:
@@ -59,12 +90,26 @@ class _Choosing(Normalizer):
             chosen = ops.cast(scores > 0, scores.dtype)
             passed = 1 - chosen
         else:
-            # Not 1 - chosen, which rounds where p is close to 1.
+            # Not 1 - chosen, which loses precision where p is close to 1.
             chosen, passed = ops.sigmoid(scores), ops.sigmoid(-scores)
         previous = ops.expand_dims(state, 1)
         return zero_weights_where_masked(mask, self._advance(mode, chosen, passed, previous, mask))
 
-    def get_config(self):
+    def _advance(
+        self, mode: str, chosen: Tensor, passed: Tensor, previous: Tensor, mask: Tensor | None
+    ) -> Tensor:
+        """The weights of a step.
+
+        Args:
+            mode: one of `modes`.
+            chosen: p, `(B, 1, Tk)`.
+            passed: 1 - p.
+            previous: the weights of the previous step.
+            mask: of the scores, or None.
+        """
+        raise NotImplementedError
+
+    def get_config(self) -> Config:
         return {
             **super().get_config(),
             "mode": self.mode,
@@ -77,40 +122,41 @@ class _Choosing(Normalizer):
 
 @keras.saving.register_keras_serializable(package="keras_attention")
 class Monotonic(_Choosing):
-    """Monotonic attention: from where the last step stopped, read on until a position is chosen.
+    """Monotonic attention: reads on from where the last step stopped, until a position is chosen.
 
         p_j = sigmoid(s_j + b + noise)                b learned
-        q_j = (1 - p_{j-1}) q_{j-1} + w'_j            w' the step before
+        q_j = (1 - p_{j-1}) q_{j-1} + w'_j            w' of the previous step
         w_j = p_j q_j
 
-    What was never chosen is lost: the weights may sum to less than 1. Before
-    the first step all weight is on the first position.
+    The probability that no position is chosen is lost: the weights may sum to
+    less than 1. Before the first step all weight is at the first position.
 
-    - `"exact"`: the recurrence by doubling, in log2(Tk) rounds. Nothing is
-      lost on inputs of any length.
-    - `"recursive"`: the name that tfa has for the same numbers.
-    - `"parallel"`: tfa's closed form, by cumulative products and a division by
-      them that is clipped at 1e-10. Beyond some 30 positions mass vanishes:
-      at p = 0.5, from position 60 on, 1 becomes 1e-8.
+    - `"exact"`: the recurrence by doubling, in log2(Tk) rounds. Exact for
+      inputs of any length.
+    - `"recursive"`: tfa's name for the same numbers.
+    - `"parallel"`: tfa's closed form, with cumulative products and a division
+      by them that is clipped at 1e-10. From about 30 positions on, weight
+      vanishes: at p = 0.5, from position 60 on, 1 becomes 1e-8.
     - `"hard"`: p is 0 or 1. No gradient; for testing.
 
-    Long inputs want a negative `score_bias_init`, so that reading on is
-    likely, and some `sigmoid_noise`, which teaches p to be 0 or 1.
+    For long inputs, use a negative `score_bias_init`, so that reading on is
+    likely, and some `sigmoid_noise`, so that training moves p to 0 or 1.
 
     Source: Raffel et al., "Online and Linear-Time Attention by Enforcing
     Monotonic Alignments", 2017.
 
     Args:
         mode: one of the above.
-        test_mode: the mode outside training, by default the same; `"hard"` is
-            the paper's.
-        sigmoid_noise: standard deviation of the noise, only while training.
-        score_bias_init: what b starts with.
+        test_mode: the mode outside training, by default the same; `"hard"` in
+            the paper.
+        sigmoid_noise: standard deviation of the noise, in training only.
+        score_bias_init: the initial b.
         seed: of the noise.
+        **kwargs: of `keras.layers.Layer`.
 
     Raises:
-        ValueError: for another mode, a negative noise or a bias that is no
-            number.
+        ValueError: for an unknown mode, a negative noise, or a bias that is not
+            a number.
 
     Example:
 
@@ -124,14 +170,21 @@ class Monotonic(_Choosing):
 
     modes = ("exact", "recursive", "parallel", "hard")
 
-    def __init__(self, mode="exact", **kwargs):
-        super().__init__(mode, **kwargs)
+    def __init__(
+        self,
+        mode: MonotonicMode = "exact",
+        test_mode: MonotonicMode | None = None,
+        **kwargs: Unpack[_ChoosingOptions],
+    ) -> None:
+        super().__init__(mode, test_mode, **kwargs)
 
-    def _advance(self, mode, chosen, passed, previous, mask):
+    def _advance(
+        self, mode: str, chosen: Tensor, passed: Tensor, previous: Tensor, mask: Tensor | None
+    ) -> Tensor:
         chosen = zero_weights_where_masked(mask, chosen)
         passed = passed if mask is None else ops.where(mask, passed, ops.ones_like(passed))
         if mode == "hard":
-            # From the last focus on, the first that is chosen.
+            # The first chosen position from the last focus on.
             chosen = chosen * ops.cumsum(previous, axis=-1)
             return chosen * ops.cast(_before(ops.cumsum(chosen, axis=-1)) == 0, chosen.dtype)
         if mode == "parallel":
@@ -144,13 +197,13 @@ class Monotonic(_Choosing):
 
 @keras.saving.register_keras_serializable(package="keras_attention")
 class StepwiseMonotonic(_Choosing):
-    """Stepwise monotonic attention: every step stays where it is or moves on by one position.
+    """Stepwise monotonic attention: each step stays at its position or moves on by one.
 
         p_j = sigmoid(s_j + b + noise)                the probability to stay
-        w_j = w'_j p_j + w'_{j-1} (1 - p_{j-1})       w' the step before
+        w_j = w'_j p_j + w'_{j-1} (1 - p_{j-1})       w' of the previous step
 
     At the last real position p is 1, so that no weight leaves the memory.
-    Before the first step all weight is on the first position. Padding is
+    Before the first step all weight is at the first position. Padding is
     expected at the end.
 
     Source: He, Deng and He, "Robust Sequence-to-Sequence Acoustic Modeling
@@ -159,7 +212,7 @@ class StepwiseMonotonic(_Choosing):
     Args:
         mode: `"soft"`, or `"hard"` with p either 0 or 1.
         test_mode: the mode outside training, by default the same.
-        sigmoid_noise, score_bias_init, seed: as in `Monotonic`.
+        sigmoid_noise, score_bias_init, seed, **kwargs: as in `Monotonic`.
 
     Raises:
         ValueError: as `Monotonic`.
@@ -176,11 +229,18 @@ class StepwiseMonotonic(_Choosing):
 
     modes = ("soft", "hard")
 
-    def __init__(self, mode="soft", **kwargs):
-        super().__init__(mode, **kwargs)
+    def __init__(
+        self,
+        mode: StepwiseMode = "soft",
+        test_mode: StepwiseMode | None = None,
+        **kwargs: Unpack[_ChoosingOptions],
+    ) -> None:
+        super().__init__(mode, test_mode, **kwargs)
 
-    def _advance(self, mode, chosen, passed, previous, mask):
-        # Of full size: a mask of queries alone has one column for all positions.
+    def _advance(
+        self, mode: str, chosen: Tensor, passed: Tensor, previous: Tensor, mask: Tensor | None
+    ) -> Tensor:
+        # Of full size: a mask of queries alone has one entry for all positions.
         real = zero_weights_where_masked(mask, ops.ones_like(chosen))
         # Counted from the end, the last real position is the first one.
         last = ops.flip(ops.cumsum(ops.flip(real, axis=-1), axis=-1), axis=-1) <= 1
@@ -188,33 +248,38 @@ class StepwiseMonotonic(_Choosing):
         return stayed + _before(ops.where(last, 0.0, previous * passed))
 
 
-def _before(x):
-    """Moved on by one position; 0 comes in at the first."""
+def _before(x: Tensor) -> Tensor:
+    """The value of the previous position at each position; 0 at the first."""
     moved = ops.pad(x, [[0, 0]] * (len(x.shape) - 1) + [[1, 0]])
     return moved[..., :-1]
 
 
-def _linear_recurrence(decay, gain):
-    """`y_j = decay_j y_{j-1} + gain_j` along the last axis, in rounds of doubled reach."""
+def _linear_recurrence(decay: Tensor, gain: Tensor) -> Tensor:
+    """`y_j = decay_j y_{j-1} + gain_j` along the last axis, in log2(length) rounds.
+
+    After a round with the shift k, each position has the terms of 2 k positions.
+    """
     length = decay.shape[-1]
     position = ops.arange(ops.shape(decay)[-1])
 
-    def reach_on(shift, decay, gain):
+    def double(
+        shift: int | Tensor, decay: Tensor, gain: Tensor
+    ) -> tuple[int | Tensor, Tensor, Tensor]:
         inside = position >= shift
         earlier_gain = ops.where(inside, ops.roll(gain, shift, axis=-1), 0.0)
         earlier_decay = ops.where(inside, ops.roll(decay, shift, axis=-1), 1.0)
         return 2 * shift, decay * earlier_decay, gain + decay * earlier_gain
 
     if length is None:
-        # Only TensorFlow has unknown lengths; its loop has a gradient.
+        # Unknown lengths exist on TensorFlow only, whose loop has a gradient.
         rounds = ops.while_loop(
             lambda shift, *_: shift < ops.shape(decay)[-1],
-            reach_on,
+            double,
             (ops.convert_to_tensor(1), decay, gain),
             maximum_iterations=31,
         )
         return rounds[2]
     shift = 1
     while shift < length:
-        shift, decay, gain = reach_on(shift, decay, gain)
+        shift, decay, gain = double(shift, decay, gain)
     return gain

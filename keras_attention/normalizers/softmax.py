@@ -1,29 +1,40 @@
 """Softmax, sigmoid smoothing and hardmax."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import keras
 from keras import ops
 
 from keras_attention._core.checks import check_positive_number
 from keras_attention._core.masks import masked_softmax, one_hot_of_highest
+from keras_attention._core.types import Config, Tensor
 from keras_attention.normalizers.base import Normalizer
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from keras_attention._core.types import LayerOptions
 
 
 @keras.saving.register_keras_serializable(package="keras_attention")
 class Softmax(Normalizer):
-    """Softmax over the positions that the mask keeps: `exp(s_j / t) / sum_k exp(s_k / t)`.
+    """Softmax over the unmasked positions: `exp(s_j / t) / sum_k exp(s_k / t)`.
 
-    The mask acts on the scores before the sum, not on the weights after it:
-    what stands in the padding changes no other weight. A temperature t below 1
-    sharpens; Chorowski's beta is `1 / t`.
+    The scores are masked before the sum, not the weights after it, so that
+    padding changes no other weight. A temperature t below 1 sharpens the
+    weights; Chorowski's beta is `1 / t`.
 
     Source: Bahdanau, Cho and Bengio, 2015; the sharpening: Chorowski et al.,
     "Attention-Based Models for Speech Recognition", 2015.
 
     Args:
         temperature: t, above 0.
+        **kwargs: of `keras.layers.Layer`.
 
     Raises:
-        ValueError: where `temperature` is not above 0.
+        ValueError: if `temperature` is not above 0.
 
     Example:
 
@@ -34,24 +45,26 @@ class Softmax(Normalizer):
     [[[0.5, 0.5, 0.0]]]
     """
 
-    def __init__(self, temperature=1.0, **kwargs):
+    def __init__(self, temperature: float = 1.0, **kwargs: Unpack[LayerOptions]) -> None:
         super().__init__(**kwargs)
-        check_positive_number("temperature", temperature)
-        self.temperature = temperature
+        self.temperature = check_positive_number("temperature", temperature)
 
-    def call(self, scores, mask=None):
+    def call(self, scores: Tensor, mask: Tensor | None = None) -> Tensor:
         return masked_softmax(scores if self.temperature == 1 else scores / self.temperature, mask)
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {**super().get_config(), "temperature": self.temperature}
 
 
 @keras.saving.register_keras_serializable(package="keras_attention")
 class Sigmoid(Normalizer):
-    """Smoothing: `sigmoid(s_j) / sum_k sigmoid(s_k)`, which lets several positions share.
+    """Smoothing: `sigmoid(s_j) / sum_k sigmoid(s_k)`, so that several positions share the weight.
 
     Source: Chorowski et al., "Attention-Based Models for Speech Recognition",
     2015.
+
+    Args:
+        **kwargs: of `keras.layers.Layer`.
 
     Example:
 
@@ -61,20 +74,23 @@ class Sigmoid(Normalizer):
     [[[0.5, 0.5, 0.0]]]
     """
 
-    def call(self, scores, mask=None):
-        # The softmax of log sigmoid(s): where all scores are low the sum itself would vanish.
+    def call(self, scores: Tensor, mask: Tensor | None = None) -> Tensor:
+        # As the softmax of log sigmoid(s): the sum itself underflows if all scores are low.
         return masked_softmax(ops.log_sigmoid(scores), mask)
 
-    def get_config(self):
-        # Said here, since what Keras notes down by itself cannot hold a dtype policy.
+    def get_config(self) -> Config:
+        # Keras' automatic config of arguments cannot hold a dtype policy.
         return {**super().get_config()}
 
 
 @keras.saving.register_keras_serializable(package="keras_attention")
 class Hardmax(Normalizer):
-    """All weight on the highest score, the first of equals; no gradient.
+    """Weight 1 at the highest score (the first of equals), 0 elsewhere; no gradient.
 
     Source: `tfa.seq2seq.hardmax`.
+
+    Args:
+        **kwargs: of `keras.layers.Layer`.
 
     Example:
 
@@ -84,9 +100,9 @@ class Hardmax(Normalizer):
     [[[0.0, 1.0, 0.0]]]
     """
 
-    def call(self, scores, mask=None):
+    def call(self, scores: Tensor, mask: Tensor | None = None) -> Tensor:
         return one_hot_of_highest(scores, mask)
 
-    def get_config(self):
-        # Said here, since what Keras notes down by itself cannot hold a dtype policy.
+    def get_config(self) -> Config:
+        # Keras' automatic config of arguments cannot hold a dtype policy.
         return {**super().get_config()}

@@ -132,9 +132,9 @@ WRONG = {
         lambda: scores.CumulativeLocation(filters=0),
         "filters: expected a positive integer, received 0",
     ),
-    "a score without what it looks back on": (
+    "a score without its state": (
         lambda: scores.Coverage()(zeros(1, 1, 4), zeros(1, 5, 4)),
-        "state: expected what Coverage looks back on",
+        "state: expected the state of Coverage",
         "received None",
     ),
     "window": (
