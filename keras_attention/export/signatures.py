@@ -243,17 +243,19 @@ def raw_variables(model: Exportable) -> list[tf.Variable]:
     return [v.value if isinstance(v, keras.Variable) else v for v in model.variables]
 
 
-def _greedy(model: Exportable, inputs: tf.Tensor, search: generation.BeamSearch) -> Any:
+def _greedy(
+    model: Exportable, inputs: tf.Tensor, search: generation.BeamSearch
+) -> generation.Hypotheses:
     """Greedy decoding up to the length of the search, without an axis of hypotheses."""
-    return generation.greedy(model, inputs, search.max_length)
+    return _best(generation.Greedy(max_length=search.max_length)(model, inputs))
 
 
-def _best(found: generation.Hypotheses) -> generation.Decoded:
-    """The first of several hypotheses, as greedy decoding would give it."""
+def _best(found: generation.Hypotheses) -> generation.Hypotheses:
+    """The first hypothesis of each example, without the axis of hypotheses."""
     lengths = found.lengths[:, 0]
     # The other hypotheses may be longer; over an empty batch there is no maximum.
     longest = tf.reduce_max(tf.pad(lengths, [[0, 1]]))
-    return generation.Decoded(
+    return generation.Hypotheses(
         found.sequences[:, 0, :longest],
         found.scores[:, 0],
         lengths,

@@ -1,4 +1,6 @@
-"""Which tokens may come next: one small object a constraint."""
+"""Which tokens may come next: one small class per constraint."""
+
+from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -8,27 +10,35 @@ from keras import ops
 
 from keras_attention._core.backend.gathers import scatter_add
 from keras_attention._core.checks import check_number, check_positive
+from keras_attention._core.types import Tensor
 from keras_attention.generation.settings import Settings
-from keras_attention.generation.stepping import NEVER
-from keras_attention.text.vocabulary import END
+from keras_attention.generation.stepper import NEVER
+from keras_attention.text.special_ids import END, PAD
 
 
 class Unfinished(NamedTuple):
-    """Hypotheses that are about to get their next token; what a constraint may look at.
+    """Hypotheses before their next token: the input of a constraint.
 
     Attributes:
-        length: the tokens that each has so far, a scalar.
+        length: the number of tokens of each hypothesis so far, a scalar.
         tokens: ids `(B, K, T)`, 0 from `length` on.
-        source_mask: `(B, S)`, which positions of the source are real, or None
-            where that is not known.
+        source_mask: `(B, S)`, the real positions of the source, or None where
+            they are not known.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from keras_attention.generation import Unfinished
+    >>> Unfinished(length=2, tokens=np.array([[[7, 5, 0]]])).last().numpy().tolist()
+    [[5]]
     """
 
-    length: Any
-    tokens: Any
-    source_mask: Any = None
+    length: Tensor
+    tokens: Tensor
+    source_mask: Tensor | None = None
 
-    def last(self, n=1):
-        """The ids `(B, K)` of the token that was the n-th last; 0 where there is none."""
+    def last(self, n: int = 1) -> Tensor:
+        """The ids `(B, K)` of the n-th last token; 0 where there is none."""
         here = ops.equal(ops.arange(self.tokens.shape[-1]), self.length - n)
         return ops.sum(ops.where(here, self.tokens, 0), axis=-1)
 
@@ -36,36 +46,37 @@ class Unfinished(NamedTuple):
 class Constraint(Settings):
     """Base of all constraints: `constraint(logp, unfinished)` lowers what must not come next.
 
-    Constraints are applied one after the other. Padding and start never come
-    anyway. To write one's own: a frozen dataclass, registered with Keras if it
-    is to be saved.
+    Constraints are applied one after the other. Padding and start are never
+    chosen, with or without constraints. Your own constraint is a frozen
+    dataclass, registered with Keras if it is to be saved. It gives a forbidden
+    token a log-probability of -1e30.
 
     Attributes:
-        lowers_only: whether no log-probability is ever raised. Where one is
-            (a bonus for some words, another model's opinion), set it to
-            False, and the search does not stop early: it could no longer tell
-            what may still come.
+        lowers_only: whether no log-probability is ever raised. Set it to False
+            where one is (a bonus for some words, the scores of another model).
+            The search then does not stop early, since it cannot bound the
+            scores of unfinished hypotheses.
 
     Example, no token twice in a row:
 
     >>> from dataclasses import dataclass
     >>> from keras import ops
-    >>> from keras_attention.generation import NEVER, Constraint
+    >>> from keras_attention.generation import Constraint
     >>> @dataclass(frozen=True)
     ... class NoStutter(Constraint):
-    ...     def __call__(self, logp, unfinished):
+    ...     def __call__(self, logp: Tensor, unfinished: Unfinished) -> Tensor:
     ...         last = ops.expand_dims(unfinished.last(), -1)
-    ...         return ops.where(ops.equal(ops.arange(logp.shape[-1]), last), NEVER, logp)
+    ...         return ops.where(ops.equal(ops.arange(logp.shape[-1]), last), -1e30, logp)
     """
 
     lowers_only = True
 
-    def __call__(self, logp, unfinished):
-        """Log-probabilities `(B, K, V)` of the next token to the same, lowered.
+    def __call__(self, logp: Tensor, unfinished: Unfinished) -> Tensor:
+        """Lowers the log-probabilities `(B, K, V)` of tokens that must not come next.
 
         Args:
-            logp: of the model, or what the constraint before made of them.
-            unfinished: `Unfinished`.
+            logp: of the model, or after the constraint before.
+            unfinished: the hypotheses so far.
         """
         raise NotImplementedError(f"{type(self).__name__} must define __call__.")
 
@@ -73,14 +84,14 @@ class Constraint(Settings):
 @keras.saving.register_keras_serializable(package="keras_attention")
 @dataclass(frozen=True)
 class BannedTokens(Constraint):
-    """These tokens never come.
+    """These tokens are never chosen.
 
     Args:
         ids: of the tokens.
 
     Raises:
         ValueError: for anything but non-negative integers, and when it is
-            used, for ids that the vocabulary has not.
+            used, for ids beyond the vocabulary, or where no token is left.
 
     Example:
 
@@ -91,18 +102,23 @@ class BannedTokens(Constraint):
     [False, False, False, True, False]
     """
 
-    ids: tuple = ()
+    ids: tuple[int, ...] = ()
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         ids = tuple(int(i) for i in self.ids)
         if any(i < 0 for i in ids):
             raise ValueError(f"ids: expected non-negative integers, received {self.ids!r}.")
         object.__setattr__(self, "ids", ids)
 
-    def __call__(self, logp, unfinished):
+    def __call__(self, logp: Tensor, unfinished: Unfinished) -> Tensor:
         size = logp.shape[-1]
         if any(i >= size for i in self.ids):
             raise ValueError(f"ids: expected ids below {size}, received {self.ids!r}.")
+        if set(range(END, size)) <= set(self.ids):
+            raise ValueError(
+                f"ids: expected at least one of the ids from {END} to {size - 1} to remain, "
+                "received all of them."
+            )
         return logp + ops.convert_to_tensor(
             [NEVER * (i in self.ids) for i in range(size)], "float32"
         )
@@ -111,10 +127,10 @@ class BannedTokens(Constraint):
 @keras.saving.register_keras_serializable(package="keras_attention")
 @dataclass(frozen=True)
 class MinimumLength(Constraint):
-    """The end comes no sooner than as the n-th token.
+    """The end is the n-th token or a later one.
 
-    n is `length`, or `ceil(ratio * S)`, with S the source's length, if that is
-    more.
+    n is the larger of `length` and `ceil(ratio * S)`, with S the length of the
+    source.
 
     Args:
         length: in tokens, the end included.
@@ -128,7 +144,7 @@ class MinimumLength(Constraint):
 
     >>> import numpy as np
     >>> from keras_attention.generation import MinimumLength
-    >>> from keras_attention.generation.constraints import Unfinished
+    >>> from keras_attention.generation import Unfinished
     >>> one_token = Unfinished(length=1, tokens=np.array([[[7, 0, 0]]]))
     >>> logp = np.zeros((1, 1, 5), "float32")
     >>> [float(MinimumLength(n)(logp, one_token)[0, 0, 2]) > -1 for n in (1, 2, 3)]
@@ -138,13 +154,13 @@ class MinimumLength(Constraint):
     length: int = 0
     ratio: float | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_number("length", self.length, at_least=0)
         if self.ratio is not None:
             check_number("ratio", self.ratio, at_least=0)
 
-    def __call__(self, logp, unfinished):
-        least = self.length
+    def __call__(self, logp: Tensor, unfinished: Unfinished) -> Tensor:
+        least: Tensor = self.length
         if self.ratio is not None:
             lengths = source_lengths("ratio", unfinished.source_mask)
             least = ops.maximum(times(self.ratio, lengths), self.length)
@@ -156,13 +172,13 @@ class MinimumLength(Constraint):
 @keras.saving.register_keras_serializable(package="keras_attention")
 @dataclass(frozen=True)
 class NoRepeatedNgrams(Constraint):
-    """No sequence of n tokens comes twice in a hypothesis.
+    """No sequence of n tokens occurs twice in a hypothesis.
 
     Source: Paulus, Xiong and Socher, "A Deep Reinforced Model for Abstractive
     Summarization", 2017, with trigrams.
 
     Args:
-        n: how many tokens; 1 forbids every repetition.
+        n: the number of tokens; 1 forbids every repetition.
 
     Raises:
         ValueError: where `n` is not a positive integer.
@@ -171,7 +187,7 @@ class NoRepeatedNgrams(Constraint):
 
     >>> import numpy as np
     >>> from keras_attention.generation import NoRepeatedNgrams
-    >>> from keras_attention.generation.constraints import Unfinished
+    >>> from keras_attention.generation import Unfinished
     >>> given = Unfinished(length=3, tokens=np.array([[[4, 5, 4, 0, 0]]], "int32"))
     >>> logp = NoRepeatedNgrams(2)(np.zeros((1, 1, 6), "float32"), given)
     >>> (logp.numpy() < -1e29)[0, 0].tolist()
@@ -180,10 +196,10 @@ class NoRepeatedNgrams(Constraint):
 
     n: int = 3
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_positive("n", self.n)
 
-    def __call__(self, logp, unfinished):
+    def __call__(self, logp: Tensor, unfinished: Unfinished) -> Tensor:
         tokens, n = unfinished.tokens, self.n
         # Windows of n tokens, by where they end.
         ends = tokens.shape[-1] - n + 1
@@ -203,40 +219,51 @@ class NoRepeatedNgrams(Constraint):
         return logp + ops.reshape(lowered, ops.shape(logp))
 
 
-def force(prefix, logp, free, unfinished):
-    """Only the prefix's token where it has one, at the model's own log-probability.
+def checked_constraints(constraints: Any) -> tuple[Constraint, ...]:
+    """Constraints as a tuple; refuses everything but a list of them."""
+    listed = isinstance(constraints, (list, tuple))
+    if not listed or not all(isinstance(one, Constraint) for one in constraints):
+        raise ValueError(
+            "constraints: expected a list of keras_attention.generation.Constraint objects, "
+            f"received {constraints!r}."
+        )
+    return tuple(constraints)
 
-    What is forced needs no constraint's leave.
+
+def force(prefix: Tensor, logp: Tensor, free: Tensor, unfinished: Unfinished) -> Tensor:
+    """The prefix's token alone where there is one, at the model's own log-probability.
+
+    Constraints do not apply to the tokens of the prefix.
 
     Args:
         prefix: `(B, T)`, 0 where nothing is forced.
         logp: of the model, `(B, K, V)`.
         free: the same after the constraints.
-        unfinished: `Unfinished`.
+        unfinished: the hypotheses so far.
     """
     here = ops.equal(ops.arange(prefix.shape[-1]), unfinished.length)
     forced = ops.sum(ops.where(here, prefix, 0), axis=-1)
     forced = ops.reshape(forced, (-1, 1, 1))
     only = ops.where(ops.equal(ops.arange(logp.shape[-1]), forced), logp, NEVER)
-    return ops.where(forced > 0, only, free)
+    return ops.where(ops.not_equal(forced, PAD), only, free)
 
 
-def is_token(token, logp):
+def is_token(token: int, logp: Tensor) -> Tensor:
     """`(V,)`, True at `token`."""
     return ops.equal(ops.arange(logp.shape[-1]), token)
 
 
-def source_lengths(name, mask):
-    """The lengths `(B,)` of the sources; refused where they are not known."""
+def source_lengths(name: str, mask: Tensor | None) -> Tensor:
+    """The lengths `(B,)` of the sources; refuses a mask of None."""
     if mask is None:
         raise ValueError(
-            f"{name}: expected a model that reads ids, or tells by source_mask(inputs) which "
-            "positions of its source are real; received one whose source has no known length."
+            f"{name}: expected a model that reads ids, or whose source_mask(inputs) gives the "
+            "real positions of the source; received one whose source has no known length."
         )
     return ops.sum(ops.cast(mask, "int32"), axis=-1)
 
 
-def times(ratio, lengths):
+def times(ratio: float, lengths: Tensor) -> Tensor:
     """`ceil(ratio * lengths)`, as integers."""
     # A little less, so that 3 times 1.1 / 1.1 stays 3.
     return ops.cast(ops.ceil(ops.cast(lengths, "float32") * ratio - 1e-4), "int32")

@@ -1,37 +1,43 @@
-"""The best ways to go on: the heart of a step of beam search, over the whole vocabulary."""
+"""The best extensions of all beams, over the whole vocabulary: the core of a step."""
+
+from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
 from keras import ops
 
 from keras_attention._core.backend.gathers import gather_within_rows
-from keras_attention.generation.stepping import NEVER
-from keras_attention.text.vocabulary import END
+from keras_attention._core.types import Tensor
+from keras_attention.generation.stepper import NEVER
+from keras_attention.text.special_ids import END
 
-# Of so few numbers a row the largest are found directly.
+# Of at most this many numbers per example the largest are found directly.
 FEW = 2048
 
 
-def best_extensions(logits, logp, count, normalized=False):
-    """The best tokens after all beams of a row, padding, start and end left out.
+def best_extensions(
+    logits: Tensor, logp: Tensor, count: int, normalized: bool = False
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """The best extensions of all beams of an example, without padding, start and end.
 
-    A vocabulary is large: to sort it, or only to pass over it, costs. So it is
-    looked at in blocks. The best tokens lie in the blocks with the largest
-    maxima, which one vectorised pass finds; what is added to all tokens of a
-    beam is added to those in the few blocks alone. And the sum of the softmax
-    is told by its largest value: `log sum exp x = max x - log max softmax x`.
+    A vocabulary is large, and sorting all of it is slow. So it is searched in
+    blocks. The best tokens lie in the blocks with the largest maxima, which one
+    vectorised pass finds. The log-probability of a beam is added only to the
+    tokens of these blocks. The normalizer of the softmax follows from its
+    largest value: `log sum exp x = max x - log max softmax x`.
 
     Args:
         logits: `(B * K, V)`, V known.
         logp: the log-probabilities `(B, K)` of the beams, K known.
-        count: how many are wanted.
+        count: the number of extensions.
         normalized: whether the logits are log-probabilities already.
 
     Returns:
-        The log-probabilities `(B, count)` of the best in descending order,
-        which beam they extend and by which token, both int32; and what is to
-        be added to a beam's logits, `(B, K)`, for the log-probability of its
-        extension. Where there are fewer than `count`, the rest is `NEVER`.
+        The log-probabilities `(B, count)` of the best in descending order; the
+        beams that they extend and their tokens, both int32; and the offsets
+        `(B, K)` from a beam's logits to the log-probabilities of its
+        extensions. Where there are fewer than `count`, the rest is `NEVER`.
 
     Example:
 
@@ -61,12 +67,12 @@ def best_extensions(logits, logp, count, normalized=False):
         share = ops.reshape(ops.max(ops.softmax(logits), axis=-1), (-1, beams))
         base = logp - (ops.max(highest, axis=-1) - ops.log(share))
     highest = ops.reshape(highest + ops.expand_dims(base, 2), (-1, beams * each))
-    # What is left out may be all that the first block of each beam has.
+    # The first block of a beam may hold only tokens that are left out.
     _, which = ops.top_k(highest, min(wanted, beams * each))
     which = ops.cast(which, "int32")
     few = gather_within_rows(blocks, which)
     few = few + ops.expand_dims(gather_within_rows(base, which // each), 2)
-    # A code says which token after which beam.
+    # A code is beam * V + token.
     codes = ops.expand_dims(which * block, 2) + constant(range(block))
     few = ops.where(codes % size > END, few, NEVER)
     best, at = _top(ops.reshape(few, (-1, few.shape[1] * block)), count)
@@ -74,13 +80,13 @@ def best_extensions(logits, logp, count, normalized=False):
     return best, codes // size, codes % size, base
 
 
-def constant(integers):
+def constant(integers: Iterable[int]) -> Tensor:
     """Known integers as a tensor that a loop need not compute anew at every step."""
     return ops.convert_to_tensor(list(integers), dtype="int32")
 
 
-def _top(x, count):
-    """`top_k`, also of fewer: then the rest is impossible."""
+def _top(x: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """`top_k`; where there are fewer than `count`, the rest is `NEVER`."""
     missing = count - x.shape[-1]
     if missing > 0:
         x = ops.pad(x, ((0, 0), (0, missing)), constant_values=NEVER)
@@ -89,8 +95,8 @@ def _top(x, count):
     return best, at if missing <= 0 else ops.minimum(at, count - missing - 1)
 
 
-def _block(size, beams, wanted):
-    """About as many blocks as numbers in those wanted; a divisor of the size, if one is near."""
+def _block(size: int, beams: int, wanted: int) -> int:
+    """The block size: a divisor of `size` if one is near the best."""
     ideal = max(8, round(math.sqrt(beams * size / wanted)))
     divisors = [n for n in range(ideal // 2, 2 * ideal) if size % n == 0]
     return min(divisors, key=lambda n: abs(n - ideal), default=ideal)

@@ -1,20 +1,26 @@
 """What a search returns."""
 
-from typing import Any, NamedTuple
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from keras_attention._core.types import Tensor
 
 
 class Hypotheses(NamedTuple):
-    """The best hypotheses of each row, the best first; N of them.
+    """The N best hypotheses of each example, the best first; N is 1 without beams.
 
-    Where a row has fewer than N (a tiny vocabulary, a prefix that ends), the
-    rest has a score of -1e30, length 0 and no ids.
+    Where an example has fewer than N (a tiny vocabulary, a prefix that ends or
+    that cannot be followed), the others have a score of -1e30, length 0 and no
+    ids.
 
     Attributes:
         sequences: ids `(B, N, T)` int32, with the end where it was reached,
             then 0; as wide as the longest hypothesis.
-        scores: `(B, N)` float32, after all penalties; by them they are ordered.
-        lengths: `(B, N)` int32, the ids up to and with the end.
-        attention: `(B, N, T, S)`, zero after the end.
+        scores: `(B, N)` float32, log-probabilities in nats after all penalties.
+        lengths: `(B, N)` int32, the number of ids up to and with the end.
+        attention: `(B, N, T, S)`, zero after the end; S is 0 for a decoder
+            without weights.
 
     Example:
 
@@ -23,7 +29,7 @@ class Hypotheses(NamedTuple):
     ('sequences', 'scores', 'lengths', 'attention')
     """
 
-    sequences: Any
-    scores: Any
-    lengths: Any
-    attention: Any
+    sequences: Tensor
+    scores: Tensor
+    lengths: Tensor
+    attention: Tensor

@@ -1,4 +1,6 @@
-"""How probable a model finds given targets."""
+"""The log-probability of given targets under a model."""
+
+from __future__ import annotations
 
 from typing import Any, NamedTuple
 
@@ -6,43 +8,48 @@ from keras import ops
 
 from keras_attention._core.backend.loops import scan
 from keras_attention._core.checks import check_ids
+from keras_attention._core.types import Structure, Tensor
+from keras_attention.generation.stepper import Stepper
 from keras_attention.losses import token_crossentropy
-from keras_attention.text.vocabulary import PAD, START
+from keras_attention.text.special_ids import PAD, START
 
 
 class Scored(NamedTuple):
-    """How probable given targets are, batch first.
+    """The log-probabilities of given targets, batch first.
 
     Attributes:
         scores: `(B,)`, the log-probability of each target, in nats.
         token_scores: `(B, T)`, that of each token, 0 on padding.
-        attention: `(B, T, S)`, zero on padding.
+        attention: `(B, T, S)`, zero on padding; S is 0 for a decoder without
+            weights.
 
     Example:
 
-    >>> from keras_attention.generation.scoring import Scored
+    >>> from keras_attention.generation import Scored
     >>> Scored._fields
     ('scores', 'token_scores', 'attention')
     """
 
-    scores: Any
-    token_scores: Any
-    attention: Any
+    scores: Tensor
+    token_scores: Tensor
+    attention: Tensor
 
 
-def score(model, inputs, targets):
-    """The log-probability of given targets, by the very steps that decoding takes.
+def score(decoder: Any, inputs: Structure, targets: Tensor) -> Scored:
+    """The log-probability of given targets, by the same steps as decoding.
 
     Args:
-        model: anything with `start` and `step`, see `keras_attention.generation`.
-        inputs: what `model.start` takes.
+        decoder: a `Decoder`, or an object with `start` and `step`, see
+            `keras_attention.generation.as_decoder`.
+        inputs: what `decoder.start` takes.
         targets: ids `(B, T)` without the start, with the end (2), padded with 0.
 
     Returns:
         `Scored`.
 
     Raises:
-        ValueError: where the targets are no matrix of ids.
+        ValueError: where the targets are not a matrix of ids, or are not as
+            many as the inputs.
 
     Example:
 
@@ -57,22 +64,30 @@ def score(model, inputs, targets):
     targets = ops.convert_to_tensor(targets)
     check_ids("targets", targets)
     targets = ops.cast(targets, "int32")
-    start = ops.full((ops.shape(targets)[0], 1), START, dtype="int32")
+    stepper = Stepper(decoder, inputs)
+    _check_batch(targets.shape[0], stepper.batch)
+    # With the batch of the inputs, so that a graph of open sizes fails where they differ.
+    start = ops.full((stepper.batch, 1), START, dtype="int32")
     given = ops.concatenate([start, targets[:, :-1]], axis=1)
-    first = model.start(inputs)
 
-    def one(state, x):
+    def one(tensors: list[Tensor], x: tuple[Tensor, Tensor]) -> Any:
         token, label = x
-        logits, state, weights = model.step(token, state)
+        logits, tensors, weights = stepper.next(token, tensors)
         logp = -token_crossentropy(label, logits)
         real = ops.not_equal(label, PAD)
-        weights = ops.cast(weights, "float32")
-        return state, (
+        return tensors, (
             ops.where(real, logp, 0.0),
             ops.where(ops.expand_dims(real, 1), weights, 0.0),
         )
 
     xs = (ops.transpose(given), ops.transpose(targets))
-    _, (token_scores, attention) = scan(one, first, xs, ("float32", "float32"))
+    _, (token_scores, attention) = scan(one, stepper.tensors, xs, ("float32", "float32"))
     token_scores = ops.transpose(token_scores)
     return Scored(ops.sum(token_scores, axis=1), token_scores, ops.transpose(attention, (1, 0, 2)))
+
+
+def _check_batch(received: Any, expected: Any) -> None:
+    if isinstance(received, int) and isinstance(expected, int) and received != expected:
+        raise ValueError(
+            f"targets: expected {expected}, as many as there are inputs, received {received}."
+        )

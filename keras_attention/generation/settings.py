@@ -1,30 +1,42 @@
 """Settings that are values: compared, printed, and turned into plain dictionaries and back."""
 
+from __future__ import annotations
+
 from dataclasses import fields
+from typing import TYPE_CHECKING, Any
 
 import keras
+
+from keras_attention._core.renamed import present_names
+from keras_attention._core.types import Config
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 
 class Settings:
     """Base of frozen dataclasses that are saved as plain dictionaries, without pickle."""
 
-    def get_config(self):
+    def get_config(self) -> Config:
         """The arguments of the constructor, as plain values."""
-        return {f.name: _plain(getattr(self, f.name)) for f in fields(self)}
+        return {f.name: _plain(vars(self)[f.name]) for f in fields(self)}  # type: ignore[arg-type]
 
     @classmethod
-    def from_config(cls, config):
-        """The object whose `get_config` this was."""
-        return cls(**{name: _made(value) for name, value in config.items()})
+    def from_config(cls, config: Config) -> Self:
+        """The object of a `get_config()`, also of one with old argument names."""
+        config = present_names(cls.__name__, config)
+        return cls(**{name: _restored(value) for name, value in config.items()})
 
 
-def _plain(value):
-    if isinstance(value, Settings):
+def _plain(value: Any) -> Any:
+    if isinstance(value, (Settings, keras.random.SeedGenerator)):
         return keras.saving.serialize_keras_object(value)
     return [_plain(one) for one in value] if isinstance(value, tuple) else value
 
 
-def _made(value):
+def _restored(value: Any) -> Any:
     if isinstance(value, dict) and "class_name" in value:
         return keras.saving.deserialize_keras_object(value)
-    return tuple(_made(one) for one in value) if isinstance(value, (list, tuple)) else value
+    if isinstance(value, (list, tuple)):
+        return tuple(_restored(one) for one in value)
+    return value

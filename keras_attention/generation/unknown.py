@@ -1,25 +1,39 @@
-"""Words that the model has no token for are taken over from the source, where attention points."""
+"""Words that the model has no token for are copied from the source, by attention."""
 
-from collections.abc import Mapping
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from itertools import pairwise
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from keras_attention._core.checks import check_shape
+from keras_attention._core.types import Tensor
 from keras_attention.text.subwords import CONTINUED, SPACE, Subwords
-from keras_attention.text.vocabulary import SPECIALS, UNKNOWN
+from keras_attention.text.protocol import VocabularyLike
+from keras_attention.text.special_ids import SPECIALS, UNKNOWN
 
 UNKNOWN_TOKEN = SPECIALS[UNKNOWN]
 
+# From source tokens, target tokens and attention to target tokens.
+Replacer: TypeAlias = Callable[[list[str], list[str], Any], list[str]]
+Replacement: TypeAlias = "bool | Mapping[str, str] | Replacer"
 
-def replace_unknown(source_tokens, target_tokens, attention, replacements=None):
-    """Replaces each `<unk>` that was written by the source token it attended to most.
+
+def replace_unknown(
+    source_tokens: Sequence[str],
+    target_tokens: Sequence[str],
+    attention: Tensor,
+    replacements: Mapping[str, str] | None = None,
+) -> list[str]:
+    """Replaces each `<unk>` by the source token with the largest attention weight.
 
         token_t = replacements.get(source_s, source_s),  s = argmax_s attention_ts
 
     Names and numbers are the same in many languages; for other words
-    `replacements` is a dictionary. An `<unk>` that attended to nothing stays.
+    `replacements` is a dictionary. An `<unk>` without any weight stays.
 
     Sources: Jean et al., "On Using Very Large Target Vocabulary for Neural
     Machine Translation", 2015; the dictionary: Luong et al., "Addressing the
@@ -28,16 +42,16 @@ def replace_unknown(source_tokens, target_tokens, attention, replacements=None):
     Args:
         source_tokens: S strings; empty ones are padding.
         target_tokens: T strings.
-        attention: `(T, S)`; of more columns (padding) the first S count.
-        replacements: a dictionary from source tokens to what is written for
-            them, or None.
+        attention: `(T, S)`; further columns (padding) are ignored.
+        replacements: a dictionary from source tokens to what replaces them, or
+            None.
 
     Returns:
         A list of T strings.
 
     Raises:
-        ValueError: where `attention` is no matrix of that size, or a
-            replacement is not a string with something in it.
+        ValueError: where `attention` is not a matrix of that size, or a
+            replacement is not a string or is empty.
 
     Example:
 
@@ -47,7 +61,7 @@ def replace_unknown(source_tokens, target_tokens, attention, replacements=None):
     ...                 {"today": "aujourd'hui"})
     ['demande', 'Habakkuk', "aujourd'hui"]
     """
-    replacements = _checked(replacements)
+    replacements = checked_replacements(replacements)
     attention = np.asarray(attention, "float32")
     if attention.ndim == 2:
         attention = attention[:, : len(source_tokens)]
@@ -66,93 +80,26 @@ def replace_unknown(source_tokens, target_tokens, attention, replacements=None):
     return found
 
 
-class GraphReplacer:
-    """`replace_unknown` for string tensors, as part of a TensorFlow graph.
+def word_replacer(
+    replace: Replacement, source: VocabularyLike | None, target: VocabularyLike | None
+) -> Replacer:
+    """The function that replaces unknown words, for the argument of `generate`.
 
-    Only operations of TensorFlow itself, so that what is exported loads
-    wherever TensorFlow does.
-
-    Args:
-        replacements: a dictionary from source tokens to what is written for
-            them, or None.
-
-    Attributes:
-        resources: what a SavedModel must track: the table, if there is one.
-
-    Call arguments:
-        source_tokens: `(B, S)` strings, padded with empty ones.
-        target_tokens: `(B, T)` or, of several hypotheses, `(B, N, T)`.
-        attention: `(B, T, S)` or `(B, N, T, S)`.
-
-    Returns:
-        Strings of the shape of `target_tokens`.
-
-    Raises:
-        ValueError: where the shapes do not fit, or a replacement is not a
-            string with something in it.
-
-    Example:
-
-    >>> import tensorflow as tf
-    >>> from keras_attention.generation import GraphReplacer
-    >>> replacer = GraphReplacer({"today": "aujourd'hui"})
-    >>> source, target = tf.constant([["Habakkuk", "today"]]), tf.constant([["<unk>", "<unk>"]])
-    >>> replacer(source, target, tf.constant([[[0.6, 0.4], [0.3, 0.7]]])).numpy().tolist()
-    [[b'Habakkuk', b"aujourd'hui"]]
-    """
-
-    def __init__(self, replacements=None):
-        import tensorflow as tf
-
-        self._tf = tf
-        self.resources = []
-        replacements = _checked(replacements)
-        if replacements:
-            words, instead = tf.constant(list(replacements)), tf.constant([*replacements.values()])
-            entries = tf.lookup.KeyValueTensorInitializer(words, instead)
-            self.resources.append(tf.lookup.StaticHashTable(entries, default_value=""))
-
-    def __call__(self, source_tokens, target_tokens, attention):
-        tf = self._tf
-        source_tokens, target_tokens, attention = map(
-            tf.convert_to_tensor, (source_tokens, target_tokens, attention)
-        )
-        batch, length = source_tokens.shape
-        expected = (batch, *target_tokens.shape[1:], length)
-        check_shape("attention", attention, expected, "the target's shape and the source's length")
-        real = source_tokens != ""
-        for _ in target_tokens.shape[1:]:
-            real = tf.expand_dims(real, 1)
-        weights = tf.where(real, attention, tf.zeros_like(attention))
-        pointed = tf.logical_and(
-            tf.equal(target_tokens, UNKNOWN_TOKEN), tf.reduce_max(weights, axis=-1) > 0
-        )
-        copied = tf.gather(source_tokens, tf.argmax(weights, axis=-1), batch_dims=1)
-        for table in self.resources:
-            instead = table.lookup(copied)
-            copied = tf.where(tf.equal(instead, ""), copied, instead)
-        return tf.where(pointed, copied, target_tokens)
-
-
-def word_replacer(replace, source, target):
-    """What replaces unknown words between two vocabularies, as `decode_texts` is told to.
-
-    Whole words are copied, also where the source is read in pieces, and spelt
+    Whole words are copied, also where the source is read in pieces, and spelled
     as the target's vocabulary joins them.
 
     Args:
-        replace: `False`, `True`, a dictionary of `replacements` or a function,
-            see `replace_unknown`, whose arguments it takes: source words,
-            target tokens, attention.
-        source, target: a `Vocabulary` each.
+        replace: `False`, `True`, a dictionary of `replacements`, or a function
+            of the first three arguments of `replace_unknown`.
+        source, target: the vocabularies; None where tokens are ids.
 
     Returns:
         A function from source tokens, target tokens and attention to target
         tokens.
 
     Raises:
-        ValueError: for anything else; and by what it returns, where a function
-            gives other than a string for each token.
+        ValueError: for anything else. The returned function raises it where
+            `replace` does not return one string per token.
 
     Example:
 
@@ -168,16 +115,16 @@ def word_replacer(replace, source, target):
     if replace is True:
         replace = replace_unknown
     elif isinstance(replace, Mapping):
-        replace = partial(replace_unknown, replacements=_checked(replace))
+        replace = partial(replace_unknown, replacements=checked_replacements(replace))
     elif not callable(replace):
         raise ValueError(
             "replace_unknown: expected True, False, a dictionary from source words to what is "
             f"written for them, or a function, received {replace!r}."
         )
-    # As in an unknown token, which is a word: pieces themselves say where there is a space.
+    # An unknown token is a whole word; in pieces a word begins with the sign of a space.
     before = SPACE if isinstance(target, Subwords) else ""
 
-    def replaced(source_tokens, target_tokens, attention):
+    def replaced(source_tokens: list[str], target_tokens: list[str], attention: Any) -> list[str]:
         words = _whole_words(source, source_tokens)
         found = replace(words, list(target_tokens), attention)
         fits = isinstance(found, (list, tuple)) and all(isinstance(x, str) for x in found)
@@ -191,23 +138,24 @@ def word_replacer(replace, source, target):
     return replaced
 
 
-def _whole_words(vocabulary, tokens):
-    """For each token the word that it belongs to, as it stands in the text."""
+def _whole_words(vocabulary: VocabularyLike | None, tokens: Sequence[str]) -> list[str]:
+    """For each token the word of the text that it belongs to."""
     if not isinstance(vocabulary, Subwords):
         return list(tokens)
     begins = [i for i, token in enumerate(tokens) if i == 0 or not token.startswith(CONTINUED)]
-    words = []
+    words: list[str] = []
     for begin, end in pairwise([*begins, len(tokens)]):
         words += [vocabulary.join(tokens[begin:end])] * (end - begin)
     return words
 
 
-def _checked(replacements):
+def checked_replacements(replacements: Mapping[str, str] | None) -> dict[str, str]:
+    """Replacements as a dictionary; refuses everything but strings that are not empty."""
     replacements = dict(replacements or {})
     for token, instead in replacements.items():
         if not all(isinstance(word, str) and word for word in (token, instead)):
             raise ValueError(
-                "replacements: expected strings with something in them, received "
+                "replacements: expected strings that are not empty, received "
                 f"{token!r}: {instead!r}."
             )
     return replacements

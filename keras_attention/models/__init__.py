@@ -1,10 +1,11 @@
 """Ready-made models assembled from the layers: each reads as an example."""
 
-from keras_attention.models.captioner import Captioner, WordDetection
+from keras_attention.models.captioner import Captioner
 from keras_attention.models.encoder_decoder import EncoderDecoder
 from keras_attention.models.encoders import RecurrentEncoder, TransformerEncoder
 from keras_attention.models.glimpse_classifier import GlimpseClassifier
 from keras_attention.models.image_encoders import ConvolutionBlock, ImageEncoder, backbone
+from keras_attention.models.word_detection import WordDetection
 
 __all__ = [
     "Captioner",

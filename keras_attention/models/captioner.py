@@ -1,4 +1,8 @@
-"""Captioner: an image in, a sentence out, and for every word a map of where it looked."""
+"""Captioner: captions of images, with one attention map per word."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
 
 import keras
 from keras import layers, ops, tree
@@ -13,17 +17,26 @@ from keras_attention._core.checks import (
     check_rate,
     check_shape,
 )
+from keras_attention._core.types import Config, Structure, Tensor
 from keras_attention.layers.attention import Attention
 from keras_attention.layers.attention_rnn import AttentionRNN
+from keras_attention.models.base import DecoderModel, checked_attention
 from keras_attention.models.encoders import CELLS
 from keras_attention.models.image_encoders import ImageEncoder
+from keras_attention.models.word_detection import WordDetection
 from keras_attention.scores.additive import Additive
-from keras_attention.text.special_ids import PAD, UNKNOWN
+from keras_attention.text.special_ids import PAD
 from keras_attention.text.vocabulary import as_vocabulary
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from keras_attention._core.types import LayerOptions
+    from keras_attention.text.protocol import VocabularyLike
 
 
 @keras.saving.register_keras_serializable(package="keras_attention")
-class Captioner(keras.Model):
+class Captioner(DecoderModel):
     """An image encoder and a recurrent decoder that looks at the image before every word.
 
         features = encoder(image)                             (B, h, w, D)
@@ -94,20 +107,23 @@ class Captioner(keras.Model):
     ((2, 2, 7), (2, 2, 4, 4))
     """
 
+    registered_as = "Captioner"
+    layer_arguments = ("attention", "encoder")
+
     def __init__(
         self,
-        vocabulary,
-        image_size=(96, 96),
-        encoder=None,
-        embedding_dim=128,
-        units=256,
-        cell="lstm",
-        attention=None,
-        dropout=0.0,
-        doubly_stochastic=1.0,
-        word_detection=0.0,
-        **kwargs,
-    ):
+        vocabulary: VocabularyLike | Config,
+        image_size: tuple[int, int] = (96, 96),
+        encoder: keras.layers.Layer | None = None,
+        embedding_dim: int = 128,
+        units: int = 256,
+        cell: Literal["lstm", "gru"] = "lstm",
+        attention: Attention | None = None,
+        dropout: float = 0.0,
+        doubly_stochastic: float = 1.0,
+        word_detection: float = 0.0,
+        **kwargs: Unpack[LayerOptions],
+    ) -> None:
         super().__init__(**kwargs)
         vocabulary = as_vocabulary(vocabulary)
         image_size = _image_size(image_size)
@@ -122,13 +138,10 @@ class Captioner(keras.Model):
             encoder = ImageEncoder(name="encoder", **policy)
         elif not isinstance(encoder, keras.layers.Layer):
             raise ValueError(f"encoder: expected a Keras layer or None, received {encoder!r}.")
-        if attention is None:
-            score = Additive(units, **policy)
-            attention = vision.GatedAttention(score, name="attention", **policy)
-        elif not isinstance(attention, Attention):
-            raise ValueError(
-                f"attention: expected a keras_attention.Attention or None, received {attention!r}."
-            )
+        attention = checked_attention(
+            attention,
+            lambda: vision.GatedAttention(Additive(units, **policy), name="attention", **policy),
+        )
         self.vocabulary = vocabulary
         self.image_size = image_size
         self._config = {
@@ -160,21 +173,13 @@ class Captioner(keras.Model):
         self.baseline = None
         if attention.normalizer.detached:
             self.baseline = losses.MovingBaseline(name="baseline")
-        self._build_parts()
-        self.built = True
-        if not self.trainable:
-            # Made frozen, or loaded so: Keras would pass on only a later change.
-            for layer in self.layers:
-                layer.trainable = False
+        self._finish()
 
-    def build(self, inputs_shape=None):
-        self.built = True
-
-    def _build_parts(self):
+    def _build_parts(self) -> None:
         images = (None, *self.image_size, 3)
-        # By a call without numbers: not every layer has a `build` and tells its output's shape.
+        # By a symbolic call: not every layer has a `build` and a `compute_output_shape`.
         found = self.encoder(keras.KerasTensor(images, dtype=self.compute_dtype))
-        features = tuple(getattr(found, "shape", ()))
+        features = tuple(found.shape) if keras.backend.is_keras_tensor(found) else ()
         if len(features) != 4 or None in features[1:]:
             raise ValueError(
                 "encoder: expected one that gives features of shape (batch, height, width, "
@@ -193,7 +198,14 @@ class Captioner(keras.Model):
         if self.baseline is not None:
             self.baseline.build((None, None))
 
-    def call(self, inputs, return_attention_scores=False, training=None):
+    def call(
+        self,
+        inputs: dict[str, Tensor],
+        return_attention_scores: bool = False,
+        training: bool | None = None,
+    ) -> Tensor | tuple[Tensor, Tensor]:
+        if training:
+            self._check_start(inputs)
         features, target = self._features_and_target(inputs, training)
         embedded = self.drop(self.embedding(target), training=training)
         mask = ops.not_equal(target, PAD)
@@ -205,12 +217,12 @@ class Captioner(keras.Model):
             return_attention_scores=True,
             training=training,
         )
-        logits = self._speak(vectors, embedded, training)
+        logits = self._logits_of(vectors, embedded, training)
         if training:
             self._add_losses(features, maps, logits, target, mask)
         return (logits, maps) if return_attention_scores else logits
 
-    def encode(self, images, training=None):
+    def encode(self, images: Tensor, training: bool | None = None) -> Tensor:
         """Images `(B, H, W, 3)` from 0 to 255 to features `(B, h, w, D)`."""
         images = ops.convert_to_tensor(images)
         expected = (None, *self.image_size, 3)
@@ -219,35 +231,24 @@ class Captioner(keras.Model):
         training = training if self.encoder.trainable else False
         return self.encoder(ops.cast(images, self.compute_dtype), training=training)
 
-    def start(self, inputs):
-        """The state before the first word: the projected features and the decoder's state.
-
-        Args:
-            inputs: images `(B, H, W, 3)` from 0 to 255, or a dictionary with
-                them as `"image"` or with their `"features"`.
-        """
+    def _memory_and_state(self, inputs: Structure) -> tuple[Tensor, None, Structure]:
         features = self._features(inputs if isinstance(inputs, dict) else {"image": inputs})
-        memory = self.decoder.attention.memory(features)
-        first = self.first_state(features)
-        return {"memory": memory, "decoder": self.decoder.initial_state(memory, first)}
+        return features, None, self.first_state(features)
 
-    def step(self, tokens, state, beams=1):
-        """One word `(B,)` further: logits `(B, V)`, the next state, and the weights `(B, h * w)`.
+    def source_mask(self, inputs: Structure) -> None:
+        """None: all positions of an image are real."""
+        return None
 
-        With `beams`, so many rows side by side share one row of the memory.
-        """
-        embedded = self.embedding(tokens)
-        vector, weights, decoder = self.decoder.step(
-            embedded, state["memory"], state["decoder"], beams=beams
-        )
-        state = {"memory": state["memory"], "decoder": decoder}
-        return self._speak(vector, embedded), state, weights
+    def _embedded(self, tokens: Tensor) -> Tensor:
+        return self.embedding(tokens)
 
-    def as_maps(self, weights):
-        """Weights over all places `(..., h * w)` as maps `(..., h, w)`."""
+    def as_maps(self, weights: Tensor) -> Tensor:
+        """Weights over all positions `(..., h * w)` as maps `(..., h, w)`."""
         return ops.reshape(weights, (*ops.shape(weights)[:-1], *self.map_shape))
 
-    def _speak(self, vectors, embedded, training=None):
+    def _logits_of(
+        self, vectors: Tensor, embedded: Tensor, training: bool | None = False
+    ) -> Tensor:
         hidden = ops.tanh(self.output_layer(vectors) + embedded)
         logits = self.logits(self.drop(hidden, training=training))
         if self.detection is None:
@@ -255,7 +256,9 @@ class Captioner(keras.Model):
         contexts = vectors[..., -self._features_shape[-1] :]
         return logits + self.detection.logits(contexts)
 
-    def _add_losses(self, features, maps, logits, target, mask):
+    def _add_losses(
+        self, features: Tensor, maps: Tensor, logits: Tensor, target: Tensor, mask: Tensor
+    ) -> None:
         if self.detection is not None:
             loss = self.detection(features, target)
             self.add_loss(self._config["word_detection"] * loss)
@@ -274,7 +277,9 @@ class Captioner(keras.Model):
             loss = losses.hard_attention_loss(maps[:, :-1], rewards, baseline, mask[:, 1:])
             self.add_loss(loss)
 
-    def _features_and_target(self, inputs, training):
+    def _features_and_target(
+        self, inputs: dict[str, Tensor], training: bool | None
+    ) -> tuple[Tensor, Tensor]:
         _check_has_target(inputs)
         target = ops.convert_to_tensor(inputs["target"])
         if averaged_over_replicas():
@@ -282,10 +287,10 @@ class Captioner(keras.Model):
         check_ids("target", target)
         features = self._features(inputs, training)
         expected = (features.shape[0], target.shape[1])
-        check_shape("target", target, expected, "as many rows as there are images")
+        check_shape("target", target, expected, "as many targets as images")
         return features, target
 
-    def _features(self, inputs, training=None):
+    def _features(self, inputs: dict[str, Tensor], training: bool | None = None) -> Tensor:
         if ("image" in inputs) == ("features" in inputs):
             raise ValueError(
                 f"inputs: expected either 'image' or 'features', received {sorted(inputs)}."
@@ -296,7 +301,12 @@ class Captioner(keras.Model):
         check_shape("features", features, self._features_shape, "what the encoder gives")
         return features
 
-    def compute_output_spec(self, inputs, return_attention_scores=False, training=None):
+    def compute_output_spec(
+        self,
+        inputs: dict[str, Tensor],
+        return_attention_scores: bool = False,
+        training: bool | None = None,
+    ) -> Tensor | tuple[Tensor, Tensor]:
         _check_has_target(inputs)
         target = inputs["target"]
         logits = keras.KerasTensor((*target.shape, len(self.vocabulary)))
@@ -305,90 +315,16 @@ class Captioner(keras.Model):
         shape = (*target.shape, *self.map_shape)
         return logits, keras.KerasTensor(shape, dtype=self.decoder.compute_dtype)
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {
             **super().get_config(),
-            **self._config,
             "vocabulary": self.vocabulary.get_config(),
             "image_size": list(self.image_size),
             "encoder": keras.saving.serialize_keras_object(self.encoder),
-            "attention": keras.saving.serialize_keras_object(self.decoder.attention),
         }
 
-    @classmethod
-    def from_config(cls, config, custom_objects=None):
-        config = dict(config)
-        for part in ("encoder", "attention"):
-            config[part] = keras.saving.deserialize_keras_object(
-                config[part], custom_objects=custom_objects
-            )
-        return cls(**config)
 
-
-@keras.saving.register_keras_serializable(package="keras_attention")
-class WordDetection(layers.Layer):
-    """The loss of detecting, somewhere in a feature map, the words of its caption.
-
-        p_jv = sigmoid(w_v a_j + b_v)                   word v at place j
-        p_v  = 1 - prod_j (1 - p_jv)                    anywhere: noisy or
-        loss = -sum_{v said} log p_v - sum_{others} log(1 - p_v)
-
-    No place of a word is told; that many images share words teaches places to
-    detect them.
-
-    Source: Fang et al., "From Captions to Visual Concepts and Back", 2015.
-
-    Args:
-        vocabulary_size: how many words, the four special ids included.
-        **kwargs: of `keras.layers.Layer`.
-
-    Call arguments:
-        features: `(B, h, w, D)`.
-        target: ids `(B, T)`.
-
-    Returns:
-        A scalar, the mean over the images, in nats.
-
-    Example:
-
-    >>> import numpy as np
-    >>> from keras_attention.models import WordDetection
-    >>> loss = WordDetection(9)(np.zeros((2, 3, 3, 4)), np.array([[1, 5], [1, 6]]))
-    >>> tuple(loss.shape)
-    ()
-    """
-
-    def __init__(self, vocabulary_size, **kwargs):
-        # In float32 under mixed precision, as all losses.
-        super().__init__(**{"dtype": "float32", **kwargs})
-        check_positive("vocabulary_size", vocabulary_size)
-        self.vocabulary_size = vocabulary_size
-        # At first nearly nothing is detected, or everything would be somewhere.
-        rare = keras.initializers.Constant(-6.0)
-        self.logits = layers.Dense(
-            vocabulary_size, bias_initializer=rare, dtype=self.dtype_policy, name="logits"
-        )
-
-    def build(self, features_shape, target_shape=None):
-        self.logits.build(features_shape)
-        self.built = True
-
-    def call(self, features, target):
-        # -log(1 - p_v) is a sum over the places, and p_v is never quite 0.
-        absence = ops.sum(ops.softplus(self.logits(features)), axis=(1, 2)) + 1e-6
-        said = ops.max(ops.one_hot(target, self.vocabulary_size, dtype=absence.dtype), axis=1)
-        losses = ops.where(said > 0, -ops.log(-ops.expm1(-absence)), absence)
-        # Padding and start stand in every target and in no image.
-        return ops.mean(ops.sum(losses[:, UNKNOWN:], axis=1))
-
-    def compute_output_shape(self, features_shape, target_shape=None):
-        return ()
-
-    def get_config(self):
-        return {**super().get_config(), "vocabulary_size": self.vocabulary_size}
-
-
-def _check_has_target(inputs):
+def _check_has_target(inputs: Any) -> None:
     if not isinstance(inputs, dict) or "target" not in inputs:
         raise ValueError(
             "inputs: expected a dictionary with 'image' (or 'features') and the ids 'target', "
@@ -396,9 +332,10 @@ def _check_has_target(inputs):
         )
 
 
-def _image_size(size):
+def _image_size(size: Any) -> tuple[int, int]:
     if not isinstance(size, (list, tuple)) or len(size) != 2:
         raise ValueError(f"image_size: expected height and width, received {size!r}.")
     for number in size:
         check_positive("image_size", number)
-    return tuple(size)
+    height, width = size
+    return height, width

@@ -1,4 +1,8 @@
-"""EncoderDecoder: tokens in, tokens out, with attention between; assembled from the layers."""
+"""EncoderDecoder: a sequence-to-sequence model with attention, assembled from the layers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
 
 import keras
 from keras import layers, ops, tree
@@ -12,19 +16,31 @@ from keras_attention._core.checks import (
     check_rate,
     check_shape,
 )
+from keras_attention._core.types import Config, Structure, Tensor
 from keras_attention.layers.attention import Attention
 from keras_attention.layers.attention_rnn import AttentionRNN
 from keras_attention.layers.presets import LuongAttention
 from keras_attention.layers.scheduled_sampling import ScheduledEmbedding
 from keras_attention.layers.tied_logits import TiedLogits
+from keras_attention.models.base import (
+    DecoderModel,
+    checked_attention,
+    vocabulary_config,
+)
 from keras_attention.models.encoders import CELLS, RecurrentEncoder, TransformerEncoder
 from keras_attention.text.special_ids import PAD
 from keras_attention.text.vocabulary import as_vocabulary, vocabulary_size
 
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from keras_attention._core.types import LayerOptions
+    from keras_attention.text.protocol import VocabularyLike
+
 
 @keras.saving.register_keras_serializable(package="keras_attention")
-class EncoderDecoder(keras.Model):
-    """An encoder, a bridge, and a recurrent decoder that attends to what was encoded.
+class EncoderDecoder(DecoderModel):
+    """An encoder, a bridge, and a recurrent decoder with attention over the encoded source.
 
         memory, summary = encoder(embedding(source))
         state_0         = tanh(W summary)                  the bridge
@@ -32,54 +48,55 @@ class EncoderDecoder(keras.Model):
         logits_t        = W a_t + b
 
     It is trained with teacher forcing: the target starts with 1 (start), the
-    labels are the target moved by one and end with 2 (end), 0 is padding. The
-    methods `start` and `step` decode (see `keras_attention.generation`).
+    labels are the target shifted by one and end with 2 (end), 0 is padding.
+    `generate` writes texts, and every search of `keras_attention.generation`
+    decodes the model.
 
-    The attentional layer is linear, as in tfa: with Luong's tanh the layer
-    saturates in the first steps on a vocabulary of thousands and learns no
-    more. `benchmarks/large_vocabulary.py` shows both.
+    The attentional layer is linear, as in tfa. With Luong's tanh it saturates
+    in the first steps on a vocabulary of thousands and stops learning, see
+    `benchmarks/large_vocabulary.py`.
 
     Sources: Bahdanau, Cho and Bengio, 2015; Luong, Pham and Manning, 2015.
 
     Args:
         source_vocabulary, target_vocabulary: a `Vocabulary` (or `Subwords`),
-            which is saved with the model and lets it be exported with text in
-            and out, or just its size.
+            which is saved with the model and with which it reads and writes
+            text, or just the number of ids.
         embedding_dim: the size of the embeddings.
         units: the size of the memory, of the decoder's cells and of the
             attentional layer; even.
         encoder: `"lstm"` or `"gru"` (bidirectional), or `"transformer"`.
-        encoder_layers: how many.
+        num_encoder_layers: the number of encoder layers.
         cell: `"lstm"` or `"gru"`, for the decoder.
-        decoder_layers: how many.
+        num_decoder_layers: the number of decoder layers.
         attention: an `Attention`; by default `LuongAttention(score="general")`.
         attend: `"after"` (Luong) or `"before"` (Bahdanau), see `AttentionRNN`.
         input_feeding: see `AttentionRNN`.
         dropout: on the embeddings, between layers and before the logits.
-        tied_logits: whether the logits compare with the target's embeddings,
-            `logits_t = E a_t + b`, instead of weights of their own: fewer
-            weights, and words seldom seen are learnt sooner (Press and Wolf,
-            "Using the Output Embedding to Improve Language Models", 2017).
-            Needs `embedding_dim` equal to `units`.
-        scheduled_sampling: the probability with which, while training, an
-            input of the decoder is drawn from the model's own distribution
-            instead of the target. Above 0 it is kept in the variable
+        scheduled_sampling: the probability with which, in training, an input of
+            the decoder is sampled from the model's own distribution instead of
+            taken from the target. If it is above 0, it is the variable
             `sampling_probability`, which a schedule may change, see
             `keras_attention.layers.ScheduledEmbedding`.
+        tied_logits: whether the target's embeddings are the weights of the
+            logits, `logits_t = E a_t + b`: fewer weights, and rare words are
+            learned sooner (Press and Wolf, "Using the Output Embedding to
+            Improve Language Models", 2017). Needs `embedding_dim` equal to
+            `units`.
         **kwargs: of `keras.Model`.
 
     Call arguments:
         inputs: a dictionary of ids, `"source"` `(B, S)` and `"target"` `(B, T)`.
         return_attention_scores: whether to return the weights too.
-        training: whether dropout acts.
+        training: whether dropout is applied.
 
     Returns:
         The logits `(B, T, V)` in float32, and on request the weights
         `(B, T, S)`.
 
     Raises:
-        ValueError: for unknown choices, sizes that are none, and inputs that
-            are not two matrices of ids with equally many rows.
+        ValueError: for unknown choices, sizes that are not positive, and inputs
+            that are not two matrices of ids for the same number of examples.
 
     Example:
 
@@ -91,24 +108,26 @@ class EncoderDecoder(keras.Model):
     (1, 2, 40)
     """
 
+    registered_as = "EncoderDecoder"
+
     def __init__(
         self,
-        source_vocabulary,
-        target_vocabulary,
-        embedding_dim=128,
-        units=256,
-        encoder="lstm",
-        encoder_layers=1,
-        cell="lstm",
-        decoder_layers=1,
-        attention=None,
-        attend="after",
-        input_feeding=None,
-        dropout=0.0,
-        scheduled_sampling=0.0,
-        tied_logits=False,
-        **kwargs,
-    ):
+        source_vocabulary: VocabularyLike | int | Config,
+        target_vocabulary: VocabularyLike | int | Config,
+        embedding_dim: int = 128,
+        units: int = 256,
+        encoder: Literal["lstm", "gru", "transformer"] = "lstm",
+        num_encoder_layers: int = 1,
+        cell: Literal["lstm", "gru"] = "lstm",
+        num_decoder_layers: int = 1,
+        attention: Attention | None = None,
+        attend: Literal["after", "before"] = "after",
+        input_feeding: bool | None = None,
+        dropout: float = 0.0,
+        scheduled_sampling: float = 0.0,
+        tied_logits: bool = False,
+        **kwargs: Unpack[LayerOptions],
+    ) -> None:
         super().__init__(**kwargs)
         self.source_vocabulary = as_vocabulary(
             source_vocabulary, name="source_vocabulary", allow_size=True
@@ -118,8 +137,8 @@ class EncoderDecoder(keras.Model):
         )
         check_positive("embedding_dim", embedding_dim)
         check_positive("units", units)
-        check_positive("encoder_layers", encoder_layers)
-        check_positive("decoder_layers", decoder_layers)
+        check_positive("num_encoder_layers", num_encoder_layers)
+        check_positive("num_decoder_layers", num_decoder_layers)
         check_choice("encoder", encoder, (*CELLS, "transformer"))
         check_choice("cell", cell, tuple(CELLS))
         check_rate("dropout", dropout)
@@ -130,19 +149,17 @@ class EncoderDecoder(keras.Model):
                 f"tied_logits: expected embedding_dim to equal units ({units}), since the logits "
                 f"compare the two, received {embedding_dim}."
             )
-        if attention is None:
-            attention = LuongAttention(score="general", dtype=self.dtype_policy, name="attention")
-        elif not isinstance(attention, Attention):
-            raise ValueError(
-                f"attention: expected a keras_attention.Attention or None, received {attention!r}."
-            )
+        attention = checked_attention(
+            attention,
+            lambda: LuongAttention(score="general", dtype=self.dtype_policy, name="attention"),
+        )
         self._config = {
             "embedding_dim": embedding_dim,
             "units": units,
             "encoder": encoder,
-            "encoder_layers": encoder_layers,
+            "num_encoder_layers": num_encoder_layers,
             "cell": cell,
-            "decoder_layers": decoder_layers,
+            "num_decoder_layers": num_decoder_layers,
             "attend": attend,
             "input_feeding": input_feeding,
             "dropout": dropout,
@@ -153,21 +170,19 @@ class EncoderDecoder(keras.Model):
         # The model's own policy, or a model that was saved in mixed precision would be
         # loaded in whatever precision the loading process has.
         policy = {"dtype": self.dtype_policy}
-        source_size, target_size = (
-            vocabulary_size(self.source_vocabulary),
-            vocabulary_size(self.target_vocabulary),
-        )
+        source_size = vocabulary_size(self.source_vocabulary)
+        target_size = vocabulary_size(self.target_vocabulary)
         self.source_embedding = layers.Embedding(source_size, embedding_dim, **policy)
         self.target_embedding = layers.Embedding(target_size, embedding_dim, **policy)
         if encoder == "transformer":
-            self.encoder = TransformerEncoder(units, encoder_layers, dropout=dropout, **policy)
+            self.encoder = TransformerEncoder(units, num_encoder_layers, dropout=dropout, **policy)
         else:
-            self.encoder = RecurrentEncoder(units, encoder, encoder_layers, dropout, **policy)
-        cells = [CELLS[cell][1](units, **policy) for _ in range(decoder_layers)]
+            self.encoder = RecurrentEncoder(units, encoder, num_encoder_layers, dropout, **policy)
+        cells = [CELLS[cell][1](units, **policy) for _ in range(num_decoder_layers)]
         for upper in cells[1:]:
             upper.dropout = dropout
         self.decoder = AttentionRNN(
-            cells[0] if decoder_layers == 1 else cells,
+            cells[0] if num_decoder_layers == 1 else cells,
             attention,
             attend=attend,
             input_feeding=input_feeding,
@@ -193,19 +208,9 @@ class EncoderDecoder(keras.Model):
                 name="sampling_probability",
             )
             self.sampling_seed = keras.random.SeedGenerator()
-        self._build_parts()
-        self.built = True
-        if not self.trainable:
-            # Made frozen, or loaded so: Keras would pass on only a later change.
-            for layer in self.layers:
-                layer.trainable = False
+        self._finish()
 
-    def build(self, inputs_shape=None):
-        # All parts were built in the constructor, and not by this method: Keras lets no layer be
-        # added after it, which a subclass may want to do.
-        self.built = True
-
-    def _build_parts(self):
+    def _build_parts(self) -> None:
         units, embedded = self._config["units"], (None, None, self._config["embedding_dim"])
         self.source_embedding.build((None, None))
         self.target_embedding.build((None, None))
@@ -215,7 +220,14 @@ class EncoderDecoder(keras.Model):
         self.decoder.build(embedded, (None, None, units))
         self.logits.build((None, None, units))
 
-    def call(self, inputs, return_attention_scores=False, training=None):
+    def call(
+        self,
+        inputs: dict[str, Tensor],
+        return_attention_scores: bool = False,
+        training: bool | None = None,
+    ) -> Tensor | tuple[Tensor, Tensor]:
+        if training:
+            self._check_start(inputs)
         source, target = self._source_and_target(inputs)
         memory, mask, first_state = self.encode(source, training=training)
         embedded = self.drop(self.target_embedding(target), training=training)
@@ -229,10 +241,10 @@ class EncoderDecoder(keras.Model):
             sampling=self._sampling(),
             training=training,
         )
-        logits = self.logits(self.drop(vectors, training=training))
+        logits = self._logits_of(vectors, embedded, training)
         return (logits, weights) if return_attention_scores else logits
 
-    def _sampling(self):
+    def _sampling(self) -> ScheduledEmbedding | None:
         if self.sampling_probability is None:
             return None
         size = vocabulary_size(self.target_vocabulary)
@@ -240,37 +252,37 @@ class EncoderDecoder(keras.Model):
             self.sampling_probability, self.logits, self.target_embedding, size, self.sampling_seed
         )
 
-    def encode(self, source, training=None):
-        """Ids `(B, S)` to the memory `(B, S, units)`, its mask and the cell's first state."""
+    def encode(
+        self, source: Tensor, training: bool | None = None
+    ) -> tuple[Tensor, Tensor, list[Tensor]]:
+        """Ids `(B, S)` to the memory `(B, S, units)`, its mask and the first state of the cells."""
         mask = ops.not_equal(source, PAD)
         embedded = self.drop(self.source_embedding(source), training=training)
         memory, summary = self.encoder(embedded, mask=mask, training=training)
         return memory, mask, [dense(summary) for dense in self.bridge]
 
-    def start(self, inputs):
-        """The state before the first token: the projected memory and the decoder's state.
+    def _memory_and_state(self, inputs: Structure) -> tuple[Tensor, Tensor, list[Tensor]]:
+        return self.encode(self._source(inputs))
 
-        Args:
-            inputs: source ids `(B, S)`, or a dictionary with them as `"source"`.
-        """
+    def _source(self, inputs: Structure) -> Tensor:
+        """The source ids `(B, S)`, alone or as `"source"` of a dictionary."""
         source = ops.convert_to_tensor(inputs["source"] if isinstance(inputs, dict) else inputs)
         check_ids("source", source)
-        value, mask, first_state = self.encode(source)
-        memory = self.decoder.attention.memory(value, mask=mask)
-        return {"memory": memory, "decoder": self.decoder.initial_state(memory, first_state)}
+        return source
 
-    def step(self, tokens, state, beams=1):
-        """One token `(B,)` further: logits `(B, V)`, the next state, and the weights `(B, S)`.
+    def source_mask(self, inputs: Structure) -> Tensor:
+        """The real positions `(B, S)` of the source: those that are not padding."""
+        return ops.not_equal(self._source(inputs), PAD)
 
-        With `beams`, so many rows side by side share one row of the memory.
-        """
-        embedded = self.target_embedding(tokens)
-        vector, weights, decoder = self.decoder.step(
-            embedded, state["memory"], state["decoder"], beams=beams
-        )
-        return self.logits(vector), {"memory": state["memory"], "decoder": decoder}, weights
+    def _embedded(self, tokens: Tensor) -> Tensor:
+        return self.target_embedding(tokens)
 
-    def _source_and_target(self, inputs):
+    def _logits_of(
+        self, vectors: Tensor, embedded: Tensor, training: bool | None = False
+    ) -> Tensor:
+        return self.logits(self.drop(vectors, training=training))
+
+    def _source_and_target(self, inputs: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
         if not isinstance(inputs, dict) or not {"source", "target"} <= set(inputs):
             raise ValueError(
                 "inputs: expected a dictionary with the ids 'source' and 'target', received "
@@ -282,10 +294,15 @@ class EncoderDecoder(keras.Model):
         check_ids("source", source)
         check_ids("target", target)
         expected = (source.shape[0], target.shape[1])
-        check_shape("target", target, expected, "as many rows as source has")
+        check_shape("target", target, expected, "as many targets as sources")
         return source, target
 
-    def compute_output_spec(self, inputs, return_attention_scores=False, training=None):
+    def compute_output_spec(
+        self,
+        inputs: dict[str, Tensor],
+        return_attention_scores: bool = False,
+        training: bool | None = None,
+    ) -> Tensor | tuple[Tensor, Tensor]:
         source, target = self._source_and_target(inputs)
         logits = keras.KerasTensor((*target.shape, vocabulary_size(self.target_vocabulary)))
         if not return_attention_scores:
@@ -293,22 +310,9 @@ class EncoderDecoder(keras.Model):
         shape = (*target.shape, source.shape[1])
         return logits, keras.KerasTensor(shape, dtype=self.decoder.compute_dtype)
 
-    def get_config(self):
-        def plain(vocabulary):
-            return vocabulary if isinstance(vocabulary, int) else vocabulary.get_config()
-
+    def get_config(self) -> Config:
         return {
             **super().get_config(),
-            **self._config,
-            "source_vocabulary": plain(self.source_vocabulary),
-            "target_vocabulary": plain(self.target_vocabulary),
-            "attention": keras.saving.serialize_keras_object(self.decoder.attention),
+            "source_vocabulary": vocabulary_config(self.source_vocabulary),
+            "target_vocabulary": vocabulary_config(self.target_vocabulary),
         }
-
-    @classmethod
-    def from_config(cls, config, custom_objects=None):
-        config = dict(config)
-        config["attention"] = keras.saving.deserialize_keras_object(
-            config["attention"], custom_objects=custom_objects
-        )
-        return cls(**config)

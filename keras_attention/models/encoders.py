@@ -1,12 +1,22 @@
 """Encoders: embedded tokens become a memory and a summary for the decoder's first state."""
 
+from __future__ import annotations
+
 import math
+from typing import TYPE_CHECKING, Literal
 
 import keras
 from keras import layers, ops
 
 from keras_attention._core.checks import check_choice, check_positive, check_rate
+from keras_attention._core.renamed import present_names
+from keras_attention._core.types import Config, Shape, Tensor
 from keras_attention.layers.blocks import TransformerBlock
+
+if TYPE_CHECKING:
+    from typing_extensions import Self, Unpack
+
+    from keras_attention._core.types import LayerOptions
 
 CELLS = {
     "lstm": (layers.LSTM, layers.LSTMCell),
@@ -26,7 +36,7 @@ class RecurrentEncoder(layers.Layer):
     Args:
         units: the size of the memory, half of it a direction; even.
         cell: `"lstm"` or `"gru"`.
-        depth: how many layers.
+        num_layers: the number of layers.
         dropout: between the layers.
         **kwargs: of `keras.layers.Layer`.
 
@@ -52,15 +62,22 @@ class RecurrentEncoder(layers.Layer):
     ((2, 3, 8), (2, 8))
     """
 
-    def __init__(self, units, cell="lstm", depth=1, dropout=0.0, **kwargs):
+    def __init__(
+        self,
+        units: int,
+        cell: Literal["lstm", "gru"] = "lstm",
+        num_layers: int = 1,
+        dropout: float = 0.0,
+        **kwargs: Unpack[LayerOptions],
+    ) -> None:
         super().__init__(**kwargs)
         check_choice("cell", cell, tuple(CELLS))
         check_positive("units", units)
-        check_positive("depth", depth)
+        check_positive("num_layers", num_layers)
         check_rate("dropout", dropout)
         if units % 2:
             raise ValueError(f"units: expected an even number, half a direction, received {units}.")
-        self.units, self.cell, self.depth, self.dropout = units, cell, depth, dropout
+        self.units, self.cell, self.num_layers, self.dropout = units, cell, num_layers, dropout
         recurrent = CELLS[cell][0]
         self.recurrent_layers = [
             layers.Bidirectional(
@@ -70,18 +87,20 @@ class RecurrentEncoder(layers.Layer):
                 dtype=self.dtype_policy,
                 name=f"bidirectional_{i}",
             )
-            for i in range(depth)
+            for i in range(num_layers)
         ]
         self.between = layers.Dropout(dropout, dtype=self.dtype_policy)
         self.supports_masking = True
 
-    def build(self, sequence_shape):
+    def build(self, sequence_shape: Shape) -> None:
         for layer in self.recurrent_layers:
             layer.build(sequence_shape)
             sequence_shape = (*sequence_shape[:2], self.units)
         self.built = True
 
-    def call(self, sequence, mask=None, training=None):
+    def call(
+        self, sequence: Tensor, mask: Tensor | None = None, training: bool | None = None
+    ) -> tuple[Tensor, Tensor]:
         for i, layer in enumerate(self.recurrent_layers):
             if i:
                 sequence = self.between(sequence, training=training)
@@ -89,21 +108,27 @@ class RecurrentEncoder(layers.Layer):
         return sequence, ops.concatenate(states, axis=-1)
 
     @property
-    def summary_size(self):
+    def summary_size(self) -> int:
         """The size of the summary."""
         return self.units * (2 if self.cell == "lstm" else 1)
 
-    def compute_mask(self, sequence, previous_mask=None):
+    def compute_mask(
+        self, sequence: Tensor, previous_mask: Tensor | None = None
+    ) -> list[Tensor | None]:
         return [previous_mask, None]
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {
             **super().get_config(),
             "units": self.units,
             "cell": self.cell,
-            "depth": self.depth,
+            "num_layers": self.num_layers,
             "dropout": self.dropout,
         }
+
+    @classmethod
+    def from_config(cls, config: Config) -> Self:
+        return cls(**present_names("RecurrentEncoder", config))
 
 
 @keras.saving.register_keras_serializable(package="keras_attention")
@@ -118,9 +143,9 @@ class TransformerEncoder(layers.Layer):
     Architecture", 2020.
 
     Args:
-        units: the size of the memory, a multiple of `2 * heads`.
-        depth: how many blocks.
-        heads: how many attention heads.
+        units: the size of the memory, a multiple of `2 * num_heads`.
+        num_layers: the number of blocks.
+        num_heads: the number of attention heads.
         dropout: after each sub-layer.
         **kwargs: of `keras.layers.Layer`.
 
@@ -133,37 +158,49 @@ class TransformerEncoder(layers.Layer):
         The memory `(B, S, units)` and the summary `(B, units)`.
 
     Raises:
-        ValueError: where `units` is no multiple of `2 * heads`.
+        ValueError: where `units` is no multiple of `2 * num_heads`.
 
     Example:
 
     >>> import numpy as np
     >>> from keras_attention.models import TransformerEncoder
-    >>> memory, summary = TransformerEncoder(16, depth=2)(np.ones((2, 3, 4)))
+    >>> memory, summary = TransformerEncoder(16, num_layers=2)(np.ones((2, 3, 4)))
     >>> tuple(memory.shape), tuple(summary.shape)
     ((2, 3, 16), (2, 16))
     """
 
-    def __init__(self, units, depth=2, heads=4, dropout=0.0, **kwargs):
+    def __init__(
+        self,
+        units: int,
+        num_layers: int = 2,
+        num_heads: int = 4,
+        dropout: float = 0.0,
+        **kwargs: Unpack[LayerOptions],
+    ) -> None:
         super().__init__(**kwargs)
-        for name, value in (("units", units), ("depth", depth), ("heads", heads)):
+        for name, value in (("units", units), ("num_layers", num_layers), ("num_heads", num_heads)):
             check_positive(name, value)
         check_rate("dropout", dropout)
-        if units % (2 * heads):
+        if units % (2 * num_heads):
             raise ValueError(
-                f"units: expected a multiple of 2 * heads = {2 * heads}, received {units}."
+                f"units: expected a multiple of 2 * num_heads = {2 * num_heads}, received {units}."
             )
-        self.units, self.depth, self.heads, self.dropout = units, depth, heads, dropout
+        self.units, self.num_layers, self.num_heads, self.dropout = (
+            units,
+            num_layers,
+            num_heads,
+            dropout,
+        )
         policy = {"dtype": self.dtype_policy}
         self.projection = layers.Dense(units, name="projection", **policy)
         self.blocks = [
-            TransformerBlock(units, heads, dropout, name=f"block_{i}", **policy)
-            for i in range(depth)
+            TransformerBlock(units, num_heads, dropout, name=f"block_{i}", **policy)
+            for i in range(num_layers)
         ]
         self.last_norm = layers.LayerNormalization(name="last_norm", **policy)
         self.supports_masking = True
 
-    def build(self, sequence_shape):
+    def build(self, sequence_shape: Shape) -> None:
         self.projection.build(sequence_shape)
         shape = (*sequence_shape[:2], self.units)
         for block in self.blocks:
@@ -171,7 +208,9 @@ class TransformerEncoder(layers.Layer):
         self.last_norm.build(shape)
         self.built = True
 
-    def call(self, sequence, mask=None, training=None):
+    def call(
+        self, sequence: Tensor, mask: Tensor | None = None, training: bool | None = None
+    ) -> tuple[Tensor, Tensor]:
         x = self.projection(sequence) + self._positions(ops.shape(sequence)[1])
         for block in self.blocks:
             x = block(x, mask=mask, training=training)
@@ -181,7 +220,7 @@ class TransformerEncoder(layers.Layer):
         kept = ops.cast(ops.expand_dims(mask, -1), x.dtype)
         return x, ops.sum(x * kept, axis=1) / ops.maximum(ops.sum(kept, axis=1), 1.0)
 
-    def _positions(self, length):
+    def _positions(self, length: Tensor) -> Tensor:
         half = self.units // 2
         rates = ops.exp(ops.arange(half, dtype="float32") * (-math.log(10000.0) / half))
         angles = ops.expand_dims(ops.arange(length, dtype="float32"), 1) * rates
@@ -189,18 +228,24 @@ class TransformerEncoder(layers.Layer):
         return ops.cast(waves, self.compute_dtype)
 
     @property
-    def summary_size(self):
+    def summary_size(self) -> int:
         """The size of the summary."""
         return self.units
 
-    def compute_mask(self, sequence, previous_mask=None):
+    def compute_mask(
+        self, sequence: Tensor, previous_mask: Tensor | None = None
+    ) -> list[Tensor | None]:
         return [previous_mask, None]
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {
             **super().get_config(),
             "units": self.units,
-            "depth": self.depth,
-            "heads": self.heads,
+            "num_layers": self.num_layers,
+            "num_heads": self.num_heads,
             "dropout": self.dropout,
         }
+
+    @classmethod
+    def from_config(cls, config: Config) -> Self:
+        return cls(**present_names("TransformerEncoder", config))

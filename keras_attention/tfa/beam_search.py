@@ -10,7 +10,7 @@ from keras_attention._core.backend.gathers import gather_rows, gather_within_row
 from keras_attention._core.backend.loops import scan_while
 from keras_attention._core.checks import check_number, check_positive
 from keras_attention._core.types import Structure, Tensor
-from keras_attention.generation.stepping import Stepper
+from keras_attention.generation.stepper import Stepper
 from keras_attention.text.vocabulary import END, PAD
 from keras_attention.tfa.trace_back import trace_back, write_step
 
@@ -158,7 +158,7 @@ def tfa_beam_search(
     rows = slots // beam_width
     logits, state, first_weights = stepper.first()
     logits, first_weights = gather_rows(logits, rows), gather_rows(first_weights, rows)
-    stepper.spread(rows, beam_width)
+    stepper.spread(beam_width)
     best = ops.reshape(ops.equal(slots % beam_width, 0), (-1, beam_width))
     unwritten = ops.zeros((stepper.batch, max_length, beam_width), dtype="int32")
     beams = _Beams(

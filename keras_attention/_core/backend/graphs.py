@@ -27,3 +27,18 @@ def compiled(function, like=None):
         )
 
     return run
+
+
+def is_concrete(x):
+    """Whether the values of a tensor or an array are known now, that is outside of a graph."""
+    if isinstance(x, keras.KerasTensor):
+        return False
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        return tf.executing_eagerly()
+    if keras.backend.backend() == "jax":
+        import jax
+
+        return not isinstance(x, jax.core.Tracer)
+    return True

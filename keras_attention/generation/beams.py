@@ -1,0 +1,249 @@
+"""The loop of beam search, batched and inside the graph."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from keras import ops
+
+from keras_attention._core.backend.gathers import gather_rows, gather_within_rows
+from keras_attention._core.backend.loops import scan_while
+from keras_attention._core.types import Structure, Tensor
+from keras_attention.generation.constraints import (
+    Constraint,
+    Unfinished,
+    force,
+    source_lengths,
+    times,
+)
+from keras_attention.generation.extensions import best_extensions, constant
+from keras_attention.generation.hypotheses import Hypotheses
+from keras_attention.generation.penalties import Candidates, Penalty
+from keras_attention.generation.stepper import (
+    NEVER,
+    POSSIBLE,
+    Stepper,
+    check_prefix,
+    prefix_columns,
+)
+from keras_attention.text.special_ids import END, PAD
+
+
+class _Beams(NamedTuple):
+    """What the loop carries, for B examples of K beams.
+
+    A history holds one number per token: `slot * V + token`, where the slot is
+    that of the beam that was extended by the token. So the attention can be
+    collected at the end, and is not gathered at every step.
+
+    Attributes:
+        tokens: `(B * K,)`, the last ones.
+        logp: `(B, K)`, the best first.
+        history: `(B, K, T)`, 0 where there is no token yet.
+        scores: `(B, N)` of the best finished hypotheses, the best first.
+        finished: `(B, N, T)`, their histories.
+        coverage: `(B, K, S)`, or `()` where no penalty needs it.
+        state: the tensors of the decoder's state that change.
+    """
+
+    tokens: Tensor
+    logp: Tensor
+    history: Tensor
+    scores: Tensor
+    finished: Tensor
+    coverage: Any
+    state: Any
+
+
+class BeamLoop:
+    """One call of a `BeamSearch`.
+
+    Args:
+        decoder, inputs, prefix: as the call of a `Search`.
+        num_beams, n_best, max_length, max_length_ratio, early_stop: as of
+            `BeamSearch`.
+        penalties, constraints: all of them, in the order of their application.
+    """
+
+    def __init__(
+        self,
+        decoder: Any,
+        inputs: Structure,
+        prefix: Tensor | None,
+        *,
+        num_beams: int,
+        n_best: int,
+        max_length: int,
+        max_length_ratio: float | None,
+        penalties: Sequence[Penalty],
+        constraints: Sequence[Constraint],
+        early_stop: bool,
+    ) -> None:
+        self.given_prefix, self.prefix = prefix, prefix_columns(prefix, max_length)
+        self.stepper = stepper = Stepper(decoder, inputs)
+        self.num_beams, self.n_best, self.length = num_beams, n_best, max_length
+        self.penalties, self.constraints = penalties, constraints
+        self.constrained = self.prefix is not None or bool(constraints)
+        self.early_stop = early_stop and all(c.lowers_only for c in constraints)
+        self.covers = any(penalty.needs_coverage for penalty in penalties)
+        self.ratio, self.source_mask = max_length_ratio, None
+        if penalties or constraints or self.ratio:
+            self.source_mask = stepper.source_mask()
+        self.limits: Tensor = max_length
+        if self.ratio:
+            limits = times(self.ratio, source_lengths("max_length_ratio", self.source_mask))
+            self.limits = ops.expand_dims(ops.clip(limits, 1, max_length), 1)
+        self.positions = ops.arange(max_length)
+        slots = ops.arange(stepper.batch * num_beams)
+        self.first_slot = ops.reshape(slots - slots % num_beams, (-1, num_beams))
+        self.vocabulary = 0
+
+    def run(self) -> Hypotheses:
+        batch = self.stepper.batch
+        logits, state, first_weights = self.stepper.first()
+        self.vocabulary = logits.shape[-1]
+        check_prefix(self.given_prefix, self.vocabulary)
+        beams = _Beams(
+            tokens=None,
+            logp=ops.zeros((batch, 1)),
+            history=ops.zeros((batch, 1, self.length), dtype="int32"),
+            scores=ops.full((batch, self.n_best), NEVER, dtype="float32"),
+            finished=ops.zeros((batch, self.n_best, self.length), dtype="int32"),
+            coverage=ops.expand_dims(ops.zeros_like(first_weights), 1) if self.covers else (),
+            state=state,
+        )
+        self.stepper.spread(self.num_beams)
+        start = ops.convert_to_tensor(0, dtype="int32")
+        beams = self._extend(start, beams, logits, first_weights, slots=1)
+        steps, weights = start, None
+        if self.length > 1:
+            shape = (batch * self.num_beams, ops.shape(first_weights)[-1])
+            steps, beams, weights = scan_while(
+                self._goes_on, self._step, beams, self.length - 1, shape
+            )
+        return self._collect(steps + 1, beams, first_weights, weights)
+
+    def _goes_on(self, steps: Tensor, beams: _Beams) -> Tensor | bool:
+        """Whether an unfinished hypothesis of `steps + 1` tokens can become one of the best."""
+        done = steps + 1 >= self.limits if self.ratio else None
+        if self.early_stop:
+            # The first is the best, and none of them gains by going on.
+            bound = beams.logp[:, :1]
+            for penalty in self.penalties:
+                bound = None if bound is None else penalty.bound(bound, self.limits)
+            if bound is not None:
+                beaten = beams.scores[:, -1:] >= bound
+                done = beaten if done is None else ops.logical_or(done, beaten)
+        return True if done is None else ops.logical_not(ops.all(done))
+
+    def _step(self, steps: Tensor, beams: _Beams) -> tuple[_Beams, Tensor]:
+        logits, state, weights = self.stepper.next(beams.tokens, beams.state)
+        beams = beams._replace(state=state)
+        return self._extend(steps + 1, beams, logits, weights, self.num_beams), weights
+
+    def _extend(
+        self, length: Tensor, beams: _Beams, logits: Tensor, weights: Tensor, slots: int
+    ) -> _Beams:
+        """From hypotheses of `length` tokens, `slots` per example, to those of one more."""
+        width, size = self.num_beams, self.vocabulary
+        if self.constrained:
+            logits = self._constrained(length, beams, logits, slots)
+        logp, parent, tokens, base = best_extensions(logits, beams.logp, width, self.constrained)
+        codes = parent * size + tokens
+
+        # Those that end now, if they are among the best of all.
+        ends = ops.reshape(logits[:, END], (-1, slots)) + base
+        both, _ = ops.top_k(ops.concatenate([logp, ends], axis=1), width)
+        among_best = ends >= ops.maximum(both[:, -1:], POSSIBLE)
+        if self.ratio:
+            # A row that is as long as it may be stays as it is.
+            open_rows = length < self.limits
+            among_best = ops.logical_and(among_best, open_rows)
+            logp = ops.where(open_rows, logp, beams.logp if slots == width else NEVER)
+            parent = ops.where(open_rows, parent, ops.arange(width))
+            weights = ops.where(ops.repeat(open_rows, slots, axis=0), weights, 0.0)
+        coverage = beams.coverage
+        if self.covers:
+            seen = ops.reshape(weights, (-1, slots, ops.shape(weights)[-1]))
+            coverage = coverage + seen
+        ended = ops.where(among_best, self._scores(ends, length + 1, coverage), NEVER)
+
+        now = ops.equal(self.positions, length)
+        end_codes = ops.reshape(constant(range(END, slots * size, size)), (1, slots, 1))
+        finished = ops.where(now, end_codes, beams.history)
+        scores, kept = ops.top_k(ops.concatenate([beams.scores, ended], axis=1), self.n_best)
+        finished = ops.concatenate([beams.finished, finished], axis=1)
+        finished = gather_within_rows(finished, kept)
+
+        if self.ratio:
+            now = ops.logical_and(now, ops.expand_dims(open_rows, 2))
+        history = gather_within_rows(beams.history, parent)
+        history = ops.where(now, ops.expand_dims(codes, 2), history)
+        if self.covers:
+            coverage = gather_within_rows(coverage, parent)
+        first = self.first_slot if slots == width else self.first_slot // width
+        rows = ops.reshape(first + parent, (-1,))
+        state = [gather_rows(tensor, rows) for tensor in beams.state]
+        tokens = ops.reshape(tokens, (-1,))
+        return _Beams(tokens, logp, history, scores, finished, coverage, state)
+
+    def _constrained(self, length: Tensor, beams: _Beams, logits: Tensor, slots: int) -> Tensor:
+        """Logits `(B * slots, V)` to log-probabilities after the constraints and the prefix."""
+        flat = ops.shape(logits)
+        logp = ops.reshape(ops.log_softmax(logits), (-1, slots, self.vocabulary))
+        unfinished = Unfinished(length, beams.history % self.vocabulary, self.source_mask)
+        free = logp
+        for constraint in self.constraints:
+            free = constraint(free, unfinished)
+        if self.prefix is not None:
+            free = force(self.prefix, logp, free, unfinished)
+        return ops.reshape(free, flat)
+
+    def _scores(self, logp: Tensor, lengths: Tensor, coverage: Any) -> Tensor:
+        """Log-probabilities `(B, K)` after the penalties."""
+        candidates = Candidates(lengths, coverage if self.covers else None, self.source_mask)
+        for penalty in self.penalties:
+            logp = penalty(logp, candidates)
+        return logp
+
+    def _collect(
+        self, length: Tensor, beams: _Beams, first_weights: Tensor, weights: Tensor | None
+    ) -> Hypotheses:
+        """The best of the finished and of those that were cut after `length` tokens."""
+        limits = self.limits
+        cut = ops.logical_and(length >= limits, beams.logp > POSSIBLE)
+        lengths = ops.minimum(length, limits)
+        cut = ops.where(cut, self._scores(beams.logp, lengths, beams.coverage), NEVER)
+        scores, kept = ops.top_k(ops.concatenate([beams.scores, cut], axis=1), self.n_best)
+        history = ops.concatenate([beams.finished, beams.history], axis=1)
+        # By flat rows: XLA finds no bound for a size, that of the longest, behind the other gather.
+        first_of_row = ops.expand_dims(ops.arange(self.stepper.batch), 1) * history.shape[1]
+        history = gather_rows(ops.reshape(history, (-1, self.length)), first_of_row + kept)
+        possible = ops.expand_dims(scores > POSSIBLE, 2)
+        history = ops.where(possible, history, 0)
+        scores = ops.maximum(scores, NEVER)
+        real = ops.not_equal(history, 0)
+        lengths = ops.sum(ops.cast(real, "int32"), axis=-1)
+        sequences = ops.where(real, history % self.vocabulary, PAD)
+        attention = self._attention(history, real, first_weights, weights)
+        # Cut last of all: XLA goes no further with a size that it does not know.
+        longest = ops.maximum(ops.max(lengths), 1)
+        sequences, attention = sequences[:, :, :longest], attention[:, :, :longest]
+        return Hypotheses(sequences, scores, lengths, attention)
+
+    def _attention(
+        self, history: Tensor, real: Tensor, first_weights: Tensor, weights: Tensor | None
+    ) -> Tensor:
+        """The weights `(B, N, T, S)` of each token, where the histories say they stand."""
+        batch, width = self.stepper.batch, self.num_beams
+        first_of_row = ops.reshape(ops.arange(batch), (-1, 1, 1))
+        # The first step had one beam a row; and there may have been fewer steps than places.
+        rows = first_of_row * width + history // self.vocabulary
+        rows = rows + (self.positions - 1) * (batch * width) + batch
+        rows = ops.where(self.positions == 0, first_of_row, rows)
+        if weights is not None:
+            weights = ops.reshape(weights, (-1, ops.shape(weights)[-1]))
+            first_weights = ops.concatenate([first_weights, weights], axis=0)
+        attention = gather_rows(first_weights, ops.where(real, rows, 0))
+        return ops.where(ops.expand_dims(real, 3), attention, 0.0)

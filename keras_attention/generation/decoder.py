@@ -1,0 +1,198 @@
+"""The contracts of decoding: what a model offers, and what a search is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+from keras import ops, tree
+
+from keras_attention._core.backend.gathers import gather_rows
+from keras_attention._core.types import Structure, Tensor
+from keras_attention.text.special_ids import PAD
+
+if TYPE_CHECKING:
+    from keras_attention.generation.hypotheses import Hypotheses
+
+
+@runtime_checkable
+class Decoder(Protocol):
+    """A model that writes one token at a time.
+
+    Ids are 0 padding, 1 start, 2 end, 3 unknown. `as_decoder` makes a full
+    decoder of an object that has only `start` and `step`.
+
+    Attributes:
+        constant_parts: top-level names of the state, where it is a dictionary,
+            that no step changes, such as the memory. They are not carried
+            through the loop of a search, nor gathered by beam. What a step
+            returns for them is ignored. Names that the state lacks are ignored
+            too.
+    """
+
+    @property
+    def constant_parts(self) -> tuple[str, ...]: ...
+
+    def start(self, inputs: Structure) -> Structure:
+        """The state before the first token: a structure of tensors, batch first."""
+        ...
+
+    def step(
+        self, tokens: Tensor, state: Structure, beams: int = 1
+    ) -> tuple[Tensor, Structure, Tensor | None]:
+        """One step for `B * beams` sequences.
+
+        Args:
+            tokens: ids `(B * beams,)`, those of one example side by side.
+            state: of `start`, or of the step before. Its constant parts have B
+                rows, all others `B * beams`.
+            beams: the number of sequences that share one row of the constant
+                parts.
+
+        Returns:
+            The logits `(B * beams, V)`, the next state, and the attention
+            weights `(B * beams, S)`, or None if there are none.
+        """
+        ...
+
+    def source_mask(self, inputs: Structure) -> Tensor | None:
+        """The real positions `(B, S)` of the source, or None where all are real."""
+        ...
+
+
+@runtime_checkable
+class Search(Protocol):
+    """What decodes: `Greedy`, `Sample`, `BeamSearch`, or a function of the same arguments."""
+
+    def __call__(self, decoder: Any, inputs: Structure, prefix: Tensor | None = None) -> Hypotheses:
+        """Decodes a batch.
+
+        Args:
+            decoder: a `Decoder`, or an object with `start` and `step`.
+            inputs: what `decoder.start` takes.
+            prefix: ids `(B, P)` that each sequence begins with, or None.
+        """
+        ...
+
+
+@runtime_checkable
+class _Steps(Protocol):
+    def start(self, inputs: Structure) -> Structure: ...
+
+    def step(self, tokens: Tensor, state: Structure) -> tuple[Tensor, Structure, Tensor | None]: ...
+
+
+@runtime_checkable
+class _DeclaresConstantParts(Protocol):
+    constant_parts: tuple[str, ...]
+
+
+@runtime_checkable
+class _HasSourceMask(Protocol):
+    def source_mask(self, inputs: Structure) -> Tensor | None: ...
+
+
+def as_decoder(model: Any) -> Decoder:
+    """The full `Decoder` of a model.
+
+    An object that declares no `constant_parts` is completed:
+
+    - `"memory"` is constant, if its state is a dictionary with that key;
+      otherwise every part of the state may change;
+    - `step(tokens, state)` is called without `beams`, on a state whose constant
+      parts are repeated for every beam;
+    - without `source_mask`, the ids among the inputs that are not padding are
+      real.
+
+    Args:
+        model: a `Decoder`, or an object with `start(inputs)` and
+            `step(tokens, state)`.
+
+    Raises:
+        ValueError: where `start` or `step` is missing.
+
+    Example:
+
+    >>> from keras import ops
+    >>> from keras_attention.generation import as_decoder
+    >>> class Uniform:
+    ...     def start(self, inputs):
+    ...         return {"step": ops.zeros_like(inputs[:, 0])}
+    ...     def step(self, tokens, state):
+    ...         return ops.zeros((tokens.shape[0], 9)), state, None
+    >>> as_decoder(Uniform()).constant_parts
+    ('memory',)
+    """
+    if isinstance(model, type) or not isinstance(model, _Steps):
+        kind = f"the class {model.__name__}" if isinstance(model, type) else type(model).__name__
+        raise ValueError(
+            "model: expected something that decodes, with start(inputs) and step(tokens, state), "
+            f"such as keras_attention.models.EncoderDecoder, received {kind}."
+        )
+    return model if isinstance(model, Decoder) else _Completed(model)
+
+
+class _Completed:
+    """A `Decoder` made of an object that lacks `constant_parts` or `source_mask`."""
+
+    def __init__(self, model: Any) -> None:
+        self.model = model
+        self.constant_parts: tuple[str, ...] = ("memory",)
+        self._takes_beams = isinstance(model, _DeclaresConstantParts)
+        if self._takes_beams:
+            self.constant_parts = tuple(model.constant_parts)
+
+    def start(self, inputs: Structure) -> Structure:
+        return self.model.start(inputs)
+
+    def step(
+        self, tokens: Tensor, state: Structure, beams: int = 1
+    ) -> tuple[Tensor, Structure, Tensor | None]:
+        if beams == 1:
+            return self.model.step(tokens, state)
+        if self._takes_beams:
+            return self.model.step(tokens, state, beams=beams)
+        changing, constant = split_state(state, self.constant_parts)
+        if constant:
+            rows = ops.arange(ops.shape(tokens)[0]) // beams
+
+            def repeated(leaf: Tensor | None) -> Tensor | None:
+                return None if leaf is None else gather_rows(ops.convert_to_tensor(leaf), rows)
+
+            state = {**changing, **tree.map_structure(repeated, constant)}
+        return self.model.step(tokens, state)
+
+    def source_mask(self, inputs: Structure) -> Tensor | None:
+        if isinstance(self.model, _HasSourceMask):
+            return self.model.source_mask(inputs)
+        return mask_of_ids(inputs)
+
+
+def split_state(
+    state: Structure, constant_parts: tuple[str, ...]
+) -> tuple[Structure, dict[str, Structure]]:
+    """A state as its changing part and its constant parts by name."""
+    if not isinstance(state, Mapping):
+        return state, {}
+    constant = {name: state[name] for name in constant_parts if name in state}
+    return {name: part for name, part in state.items() if name not in constant}, constant
+
+
+def mask_of_ids(inputs: Structure) -> Tensor | None:
+    """`(B, S)`, True where ids, alone or as `"source"` of a dictionary, are not padding.
+
+    None where `inputs` are not a matrix of integers.
+    """
+    ids = inputs.get("source") if isinstance(inputs, Mapping) else inputs
+    if ids is None or (isinstance(ids, (list, tuple)) and not _is_matrix(ids)):
+        return None
+    if isinstance(ids, Mapping):
+        return None
+    ids = ops.convert_to_tensor(ids)
+    if len(ids.shape) != 2 or "int" not in str(ids.dtype):
+        return None
+    return ops.not_equal(ids, PAD)
+
+
+def _is_matrix(ids: Any) -> bool:
+    return all(isinstance(x, (list, tuple)) and all(isinstance(i, int) for i in x) for x in ids)

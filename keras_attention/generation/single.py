@@ -1,0 +1,142 @@
+"""Decoding of one sequence per example, for every way to choose the next token."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from keras import ops
+
+from keras_attention._core.backend.loops import scan_while
+from keras_attention._core.types import Structure, Tensor
+from keras_attention.generation.constraints import Constraint, Unfinished, force
+from keras_attention.generation.hypotheses import Hypotheses
+from keras_attention.generation.stepper import (
+    NEVER,
+    POSSIBLE,
+    Stepper,
+    check_prefix,
+    prefix_columns,
+)
+from keras_attention.text.special_ids import END, PAD, START
+
+# `choose(t, values) -> tokens`: scores `(B, V)` of step t to ids `(B,)`. They are
+# log-probabilities, or differ from them by one number per example; at most NEVER where
+# a token is impossible.
+Choose = Callable[[Tensor, Tensor], Tensor]
+
+
+class _Sequences(NamedTuple):
+    """What the loop carries, for B examples."""
+
+    tokens: Tensor
+    ids: Tensor
+    scores: Tensor
+    ended: Tensor
+    state: Any
+
+
+class SingleSearch:
+    """Decodes step after step until every sequence has ended.
+
+    A sequence that cannot go on, since no token is possible, is not found: its
+    score is `NEVER` and its length 0.
+
+    Args:
+        decoder, inputs, prefix: as the call of a `Search`.
+        choose: see `Choose`.
+        max_length: the largest number of tokens, the end included.
+        constraints: `Constraint` objects.
+    """
+
+    def __init__(
+        self,
+        decoder: Any,
+        inputs: Structure,
+        choose: Choose,
+        max_length: int,
+        prefix: Tensor | None = None,
+        constraints: Sequence[Constraint] = (),
+    ) -> None:
+        self.choose, self.length, self.constraints = choose, max_length, constraints
+        self.given_prefix, self.prefix = prefix, prefix_columns(prefix, max_length)
+        self.stepper = Stepper(decoder, inputs)
+        self.mask = self.stepper.source_mask() if constraints else None
+        self.positions = ops.arange(max_length)
+
+    def run(self) -> Hypotheses:
+        batch = self.stepper.batch
+        logits, state, weights = self.stepper.first()
+        check_prefix(self.given_prefix, logits.shape[-1])
+        nothing = _Sequences(
+            tokens=None,
+            ids=ops.zeros((batch, self.length), dtype="int32"),
+            scores=ops.zeros((batch,)),
+            ended=ops.zeros((batch,), dtype="bool"),
+            state=state,
+        )
+        start = ops.convert_to_tensor(0, dtype="int32")
+        found, weights = self._extend(start, nothing, logits, weights)
+        attention, steps = ops.expand_dims(weights, 0), start
+        if self.length > 1:
+            steps, found, later = scan_while(
+                lambda _, found: ops.logical_not(ops.all(found.ended)),
+                self._step,
+                found,
+                self.length - 1,
+                ops.shape(weights),
+            )
+            attention = ops.concatenate([attention, later], axis=0)
+        return self._collect(found, steps + 1, ops.transpose(attention, (1, 0, 2)))
+
+    def _step(self, t: Tensor, found: _Sequences) -> tuple[_Sequences, Tensor]:
+        logits, state, weights = self.stepper.next(found.tokens, found.state)
+        return self._extend(t + 1, found._replace(state=state), logits, weights)
+
+    def _extend(
+        self, length: Tensor, found: _Sequences, logits: Tensor, weights: Tensor
+    ) -> tuple[_Sequences, Tensor]:
+        """Sequences of `length` tokens by one more, and the weights of this step."""
+        values, normalizer = self._constrained(length, found, logits)
+        ids = ops.arange(values.shape[-1])
+        never = ops.logical_or(ops.equal(ids, PAD), ops.equal(ids, START))
+        values = ops.where(never, NEVER, values)
+        tokens = self.choose(length, values)
+        chosen = ops.equal(ids, ops.expand_dims(tokens, 1))
+        logp = ops.sum(ops.where(chosen, values, 0.0), axis=-1)
+        impossible = logp <= POSSIBLE
+        logp = ops.where(impossible, NEVER, logp if normalizer is None else logp - normalizer)
+        tokens = ops.where(ops.logical_or(found.ended, impossible), PAD, tokens)
+        scores = found.scores + ops.where(found.ended, 0.0, logp)
+        weights = ops.where(ops.expand_dims(found.ended, 1), 0.0, weights)
+        now = ops.equal(self.positions, length)
+        written = ops.where(now, ops.expand_dims(tokens, 1), found.ids)
+        ended = ops.logical_or(found.ended, ops.logical_or(tokens == END, tokens == PAD))
+        return found._replace(tokens=tokens, ids=written, scores=scores, ended=ended), weights
+
+    def _constrained(
+        self, length: Tensor, found: _Sequences, logits: Tensor
+    ) -> tuple[Tensor, Tensor | None]:
+        """Scores `(B, V)` after constraints and prefix; what is to be subtracted from them."""
+        if self.prefix is None and not self.constraints:
+            return logits, ops.logsumexp(logits, axis=-1)
+        logp = ops.expand_dims(ops.log_softmax(logits), 1)
+        free = logp
+        unfinished = Unfinished(length, ops.expand_dims(found.ids, 1), self.mask)
+        for constraint in self.constraints:
+            free = constraint(free, unfinished)
+        if self.prefix is not None:
+            free = force(self.prefix, logp, free, unfinished)
+        return ops.squeeze(free, 1), None
+
+    def _collect(self, found: _Sequences, steps: Tensor, attention: Tensor) -> Hypotheses:
+        possible = found.scores > POSSIBLE
+        ids = ops.where(ops.expand_dims(possible, 1), found.ids, PAD)
+        attention = ops.where(ops.reshape(possible, (-1, 1, 1)), attention, 0.0)
+        scores = ops.where(possible, found.scores, NEVER)
+        lengths = ops.sum(ops.cast(ops.not_equal(ids, PAD), "int32"), axis=-1)
+        ids, scores, lengths, attention = (
+            ops.expand_dims(part, 1) for part in (ids, scores, lengths, attention)
+        )
+        # Cut last of all: XLA goes no further with a size that it does not know.
+        return Hypotheses(ids[:, :, :steps], scores, lengths, attention[:, :, :steps])

@@ -1,0 +1,123 @@
+"""How a search runs a decoder's steps: which tensors its loop carries, and for how many beams."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from keras import ops, tree
+
+from keras_attention._core.backend.loops import open_sizes
+from keras_attention._core.checks import check_ids
+from keras_attention._core.types import Structure, Tensor
+from keras_attention.generation.decoder import as_decoder, split_state
+from keras_attention.text.special_ids import PAD, START
+
+# The log-probability of what must not happen. Finite, so that no sum of two is NaN.
+NEVER = -1e30
+# Scores above this belong to sequences that can occur.
+POSSIBLE = NEVER / 2
+
+
+class Stepper:
+    """Runs `decoder.step` for a search, which need not know what the state looks like.
+
+    The loop of a search carries a list of tensors, the changing part of the
+    state. The constant parts stay outside of it.
+
+    Args:
+        decoder: a `Decoder`, or what `as_decoder` completes.
+        inputs: what `decoder.start` takes.
+
+    Attributes:
+        batch: the number of examples.
+        tensors: the changing part of the first state.
+    """
+
+    def __init__(self, decoder: Any, inputs: Structure) -> None:
+        self.decoder, self.inputs = as_decoder(decoder), inputs
+        state = self.decoder.start(inputs)
+        self._changing, self._constant = split_state(state, self.decoder.constant_parts)
+        leaves = tree.flatten(self._changing)
+        # None, as of a memory without a mask, is not carried.
+        self._kept = [i for i, leaf in enumerate(leaves) if leaf is not None]
+        self.tensors = [ops.convert_to_tensor(leaves[i]) for i in self._kept]
+        self._count = len(leaves)
+        tensors = (leaf for leaf in tree.flatten(state) if leaf is not None)
+        self.batch = ops.shape(ops.convert_to_tensor(next(tensors)))[0]
+        self._beams = 1
+
+    def first(self) -> tuple[Tensor, list[Tensor], Tensor]:
+        """The step from the start token: logits, the changing tensors, and weights."""
+        tokens = ops.full((self.batch,), START, dtype="int32")
+        logits, tensors, weights = self.next(tokens, self.tensors)
+        for i, (before, after) in enumerate(zip(self.tensors, tensors)):
+            grows = [
+                None not in (a, b) and a != b
+                for a, b in zip(tuple(before.shape), tuple(after.shape))
+            ]
+            if any(grows):
+                # A cache, longer with every step.
+                sizes = [None if grown else size for grown, size in zip(grows, after.shape)]
+                tensors[i] = open_sizes(after, sizes)
+        return logits, tensors, weights
+
+    def next(
+        self, tokens: Tensor, tensors: Sequence[Tensor]
+    ) -> tuple[Tensor, list[Tensor], Tensor]:
+        """One step: logits, the changing tensors after it, and weights, both in float32."""
+        leaves: list[Tensor | None] = [None] * self._count
+        for i, tensor in zip(self._kept, tensors):
+            leaves[i] = tensor
+        state = tree.pack_sequence_as(self._changing, leaves)
+        if self._constant:
+            state = {**state, **self._constant}
+        logits, state, weights = self.decoder.step(tokens, state, beams=self._beams)
+        if weights is None:
+            weights = ops.zeros((ops.shape(tokens)[0], 0))
+        return ops.cast(logits, "float32"), self._tensors(state), ops.cast(weights, "float32")
+
+    def _tensors(self, state: Structure) -> list[Tensor]:
+        changing, _ = split_state(state, self.decoder.constant_parts)
+        if isinstance(self._changing, dict):
+            changing = {name: changing[name] for name in self._changing if name in changing}
+        leaves = tree.flatten(changing)
+        if len(leaves) != self._count or any(leaves[i] is None for i in self._kept):
+            raise ValueError(
+                "step: expected a next state of the same structure as the state, with "
+                f"{self._count} changing leaves, received {len(leaves)}."
+            )
+        # A state keeps its dtype from step to step, or a loop would refuse it.
+        return [ops.cast(leaves[i], before.dtype) for i, before in zip(self._kept, self.tensors)]
+
+    def spread(self, beams: int) -> None:
+        """Sets the number of beams that share one row of the constant parts in `next`."""
+        self._beams = beams
+
+    def source_mask(self) -> Tensor | None:
+        """The real positions `(B, S)` of the source, or None where all are real."""
+        return self.decoder.source_mask(self.inputs)
+
+
+def prefix_columns(prefix: Tensor | None, max_length: int) -> Tensor | None:
+    """A prefix `(B, P)` as `max_length` columns, 0 where nothing is forced; None stays None."""
+    if prefix is None:
+        return None
+    prefix = ops.convert_to_tensor(prefix)
+    check_ids("prefix", prefix)
+    columns = ops.pad(ops.cast(prefix, "int32"), ((0, 0), (0, max_length)))[:, :max_length]
+    # Now that their number is known, whatever the prefix had.
+    return ops.reshape(columns, (-1, max_length))
+
+
+def check_prefix(prefix: Any, vocabulary_size: int) -> None:
+    """Refuses lists and arrays with ids that can never be written; tensors are not looked at."""
+    if not isinstance(prefix, (list, tuple, np.ndarray)):
+        return
+    ids = np.asarray(prefix)
+    if ids.size and (ids.min() < 0 or ids.max() >= vocabulary_size or (ids == START).any()):
+        raise ValueError(
+            f"prefix: expected ids from {START + 1} to {vocabulary_size - 1}, padded with {PAD}, "
+            f"received {ids.tolist()}."
+        )

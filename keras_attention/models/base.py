@@ -1,0 +1,197 @@
+"""DecoderModel: what the ready-made models share."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import keras
+from keras import ops, tree
+
+from keras_attention._core.backend.graphs import is_concrete
+from keras_attention._core.renamed import present_names
+from keras_attention._core.types import Config, Shapes, Structure, Tensor
+from keras_attention.generation import Greedy, Search, generate
+from keras_attention.generation.unknown import Replacement
+from keras_attention.layers.attention import Attention
+from keras_attention.layers.attention_rnn import AttentionRNN
+from keras_attention.text.special_ids import PAD, START
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+    from keras_attention.text.protocol import VocabularyLike
+
+
+class DecoderModel(keras.Model):
+    """Base of the models that encode a source and write tokens with an `AttentionRNN`.
+
+        memory, state_0      = encode(inputs)
+        vector_t, state_t    = decoder.step(E y_{t-1}, memory, state_{t-1})
+        logits_t             = logits(vector_t, E y_{t-1})
+
+    It is a `keras_attention.generation.Decoder`. A subclass sets `decoder` and
+    `_config` (its plain arguments) in its constructor, ends it with
+    `_finish()`, and defines `_build_parts`, `_memory_and_state`, `_embedded`
+    and `_logits_of`.
+    """
+
+    # The state is {"memory": ..., "decoder": ...}.
+    constant_parts: tuple[str, ...] = ("memory",)
+
+    # Of a subclass: the arguments that are layers, and the name it is registered under.
+    layer_arguments: tuple[str, ...] = ("attention",)
+    registered_as: str
+
+    decoder: AttentionRNN
+    _config: Config
+    _start_checked = False
+
+    def _finish(self) -> None:
+        """Builds all parts; the last statement of the constructor of a subclass."""
+        self._build_parts()
+        self.built = True
+        if not self.trainable:
+            # Made frozen, or loaded so: Keras would pass on only a later change.
+            for layer in self.layers:
+                layer.trainable = False
+
+    def build(self, inputs_shape: Shapes | None = None) -> None:
+        # All parts were built in the constructor, and not by this method: Keras lets no layer be
+        # added after it, which a subclass may want to do.
+        self.built = True
+
+    def _build_parts(self) -> None:
+        raise NotImplementedError
+
+    def _memory_and_state(self, inputs: Structure) -> tuple[Tensor, Tensor | None, Structure]:
+        """What is attended to, its mask, and the first state of the cells."""
+        raise NotImplementedError
+
+    def _embedded(self, tokens: Tensor) -> Tensor:
+        """The embeddings of ids."""
+        raise NotImplementedError
+
+    def _logits_of(
+        self, vectors: Tensor, embedded: Tensor, training: bool | None = False
+    ) -> Tensor:
+        """Logits of the decoder's outputs and its inputs."""
+        raise NotImplementedError
+
+    def start(self, inputs: Structure) -> dict[str, Structure]:
+        """The state before the first token: `"memory"` and `"decoder"`.
+
+        Args:
+            inputs: the source, see the class.
+        """
+        value, mask, first_state = self._memory_and_state(inputs)
+        memory = self.decoder.attention.memory(value, mask=mask)
+        return {"memory": memory, "decoder": self.decoder.initial_state(memory, first_state)}
+
+    def step(
+        self, tokens: Tensor, state: dict[str, Structure], beams: int = 1
+    ) -> tuple[Tensor, dict[str, Structure], Tensor]:
+        """One step: logits `(B * beams, V)`, the next state, and weights `(B * beams, S)`.
+
+        Args:
+            tokens: ids `(B * beams,)`.
+            state: of `start`, or of the step before.
+            beams: the number of sequences, side by side, that share one row of
+                the memory.
+        """
+        tokens = ops.convert_to_tensor(tokens)
+        _check_batch(tokens, state["decoder"])
+        embedded = self._embedded(tokens)
+        vector, weights, decoder = self.decoder.step(
+            embedded, state["memory"], state["decoder"], beams=beams
+        )
+        state = {"memory": state["memory"], "decoder": decoder}
+        return self._logits_of(vector, embedded), state, weights
+
+    def source_mask(self, inputs: Structure) -> Tensor | None:
+        """The real positions `(B, S)` of the source, or None where all are real."""
+        raise NotImplementedError
+
+    def generate(
+        self,
+        inputs: Structure,
+        search: Search = Greedy(),  # noqa: B008 (frozen)
+        n_best: int | None = None,
+        batch_size: int | None = None,
+        replace_unknown: Replacement = False,
+    ) -> list[Any]:
+        """Texts for `inputs`, see `keras_attention.generation.generate`.
+
+        Returns:
+            A list of `Generation`, or with `n_best` a list of lists.
+        """
+        return generate(self, inputs, search, n_best, batch_size, replace_unknown)
+
+    def fit(self, x: Any = None, *args: Any, **kwargs: Any) -> Any:
+        """As `keras.Model.fit`; warns where a target lacks the start token."""
+        self._check_start(x)
+        return super().fit(x, *args, **kwargs)
+
+    def train_on_batch(self, x: Any, *args: Any, **kwargs: Any) -> Any:
+        """As `keras.Model.train_on_batch`; warns where a target lacks the start token."""
+        self._check_start(x)
+        return super().train_on_batch(x, *args, **kwargs)
+
+    def _check_start(self, inputs: Any) -> None:
+        """Warns, once, where targets of training do not begin with the start token.
+
+        Targets that are not known yet (symbolic ones, those of a dataset) are not checked.
+        """
+        target = inputs.get("target") if isinstance(inputs, dict) else None
+        if self._start_checked or target is None or not is_concrete(target):
+            return
+        self._start_checked = True
+        first = ops.convert_to_numpy(target)[:, 0]
+        wrong = first[(first != START) & (first != PAD)]
+        if wrong.size:
+            warnings.warn(
+                f"target: expected ids that begin with the start token, {START}, received "
+                f"{wrong[0]} at the first position. Decoding begins with the start token, which "
+                "the model does not see in this training.",
+                stacklevel=3,
+            )
+
+    def get_config(self) -> Config:
+        attention = keras.saving.serialize_keras_object(self.decoder.attention)
+        return {**super().get_config(), **self._config, "attention": attention}
+
+    @classmethod
+    def from_config(cls, config: Config, custom_objects: Any = None) -> Self:
+        config = present_names(cls.registered_as, config)
+        for name in cls.layer_arguments:
+            config[name] = keras.saving.deserialize_keras_object(
+                config[name], custom_objects=custom_objects
+            )
+        return cls(**config)
+
+
+def checked_attention(attention: Any, default: Callable[[], Attention]) -> Attention:
+    """The argument `attention` of a model; refuses everything but an `Attention` and None."""
+    if attention is None:
+        return default()
+    if not isinstance(attention, Attention):
+        raise ValueError(
+            f"attention: expected a keras_attention.Attention or None, received {attention!r}."
+        )
+    return attention
+
+
+def vocabulary_config(vocabulary: VocabularyLike | int) -> Config | int:
+    """A vocabulary as a plain value."""
+    return vocabulary if isinstance(vocabulary, int) else vocabulary.get_config()
+
+
+def _check_batch(tokens: Tensor, state: Structure) -> None:
+    sizes = {leaf.shape[0] for leaf in tree.flatten(state) if leaf is not None and leaf.shape}
+    expected = next((size for size in sizes if size is not None), None)
+    if None not in (expected, tokens.shape[0]) and tokens.shape[0] != expected:
+        raise ValueError(
+            f"tokens: expected {expected} ids, as many as the state has rows, received shape "
+            f"{tuple(tokens.shape)}."
+        )
