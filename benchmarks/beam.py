@@ -115,7 +115,7 @@ def ours(sizes, xla=False, as_tfa=False):
             return logits(vector), {**state, "decoder": after}, weights
 
     model = Model()
-    search = BeamSearch(width=width, max_length=steps)
+    search = BeamSearch(num_beams=width, max_length=steps)
     if as_tfa:
         search = functools.partial(tfa_beam_search, beam_width=width, max_length=steps)
 

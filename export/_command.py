@@ -73,7 +73,7 @@ def export(args, **options):
         from keras_attention import generation
 
         search = generation.BeamSearch(
-            width=args.num_beams,
+            num_beams=args.num_beams,
             max_length=args.max_length,
             length_penalty=args.length_penalty,
         )

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 import keras_attention  # noqa: F401 (registers what the files name)
-from keras_attention.generation import BeamSearch, greedy
+from keras_attention.generation import BeamSearch, Greedy
+from tests.support.hypotheses import first_of
 
 SAVED = Path(__file__).parent / "fixtures" / "saved"
 INDEX = json.loads((SAVED / "index.json").read_text("utf-8"))
@@ -24,11 +25,11 @@ WITH_LOSSES = [name for name, entry in INDEX.items() if entry.get("losses")]
 
 
 def greedy_of(model, inputs):
-    return numbers(greedy(model, inputs, max_length=8).sequences)
+    return numbers(first_of(Greedy(max_length=8)(model, inputs)).sequences)
 
 
 def beams_of(model, inputs):
-    found = BeamSearch(width=3, max_length=8, length_penalty=0.6)(model, inputs)
+    found = BeamSearch(num_beams=3, max_length=8, length_penalty=0.6)(model, inputs)
     return numbers(found.sequences), numbers(found.scores)
 
 

@@ -11,9 +11,9 @@ import numpy as np
 
 from keras_attention._core.checks import check_shape
 from keras_attention._core.types import Tensor
-from keras_attention.text.subwords import CONTINUED, SPACE, Subwords
 from keras_attention.text.protocol import VocabularyLike
 from keras_attention.text.special_ids import SPECIALS, UNKNOWN
+from keras_attention.text.subwords import CONTINUED, SPACE, Subwords
 
 UNKNOWN_TOKEN = SPECIALS[UNKNOWN]
 

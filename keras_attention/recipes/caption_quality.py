@@ -13,7 +13,7 @@ from keras_attention._core.backend.gradients import gradient
 from keras_attention._core.optional import require
 from keras_attention._core.types import Tensor
 from keras_attention.datasets import Scene, pad
-from keras_attention.generation import BeamSearch, DecodedCaption, decode_captions
+from keras_attention.generation import BeamSearch, Generation, Greedy, generate
 from keras_attention.metrics import peaks_inside
 from keras_attention.models import Captioner
 from keras_attention.text.vocabulary import START
@@ -49,7 +49,7 @@ class Quality(NamedTuple):
         exact_match: the share of captions that are right word for word.
         bleu: BLEU-1 to BLEU-4 of sacrebleu, from 0 to 100.
         bleu_signature: of BLEU-4.
-        captions: a list of `DecodedCaption`.
+        captions: a list of `Generation`.
         named: the share of the generated names whose object is in the image. This
             and the following are known for scenes only, else None.
         pointing: the share of the generated names for which the peak of the
@@ -69,7 +69,7 @@ class Quality(NamedTuple):
     exact_match: float
     bleu: list[float]
     bleu_signature: str
-    captions: list[DecodedCaption]
+    captions: list[Generation]
     named: float | None = None
     pointing: float | None = None
     pointing_phrase: float | None = None
@@ -92,7 +92,7 @@ def evaluate(
     Args:
         model: a trained `Captioner`.
         examples: a list of `Scene` or of `Pictured`.
-        search: how to decode, see `decode_captions`; greedily by default.
+        search: how to decode, see `generate`; greedily by default.
         batch_size: images at once.
         max_length: how many words at most; of greedy decoding.
 
@@ -104,8 +104,8 @@ def evaluate(
     """
     sacrebleu = require("sacrebleu", "translation")
     images = np.stack([example.image for example in examples])
-    options = {"max_length": max_length} if search is None else {"search": search}
-    captions = decode_captions(model, images, batch_size=batch_size, **options)
+    search = search or Greedy(max_length=max_length)
+    captions = generate(model, images, search, batch_size=batch_size)
     texts, right = [c.text for c in captions], [references(example) for example in examples]
     # One list per reference, with None for an image that has fewer references than others.
     columns = [
@@ -142,7 +142,7 @@ def _with_pointing(
     def attention(before: int) -> np.ndarray:
         return np.array(
             [
-                captions[name.scene].maps[max(0, name.begin - before) : name.end].sum(0)
+                captions[name.scene].attention[max(0, name.begin - before) : name.end].sum(0)
                 for name in said
             ]
         )
@@ -179,12 +179,12 @@ class Name(NamedTuple):
 
 
 def names_said(
-    captions: Sequence[DecodedCaption], scenes: Sequence[Scene]
+    captions: Sequence[Generation], scenes: Sequence[Scene]
 ) -> tuple[list[Name], int]:
     """The names in captions, each with the box of its object, and how many have none.
 
     Args:
-        captions: a list of `DecodedCaption`.
+        captions: a list of `Generation`.
         scenes: a list of `Scene`, one per caption.
 
     Returns:
@@ -238,7 +238,7 @@ def chance_inside(
 def gradient_maps(
     model: Captioner,
     images: np.ndarray,
-    captions: Sequence[DecodedCaption],
+    captions: Sequence[Generation],
     said: Sequence[Name],
     batch_size: int = 100,
 ) -> np.ndarray:
@@ -255,7 +255,7 @@ def gradient_maps(
     Args:
         model: a `Captioner`.
         images: `(N, H, W, 3)`.
-        captions: a list of `DecodedCaption`.
+        captions: a list of `Generation`.
         said: a list of `Name`.
         batch_size: images at once.
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from keras_attention import datasets
 from keras_attention._core.checks import check_choice
-from keras_attention.generation import BeamSearch, DecodedCaption
+from keras_attention.generation import BeamSearch, Generation
 from keras_attention.models import Captioner, backbone
 from keras_attention.normalizers.sampled import HardSample
 from keras_attention.recipes import training_run
@@ -339,7 +339,7 @@ class Captioning(Recipe[Data]):
         """Captions what was held out, and writes the captions beside each model."""
         test = {split: list(examples) for split, examples in data.test.items()}
         report: dict[str, Any] = {}
-        shown: list[tuple[DecodedCaption, Example]] = []
+        shown: list[tuple[Generation, Example]] = []
         for name, (model, seconds, steps) in trained.items():
             measured: dict[str, Any] = {}
             for split, examples in test.items():
@@ -366,7 +366,7 @@ class Captioning(Recipe[Data]):
         self,
         trained: Mapping[str, training_run.Trained],
         data: Data,
-        results: Sequence[tuple[DecodedCaption, Example]],
+        results: Sequence[tuple[Generation, Example]],
         folder: Path,
     ) -> None:
         """Draws right and wrong captions with the attention of each word."""
@@ -374,21 +374,21 @@ class Captioning(Recipe[Data]):
 
         folder = folder / "pictures"
         folder.mkdir(exist_ok=True)
-        shown: dict[str, list[tuple[DecodedCaption, Example]]] = {"right": [], "wrong": []}
+        shown: dict[str, list[tuple[Generation, Example]]] = {"right": [], "wrong": []}
         for caption, example in results:
             right = caption.text in references(example)
             shown["right" if right else "wrong"].append((caption, example))
         for kind, pairs in shown.items():
             for number, (caption, example) in enumerate(pairs[:4], 1):
-                figure = plot_caption(example.image, caption.tokens, caption.maps)
+                figure = plot_caption(example.image, caption.tokens, caption.attention)
                 figure.savefig(folder / f"{kind}-{number}.png", dpi=110)
                 if number == 1:
                     path = folder / f"{kind}-{number}.gif"
-                    animate_caption(example.image, caption.tokens, caption.maps, path)
+                    animate_caption(example.image, caption.tokens, caption.attention, path)
 
 
 def _write_captions(
-    captions: Sequence[DecodedCaption], examples: Sequence[Example], path: Path
+    captions: Sequence[Generation], examples: Sequence[Example], path: Path
 ) -> None:
     with open(path, "w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, delimiter="\t", lineterminator="\n")

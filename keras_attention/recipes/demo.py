@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from keras_attention._core.types import Config
-from keras_attention.generation import BeamSearch, decode_texts
+from keras_attention.generation import BeamSearch, Greedy, generate
 from keras_attention.recipes.g2p import Pronunciation, Splits
 from keras_attention.recipes.recipe import Artifact
 from keras_attention.recipes.training_run import Trained
@@ -46,15 +46,15 @@ class Demo(Pronunciation):
         shown = words[:: max(1, len(words) // 12)][:12]
         print(f"\n{'held-out word':<16}{'the model says':<34}the dictionary says")
         model = trained["model"].model
-        decoded = decode_texts(model, [entry.word for entry in shown], max_length=MAX_LENGTH)
+        decoded = generate(model, [entry.word for entry in shown], Greedy(max_length=MAX_LENGTH))
         for entry, found in zip(shown, decoded):
-            right = tuple(found.target_tokens) in entry.pronunciations
+            right = tuple(found.tokens) in entry.pronunciations
             said = " or ".join(" ".join(one) for one in entry.pronunciations)
             print(f"{entry.word:<16}{found.text:<34}{said}{'' if right else '   <-- differs'}")
         for number, found in enumerate(decoded[:9:4], 1):
             title = "".join(found.source_tokens)
             figure = plot_attention(
-                found.attention, found.source_tokens, found.target_tokens, title=title
+                found.attention, found.source_tokens, found.tokens, title=title
             )
             figure.savefig(folder / f"alignment-{number}.png", dpi=150)
 

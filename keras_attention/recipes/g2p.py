@@ -12,7 +12,7 @@ import keras
 
 from keras_attention.datasets import load_cmudict, teacher_forcing_batches
 from keras_attention.datasets.cmudict import Entry
-from keras_attention.generation import decode_texts
+from keras_attention.generation import generate
 from keras_attention.metrics import ErrorRates, error_rates
 from keras_attention.models import EncoderDecoder
 from keras_attention.recipes.recipe import Measured, Recipe
@@ -69,8 +69,8 @@ def build(entries: Sequence[Entry], settings: Settings) -> EncoderDecoder:
         phonemes,
         embedding_dim=settings.embedding_dim,
         units=settings.units,
-        encoder_layers=settings.num_encoder_layers,
-        decoder_layers=settings.num_decoder_layers,
+        num_encoder_layers=settings.num_encoder_layers,
+        num_decoder_layers=settings.num_decoder_layers,
         dropout=settings.dropout,
         input_feeding=settings.input_feeding,
     )
@@ -90,8 +90,8 @@ def evaluate(model: EncoderDecoder, entries: Sequence[Entry], batch_size: int = 
     Returns:
         `ErrorRates`, as shares.
     """
-    decoded = decode_texts(model, [entry.word for entry in entries], batch_size=batch_size)
-    said = [tuple(found.target_tokens) for found in decoded]
+    decoded = generate(model, [entry.word for entry in entries], batch_size=batch_size)
+    said = [tuple(found.tokens) for found in decoded]
     return error_rates(said, [entry.pronunciations for entry in entries])
 
 

@@ -21,7 +21,7 @@ from keras_attention.datasets import (
     split_pairs,
     teacher_forcing_batches,
 )
-from keras_attention.generation import BeamSearch, decode_texts
+from keras_attention.generation import BeamSearch, Greedy, generate
 from keras_attention.layers.attention import Attention
 from keras_attention.layers.presets import BahdanauAttention, LuongAttention
 from keras_attention.models import EncoderDecoder
@@ -95,8 +95,8 @@ def build(pairs: Sequence[Pair], settings: Settings) -> EncoderDecoder:
         embedding_dim=settings.embedding_dim,
         units=settings.units,
         encoder=settings.cell,
-        encoder_layers=settings.num_encoder_layers,
-        decoder_layers=settings.num_decoder_layers,
+        num_encoder_layers=settings.num_encoder_layers,
+        num_decoder_layers=settings.num_decoder_layers,
         cell=settings.cell,
         attention=_attention(settings),
         dropout=settings.dropout,
@@ -146,7 +146,7 @@ def evaluate(
     Args:
         model: a trained model.
         pairs: a list of `Pair`.
-        search: how to decode, see `decode_texts`; greedily by default.
+        search: how to decode, see `generate`; greedily by default.
         batch_size: texts at once.
         max_length: how many pieces at most; of greedy decoding.
 
@@ -158,8 +158,8 @@ def evaluate(
     """
     sacrebleu = require("sacrebleu", "translation")
     sources = [pair.source for pair in pairs]
-    options = {"max_length": max_length} if search is None else {"search": search}
-    decoded = decode_texts(model, sources, batch_size=batch_size, **options)
+    search = search or Greedy(max_length=max_length)
+    decoded = generate(model, sources, search, batch_size=batch_size)
     texts = [found.text for found in decoded]
     references = [[pair.target for pair in pairs]]
     bleu, chrf = sacrebleu.BLEU(), sacrebleu.CHRF()
@@ -198,7 +198,7 @@ class Translation(Recipe[Splits]):
         "cell": ("lstm", "gru"),
     }
     # The best of length penalties 0, 0.6 and 1 and coverage penalties 0 and 0.2 on dev.
-    search: ClassVar[BeamSearch] = BeamSearch(width=4, length_penalty=0.6, max_length=MAX_LENGTH)
+    search: ClassVar[BeamSearch] = BeamSearch(num_beams=4, length_penalty=0.6, max_length=MAX_LENGTH)
     artifacts: ClassVar[Mapping[str, Artifact]] = {
         "saved_model_ids": Artifact("saved_model_ids", kind="ids"),
         "saved_model_text": Artifact("saved_model_text", kind="text"),
@@ -312,9 +312,9 @@ class Translation(Recipe[Splits]):
         shown = [pair for pair in data["test"] if 8 <= len(pair.source.split()) <= 14]
         shown = shown[:: max(1, len(shown) // 3)][:3]
         model = trained["model"].model
-        found = decode_texts(model, [pair.source for pair in shown], search=self.search)
+        found = generate(model, [pair.source for pair in shown], self.search)
         for number, one in enumerate(found, 1):
-            figure = plot_attention(one.attention, one.source_tokens, one.target_tokens)
+            figure = plot_attention(one.attention, one.source_tokens, one.tokens)
             figure.savefig(folder / f"alignment-{number}.png", dpi=150)
 
 

@@ -27,6 +27,7 @@ from tests.support.exporting import (
     step_by_step,
     until_end,
 )
+from tests.support.hypotheses import first_of
 
 IDS = {"encode", "step", "greedy", "beam", "score", "serving_default"}
 
@@ -68,7 +69,7 @@ def test_signatures_have_batch_first_tensors_with_names(ids_artifact, changing):
 def test_greedy_equals_the_live_model(ids_artifact, live):
     tokens = padded_ids()
     found = call(ids_artifact, "greedy", tokens=tokens)
-    expected = generation.greedy(live, tokens, MAX_LENGTH)
+    expected = first_of(generation.Greedy(max_length=MAX_LENGTH)(live, tokens))
     np.testing.assert_array_equal(found["sequences"], expected.sequences)
     np.testing.assert_array_equal(found["lengths"], expected.lengths)
     np.testing.assert_allclose(found["scores"], expected.scores, atol=1e-4)
@@ -96,7 +97,7 @@ def test_beam_equals_the_live_model_and_its_best_is_served(ids_artifact, live):
 
 
 def test_the_beam_is_a_choice(live):
-    search = generation.BeamSearch(width=3, n_best=2, max_length=5, length_penalty=1.0)
+    search = generation.BeamSearch(num_beams=3, n_best=2, max_length=5, length_penalty=1.0)
     found = ids_signatures(live, search)["beam"](tokens=tf.constant(padded_ids()))
     expected = search(live, padded_ids())
     np.testing.assert_array_equal(found["sequences"], expected.sequences)
@@ -144,7 +145,7 @@ def test_text_in_text_out(text_artifact):
     ids = [LETTERS.encode(text) for text in texts]
     width = max(map(len, ids))
     padded = np.array([row + [0] * (width - len(row)) for row in ids], "int32")
-    expected = generation.greedy(text_artifact.model, padded, MAX_LENGTH)
+    expected = first_of(generation.Greedy(max_length=MAX_LENGTH)(text_artifact.model, padded))
     decoded = [SOUNDS.decode(row) for row in np.asarray(expected.sequences)]
     assert [text.decode() for text in found["texts"]] == decoded
     assert any(decoded)

@@ -36,7 +36,7 @@ def test_to_onnx(saved, tmp_path, script, monkeypatch):
     ids = np.array([[5, 4]], "int32")
     session = onnxruntime.InferenceSession(tmp_path / "new" / "beam.onnx")
     sequences, scores = session.run(["sequences", "scores"], {"tokens": ids})
-    search = generation.BeamSearch(width=2, max_length=3, length_penalty=0.6)
+    search = generation.BeamSearch(num_beams=2, max_length=3, length_penalty=0.6)
     expected = search(speller(), ids)
     np.testing.assert_array_equal(sequences, expected.sequences)
     np.testing.assert_allclose(scores, expected.scores, atol=1e-4)
@@ -46,7 +46,7 @@ def test_run_onnx(onnx_artifact, live):
     texts = ("Bad", "abc☃", "")
     command = [sys.executable, "-c", ALONE, SCRIPTS / "run_onnx.py", onnx_artifact.path, *texts]
     ids = np.array([[5, 4, 7, 0], [4, 5, 6, 3], [0, 0, 0, 0]], "int32")
-    found = generation.beam_search(live, ids, max_length=MAX_LENGTH).sequences
+    found = generation.BeamSearch(max_length=MAX_LENGTH)(live, ids).sequences
     expected = [[SOUNDS.decode(sequence) for sequence in row] for row in np.asarray(found)]
     assert expected[0][0] != expected[0][1]
     for options, count in ((["--graph=greedy"], 1), (["--n-best=2"], 2)):

@@ -31,7 +31,9 @@ def test_a_text_artifact_over_rest(text_artifact, name, monkeypatch):
     texts = ["Bad", "abc\N{SNOWMAN}", "", "h"]
     body = json.loads(json.dumps(rest.body(texts, name)))
     answer = json.loads(json.dumps(server.rest("/v1/models/translate:predict", body)))
-    expected = generation.decode_texts(text_artifact.model, texts, max_length=MAX_LENGTH)
+    expected = generation.generate(
+        text_artifact.model, texts, generation.Greedy(max_length=MAX_LENGTH)
+    )
     assert len(answer["predictions"]) == len(texts)
     for text, one, row in zip(texts, expected, answer["predictions"]):
         found = client.translations(row)

@@ -52,7 +52,9 @@ def file_of(image, kind="PNG", **options):
 @pytest.fixture(scope="module")
 def expected(image_artifact):
     """What the live model says of `images()`."""
-    return generation.decode_captions(image_artifact.model, images(), MAX_LENGTH)
+    return generation.generate(
+        image_artifact.model, images(), generation.Greedy(max_length=MAX_LENGTH)
+    )
 
 
 # ---- files in, text out
@@ -79,7 +81,7 @@ def test_files_are_captioned_as_by_the_live_model(image_artifact, expected):
     for one, tokens, maps in zip(expected, found["target_tokens"], found["attention"]):
         written = [token.decode() for token in tokens if token]
         assert written == one.tokens
-        np.testing.assert_allclose(maps[: len(written)], one.maps, atol=1e-5)
+        np.testing.assert_allclose(maps[: len(written)], one.attention, atol=1e-5)
         np.testing.assert_allclose(maps[: len(written)].sum((1, 2)), 1, atol=1e-5)
 
 
@@ -126,11 +128,13 @@ def test_files_of_many_kinds_are_read_as_pillow_reads_them(image_artifact):
     height, width = IMAGE_SIZE
     read = [Image.open(io.BytesIO(content)).convert("RGB") for content in files.values()]
     pixels = np.stack([np.asarray(one.resize((width, height), Image.BILINEAR)) for one in read])
-    expected = generation.decode_captions(image_artifact.model, pixels, MAX_LENGTH)
+    expected = generation.generate(
+        image_artifact.model, pixels, generation.Greedy(max_length=MAX_LENGTH)
+    )
     for name, one, score, maps in zip(files, expected, found["scores"], found["attention"]):
         # Both round, and a step of brightness is no other picture.
         assert score == pytest.approx(one.score, abs=0.1), name
-        np.testing.assert_allclose(maps[0], one.maps[0], atol=0.02, err_msg=name)
+        np.testing.assert_allclose(maps[0], one.attention[0], atol=0.02, err_msg=name)
 
 
 def claiming(height, width):
@@ -201,7 +205,9 @@ def test_the_client_reads_the_answers_of_a_server(image_artifact, expected, monk
                 assert np.shape(caption.maps)[1:] == MAP_SHAPE or not caption.words
             if name == "greedy":
                 assert (found[0].text, found[0].words) == (one.text, one.tokens)
-                assert np.allclose(np.reshape(found[0].maps, one.maps.shape), one.maps, atol=1e-5)
+                assert np.allclose(
+                    np.reshape(found[0].maps, one.attention.shape), one.attention, atol=1e-5
+                )
     broken = caption_client.body([files[0], files[1][:-30]])
     with pytest.raises(RefusedError) as refused:
         server.rest("/v1/models/translate:predict", broken)
@@ -223,7 +229,7 @@ def test_pixels_are_decoded_as_by_the_live_model(pixels_artifact, expected):
     found = call(pixels_artifact, "greedy", image=images())
     assert [WORDS.decode(ids) for ids in found["sequences"]] == [one.text for one in expected]
     for one, maps in zip(expected, found["attention"]):
-        np.testing.assert_allclose(maps[: len(one.maps)], one.maps, atol=1e-5)
+        np.testing.assert_allclose(maps[: len(one.attention)], one.attention, atol=1e-5)
     scored = call(pixels_artifact, "score", image=images(), targets=found["sequences"])
     np.testing.assert_allclose(scored["scores"], found["scores"], atol=1e-4)
     assert scored["attention"].shape == (*found["sequences"].shape, *MAP_SHAPE)
@@ -275,7 +281,7 @@ def test_run_onnx_captions_files(image_onnx_artifact, tmp_path):
         path.write_bytes(file_of(image))
     model = image_onnx_artifact.model
     search = generation.BeamSearch(max_length=MAX_LENGTH)
-    expected = generation.decode_captions(model, images()[:2], search=search)
+    expected = generation.generate(model, images()[:2], search)
     command = [sys.executable, "-c", ALONE, SCRIPTS / "run_onnx.py", image_onnx_artifact.path]
     command += [*files, "--overlay", tmp_path / "drawn"]
     done = subprocess.run(command, capture_output=True, text=True)

@@ -10,9 +10,10 @@ import tensorflow as tf
 from keras import layers, ops
 
 from keras_attention import Attention, AttentionRNN, BahdanauAttention, LuongAttention
-from keras_attention.generation import BeamSearch, beam_search, greedy, score
+from keras_attention.generation import BeamSearch, Greedy, score
 from keras_attention.models import EncoderDecoder
 from keras_attention.text import END, START
+from tests.support.hypotheses import first_of
 from tests.support.plain_search import Path, Toy, plain_search
 
 SOURCE = np.array([[5, 6, 7, 8], [9, 4, 0, 0], [3, 11, 12, 0]], "int32")
@@ -35,8 +36,8 @@ def without_repeats(n):
 # What the search is told, and the same for the plain one, of the source's length s and its path.
 SETTINGS = {
     "plain": ({}, lambda s, path: {}),
-    "one beam": ({"width": 1}, lambda s, path: {"width": 1}),
-    "wide, few wanted": ({"width": 7, "n_best": 2}, lambda s, path: {"width": 7, "n_best": 2}),
+    "one beam": ({"num_beams": 1}, lambda s, path: {"width": 1}),
+    "wide, few wanted": ({"num_beams": 7, "n_best": 2}, lambda s, path: {"width": 7, "n_best": 2}),
     "gnmt": ({"length_penalty": 1.0}, lambda s, path: {"score": gnmt(1.0)}),
     "average": (
         {"length_penalty": "average"},
@@ -102,8 +103,8 @@ def require_equal(found, expected, path, row):
 @pytest.mark.parametrize("name", SETTINGS)
 def test_equals_plain_loops(toy, name, prefix):
     settings, for_plain = SETTINGS[name]
-    settings = {"width": 3, "max_length": LONGEST, **settings}
-    found = beam_search(toy, SOURCE, prefix, **settings)
+    settings = {"num_beams": 3, "max_length": LONGEST, **settings}
+    found = BeamSearch(**settings)(toy, SOURCE, prefix)
     widest = 0
     for row, source in enumerate(SOURCE):
         path = Path(toy, source)
@@ -123,9 +124,9 @@ def test_equals_plain_loops(toy, name, prefix):
 def test_rows_that_are_cut_by_their_sources_keep_what_they_had():
     """Where none ends, all hypotheses wait, cut, while other rows go on."""
     toy = Toy(seed=3, end_bias=-9.0)
-    found = beam_search(
-        toy, SOURCE, width=3, max_length=LONGEST, max_length_ratio=1.25, coverage_penalty=0.5
-    )
+    found = BeamSearch(
+        num_beams=3, max_length=LONGEST, max_length_ratio=1.25, coverage_penalty=0.5
+    )(toy, SOURCE)
     for row, source in enumerate(SOURCE):
         path = Path(toy, source)
         longest = min(LONGEST, int(np.ceil(1.25 * path.length)))
@@ -135,7 +136,7 @@ def test_rows_that_are_cut_by_their_sources_keep_what_they_had():
 
 def test_as_wide_as_the_space_it_finds_the_best_of_all_sequences():
     toy = Toy(vocabulary=6, seed=1, end_bias=1.0)
-    found = beam_search(toy, SOURCE[:2], width=3**4, n_best=5, max_length=4, length_penalty=0.8)
+    found = BeamSearch(num_beams=3**4, n_best=5, max_length=4, length_penalty=0.8)(toy, SOURCE[:2])
     for row in range(2):
         path, everything = Path(toy, SOURCE[row]), []
         for length in range(1, 5):
@@ -178,7 +179,7 @@ def model(request):
 
 def test_our_models_are_searched_in_graphs_of_unknown_dimensions(model):
     """With the state of each attention, padding and neighbours, against rows searched alone."""
-    search = BeamSearch(width=3, max_length=LONGEST, length_penalty=0.6)
+    search = BeamSearch(num_beams=3, max_length=LONGEST, length_penalty=0.6)
     run = tf.function(
         lambda source: search(model, source),
         input_signature=[tf.TensorSpec((None, None), tf.int32)],
@@ -193,7 +194,10 @@ def test_our_models_are_searched_in_graphs_of_unknown_dimensions(model):
 
 
 def test_one_beam_is_greedy(model):
-    found, expected = beam_search(model, SOURCE, width=1, max_length=9), greedy(model, SOURCE, 9)
+    found, expected = (
+        BeamSearch(num_beams=1, max_length=9)(model, SOURCE),
+        first_of(Greedy(max_length=9)(model, SOURCE)),
+    )
     assert np.array_equal(found.sequences[:, 0], expected.sequences)
     assert np.array_equal(found.lengths[:, 0], expected.lengths)
     np.testing.assert_allclose(found.scores[:, 0], expected.scores, rtol=1e-4)
@@ -202,7 +206,7 @@ def test_one_beam_is_greedy(model):
 
 def test_the_scores_are_those_of_the_sequences(model):
     """Each hypothesis fed back by `score`: none has lost its state on the way."""
-    found = beam_search(model, SOURCE, width=3, max_length=LONGEST)
+    found = BeamSearch(num_beams=3, max_length=LONGEST)(model, SOURCE)
     for n in range(3):
         scored = score(model, SOURCE, found.sequences[:, n])
         np.testing.assert_allclose(scored.scores, found.scores[:, n], rtol=1e-4)
@@ -226,9 +230,9 @@ def test_the_scores_are_those_of_the_sequences(model):
 )
 def test_an_early_stop_changes_nothing(ends, settings):
     toy = Toy(seed=5, end_bias=ends)
-    settings = {"width": 4, "max_length": 14, **settings}
-    early = beam_search(toy, SOURCE, **settings)
-    late = beam_search(toy, SOURCE, early_stop=False, **settings)
+    settings = {"num_beams": 4, "max_length": 14, **settings}
+    early = BeamSearch(**settings)(toy, SOURCE)
+    late = BeamSearch(early_stop=False, **settings)(toy, SOURCE)
     for one, other in zip(early, late):
         assert np.array_equal(one, other)
 
@@ -245,7 +249,7 @@ def test_an_early_stop_comes_early():
     counts = []
     for stop in (True, False):
         Counting.steps = 0
-        beam_search(toy, SOURCE, max_length=40, length_penalty=0.6, early_stop=stop)
+        BeamSearch(max_length=40, length_penalty=0.6, early_stop=stop)(toy, SOURCE)
         counts.append(Counting.steps)
     assert counts[0] < 30 and counts[1] == 40
 
@@ -265,7 +269,7 @@ def test_a_finished_hypothesis_is_never_evicted():
             logits = first * start + (1 - first) * later
             return logits, {"t": state["t"] + 1}, None
 
-    found = beam_search(Late(), np.array([[5], [6]]), width=3, max_length=12)
+    found = BeamSearch(num_beams=3, max_length=12)(Late(), np.array([[5], [6]]))
     assert found.sequences[:, 0, 0].numpy().tolist() == [END, END]
     np.testing.assert_allclose(found.scores[:, 0], np.log(0.3), rtol=1e-4)
     assert found.attention.shape[-1] == 0
@@ -274,7 +278,7 @@ def test_a_finished_hypothesis_is_never_evicted():
 @pytest.fixture(scope="module")
 def compiled_and_eager(toy):
     search = BeamSearch(
-        width=3,
+        num_beams=3,
         max_length=LONGEST,
         length_penalty=0.6,
         coverage_penalty=0.2,
@@ -294,7 +298,7 @@ def test_compiles_with_fixed_shapes(toy, compiled_and_eager):
 
 
 def test_compiles_our_model_with_fixed_shapes():
-    model, search = made(None), BeamSearch(width=3, max_length=LONGEST)
+    model, search = made(None), BeamSearch(num_beams=3, max_length=LONGEST)
     run = tf.function(lambda source: search(model, source), jit_compile=True, autograph=False)
     for one, other in zip(run(tf.constant(SOURCE)), search(model, SOURCE)):
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
@@ -337,7 +341,7 @@ def test_converts_to_onnx_with_everything_on(toy, compiled_and_eager):
 
 @pytest.mark.parametrize("model", ["bahdanau", "coverage"], indirect=True)
 def test_our_models_convert_to_onnx(model):
-    search = BeamSearch(width=3, max_length=LONGEST, length_penalty=0.6)
+    search = BeamSearch(num_beams=3, max_length=LONGEST, length_penalty=0.6)
     run = onnx_of(lambda source: search(model, source), ["source"])
     for source in (SOURCE, SOURCE[1:2, :2]):
         require_same(run(source), search(model, source))
@@ -346,7 +350,7 @@ def test_our_models_convert_to_onnx(model):
 def test_a_large_vocabulary_is_searched_in_blocks():
     """Too large to be sorted out directly, and no multiple of a block."""
     toy = Toy(vocabulary=2503, seed=2, sharp=1.0)
-    found = beam_search(toy, SOURCE, width=4, max_length=4)
+    found = BeamSearch(num_beams=4, max_length=4)(toy, SOURCE)
     for row, source in enumerate(SOURCE):
         path = Path(toy, source)
         require_equal(found, plain_search(path, 4, 4), path, row)
@@ -374,12 +378,12 @@ def test_a_functional_model_of_the_users_own():
             memory = decoder.attention.memory(value, mask=ops.not_equal(inputs, 0))
             return memory, decoder.initial_state(memory, final)
 
-        def step(self, tokens, state, beams=1):
+        def step(self, tokens, state):
             memory, before = state
-            vector, weights, after = decoder.step(written(tokens), memory, before, beams=beams)
+            vector, weights, after = decoder.step(written(tokens), memory, before)
             return logits(vector), (memory, after), weights
 
-    found = beam_search(Searched(), SOURCE, width=2, max_length=5)
+    found = BeamSearch(num_beams=2, max_length=5)(Searched(), SOURCE)
     for n in range(2):
         ids = np.asarray(found.sequences[:, n])
         given = np.pad(ids, [(0, 0), (1, 0)], constant_values=START)[:, :-1]
@@ -392,6 +396,8 @@ def test_a_functional_model_of_the_users_own():
 
 class Transformer:
     """A decoder of one layer, with the keys and values of what was written as its state."""
+
+    constant_parts = ("keys", "values", "mask")
 
     def __init__(self, size=8, vocabulary=9):
         rng = np.random.default_rng(7)
@@ -442,12 +448,12 @@ class Transformer:
 
 def test_a_transformer_decoder_with_its_cache():
     model = Transformer()
-    found = beam_search(model, SOURCE, width=3, max_length=LONGEST, length_penalty=0.6)
+    found = BeamSearch(num_beams=3, max_length=LONGEST, length_penalty=0.6)(model, SOURCE)
     for row, source in enumerate(SOURCE):
         path = Path(model, source)
         require_equal(found, plain_search(path, 3, LONGEST, gnmt(0.6)), path, row)
-    run = onnx_of(lambda source: beam_search(model, source, max_length=4), ["source"])
-    require_same(run(SOURCE), beam_search(model, SOURCE, max_length=4))
+    run = onnx_of(lambda source: BeamSearch(max_length=4)(model, source), ["source"])
+    require_same(run(SOURCE), BeamSearch(max_length=4)(model, SOURCE))
 
 
 def test_a_cache_may_grow_from_step_to_step():
@@ -465,13 +471,13 @@ def test_a_cache_may_grow_from_step_to_step():
             after = {**after, "own_keys": after["own_keys"][:, :length]}
             return logits, {**after, "own_values": after["own_values"][:, :length]}, weights
 
-    growing, expected = Growing(), beam_search(Transformer(), SOURCE, max_length=5)
+    growing, expected = Growing(), BeamSearch(max_length=5)(Transformer(), SOURCE)
     run = tf.function(
-        lambda source: beam_search(growing, source, max_length=5),
+        lambda source: BeamSearch(max_length=5)(growing, source),
         input_signature=[tf.TensorSpec((None, None), tf.int32)],
         autograph=False,
     )
-    for found in (run(SOURCE), beam_search(growing, SOURCE, max_length=5)):
+    for found in (run(SOURCE), BeamSearch(max_length=5)(growing, SOURCE)):
         assert np.array_equal(found.sequences, expected.sequences)
         np.testing.assert_allclose(found.scores, expected.scores, rtol=1e-4)
 
@@ -484,22 +490,34 @@ def test_the_memory_is_not_copied_where_a_step_takes_beams():
             rows.append((tokens.shape[0], state["keys"].shape[0], state["own_keys"].shape[0]))
             return super().step(tokens, state, beams)
 
-    class Plain(Transformer):
-        def step(self, tokens, state):
-            rows.append((tokens.shape[0], state["keys"].shape[0], state["own_keys"].shape[0]))
-            return super().step(tokens, state)
+    class Plain:
+        """Has only `start` and `step`, so that its memory is repeated for it."""
 
-    shared = beam_search(Watched(), SOURCE, width=4, max_length=3)
+        def __init__(self):
+            self.model = Transformer()
+
+        def start(self, inputs):
+            state = self.model.start(inputs)
+            memory = {name: state.pop(name) for name in Transformer.constant_parts}
+            return {"memory": memory, "own": state}
+
+        def step(self, tokens, state):
+            keys, own = state["memory"]["keys"], state["own"]
+            rows.append((tokens.shape[0], keys.shape[0], own["own_keys"].shape[0]))
+            logits, after, weights = self.model.step(tokens, {**state["memory"], **own})
+            return logits, {"own": {name: after[name] for name in own}}, weights
+
+    shared = BeamSearch(num_beams=4, max_length=3)(Watched(), SOURCE)
     assert set(rows) == {(3, 3, 3), (12, 3, 12)}
     rows.clear()
-    copied = beam_search(Plain(), SOURCE, width=4, max_length=3)
+    copied = BeamSearch(num_beams=4, max_length=3)(Plain(), SOURCE)
     assert set(rows) == {(3, 3, 3), (12, 12, 12)}
     assert np.array_equal(shared.sequences, copied.sequences)
     np.testing.assert_allclose(shared.scores, copied.scores, rtol=1e-5)
 
 
 def test_more_beams_than_tokens_and_a_single_step(toy):
-    found = beam_search(toy, SOURCE, width=30, max_length=1)
+    found = BeamSearch(num_beams=30, max_length=1)(toy, SOURCE)
     assert found.sequences.shape == (3, 30, 1)
     # All but padding and start.
     assert np.sum(found.scores > -1e29, axis=1).tolist() == [7, 7, 7]
@@ -507,17 +525,17 @@ def test_more_beams_than_tokens_and_a_single_step(toy):
 
 
 def test_settings_are_values():
-    search = BeamSearch(width=2, banned=[7], length_penalty="average", min_length_ratio=0.5)
+    search = BeamSearch(num_beams=2, banned=[7], length_penalty="average", min_length_ratio=0.5)
     config = json.loads(json.dumps(search.get_config()))
-    assert BeamSearch.from_config(config) == search != BeamSearch(width=2)
+    assert BeamSearch.from_config(config) == search != BeamSearch(num_beams=2)
     with pytest.raises(AttributeError):
-        search.width = 3
+        search.num_beams = 3
 
 
 @pytest.mark.parametrize(
     "settings",
     [
-        {"width": 0},
+        {"num_beams": 0},
         {"n_best": 5},
         {"max_length": 0},
         {"max_length_ratio": 0},
@@ -542,18 +560,18 @@ def test_wrong_settings_are_refused_by_name(settings):
 
 def test_wrong_inputs_are_refused_by_name(toy):
     with pytest.raises(ValueError, match="model: expected something that decodes"):
-        beam_search(object(), SOURCE)
+        BeamSearch()(object(), SOURCE)
     with pytest.raises(ValueError, match="prefix: expected integer ids"):
-        beam_search(toy, SOURCE, prefix=[[0.5]])
+        BeamSearch()(toy, SOURCE, [[0.5]])
     with pytest.raises(ValueError, match="ids: expected ids below 9"):
-        beam_search(toy, SOURCE, banned=[9])
+        BeamSearch(banned=[9])(toy, SOURCE)
 
     class NoIds(Toy):
         def start(self, inputs):
             return super().start(inputs["ids"])
 
     with pytest.raises(ValueError, match="max_length_ratio: expected a model that reads ids"):
-        beam_search(NoIds(), {"ids": SOURCE}, max_length_ratio=1.5)
+        BeamSearch(max_length_ratio=1.5)(NoIds(), {"ids": SOURCE})
     NoIds.source_mask = lambda self, inputs: inputs["ids"] != 0
-    found = beam_search(NoIds(), {"ids": SOURCE}, max_length_ratio=1.0, max_length=9)
+    found = BeamSearch(max_length_ratio=1.0, max_length=9)(NoIds(), {"ids": SOURCE})
     assert np.max(found.lengths, axis=1).tolist() == [4, 2, 3]

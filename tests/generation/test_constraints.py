@@ -8,22 +8,21 @@ import pytest
 from keras import ops
 
 from keras_attention.generation import (
-    NEVER,
     AverageLength,
     BannedTokens,
     BeamSearch,
+    Candidates,
     Constraint,
     GNMTCoverage,
     GNMTLength,
+    Greedy,
     MinimumLength,
     NoRepeatedNgrams,
     Penalty,
-    beam_search,
-    greedy,
+    Unfinished,
 )
-from keras_attention.generation.constraints import Unfinished
-from keras_attention.generation.penalties import Candidates
 from keras_attention.text import END
+from tests.support.hypotheses import first_of
 from tests.support.plain_search import Path, Toy, plain_search
 
 SOURCE = np.array([[5, 6, 7, 8], [9, 4, 0, 0]], "int32")
@@ -51,7 +50,7 @@ class Rising(Constraint):
     def __call__(self, logp, unfinished):
         ids = ops.arange(logp.shape[-1])
         falls = ids < ops.expand_dims(unfinished.last(), -1)
-        return ops.where(ops.logical_and(falls, ops.not_equal(ids, END)), NEVER, logp)
+        return ops.where(ops.logical_and(falls, ops.not_equal(ids, END)), -1e30, logp)
 
 
 @dataclass(frozen=True)
@@ -99,12 +98,12 @@ def test_a_search_with_the_users_own_is_saved_as_plain_settings():
 def test_what_raises_is_searched_to_the_end():
     toy = Toy(seed=3, end_bias=2.0)
     for ends in (True, False):
-        found = beam_search(toy, SOURCE, max_length=7, constraints=[Bonus()], early_stop=ends)
+        found = BeamSearch(max_length=7, constraints=[Bonus()], early_stop=ends)(toy, SOURCE)
         if ends:
             first = found
     for one, other in zip(first, found):
         assert np.array_equal(one, other)
-    without = beam_search(toy, SOURCE, max_length=7)
+    without = BeamSearch(max_length=7)(toy, SOURCE)
     assert np.sum(first.sequences == 7) > np.sum(without.sequences == 7)
 
 
@@ -112,16 +111,16 @@ def test_greedy_takes_constraints_and_a_prefix():
     toy = Toy(seed=3)
     constraints = [NoRepeatedNgrams(1), BannedTokens([5]), MinimumLength(4)]
     prefix = np.array([[4, 0, 5], [0, 6, 0]], "int32")
-    found = greedy(toy, SOURCE, 6, prefix, constraints)
-    expected = beam_search(
-        toy, SOURCE, prefix, width=1, max_length=6, no_repeat_ngram=1, banned=[5], min_length=4
+    found = first_of(Greedy(max_length=6, constraints=constraints)(toy, SOURCE, prefix))
+    expected = BeamSearch(num_beams=1, max_length=6, no_repeat_ngram=1, banned=[5], min_length=4)(
+        toy, SOURCE, prefix
     )
     assert np.array_equal(found.sequences, expected.sequences[:, 0])
     np.testing.assert_allclose(found.scores, expected.scores[:, 0], rtol=1e-4)
     assert found.sequences.numpy()[0, [0, 2]].tolist() == [4, 5]
     assert int(found.sequences[1, 1]) == 6
     with pytest.raises(ValueError, match="constraints: expected a list"):
-        greedy(toy, SOURCE, constraints=[lambda logp, unfinished: logp])
+        first_of(Greedy(constraints=[lambda logp, unfinished: logp])(toy, SOURCE))
 
 
 @pytest.mark.parametrize("n", [1, 2, 3])

@@ -5,9 +5,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_attention.generation import BeamSearch, greedy, score
+from keras_attention.generation import BeamSearch, Greedy, score
 from keras_attention.models import EncoderDecoder
 from keras_attention.text import END, PAD, START
+from tests.support.hypotheses import first_of
 
 SOURCE = np.array([[5, 6, 7, 8], [9, 4, 0, 0], [3, 0, 0, 0]])
 LONGEST = 6
@@ -52,7 +53,7 @@ def plain(model, source, longest=LONGEST):
 
 
 def test_greedy_equals_a_plain_loop(model):
-    decoded = greedy(model, SOURCE, LONGEST)
+    decoded = first_of(Greedy(max_length=LONGEST)(model, SOURCE))
     expected = plain(model, SOURCE)
     assert len({len(ids) for ids, *_ in expected}) > 1, "the rows should differ"
     assert decoded.sequences.shape[1] == max(len(ids) for ids, *_ in expected)
@@ -65,7 +66,7 @@ def test_greedy_equals_a_plain_loop(model):
 
 
 def test_finished_rows_stay_finished(model):
-    decoded = greedy(model, SOURCE, LONGEST)
+    decoded = first_of(Greedy(max_length=LONGEST)(model, SOURCE))
     for row, length in enumerate(decoded.lengths.numpy()):
         assert not decoded.sequences[row, length:].numpy().any()
         assert not decoded.attention[row, length:].numpy().any()
@@ -73,9 +74,9 @@ def test_finished_rows_stay_finished(model):
 
 
 def test_padding_and_neighbours_change_nothing(model):
-    whole = greedy(model, np.pad(SOURCE, [(0, 0), (0, 3)]), LONGEST)
+    whole = first_of(Greedy(max_length=LONGEST)(model, np.pad(SOURCE, [(0, 0), (0, 3)])))
     for row in range(3):
-        alone = greedy(model, SOURCE[row][SOURCE[row] != 0][None], LONGEST)
+        alone = first_of(Greedy(max_length=LONGEST)(model, SOURCE[row][SOURCE[row] != 0][None]))
         width = alone.sequences.shape[1]
         assert np.array_equal(whole.sequences[row, :width], alone.sequences[0])
         assert int(whole.lengths[row]) == int(alone.lengths[0])
@@ -84,11 +85,14 @@ def test_padding_and_neighbours_change_nothing(model):
 
 def test_greedy_in_a_graph_of_unknown_dimensions_equals_eager(model):
     decode = tf.function(
-        lambda source: greedy(model, source, LONGEST),
+        lambda source: first_of(Greedy(max_length=LONGEST)(model, source)),
         input_signature=[tf.TensorSpec((None, None), tf.int32)],
     )
     for source in (SOURCE, SOURCE[:1, :2]):
-        found, expected = decode(tf.constant(source, tf.int32)), greedy(model, source, LONGEST)
+        found, expected = (
+            decode(tf.constant(source, tf.int32)),
+            first_of(Greedy(max_length=LONGEST)(model, source)),
+        )
         assert np.array_equal(found.sequences, expected.sequences)
         assert np.array_equal(found.lengths, expected.lengths)
         np.testing.assert_allclose(found.scores, expected.scores, rtol=1e-4)
@@ -96,7 +100,7 @@ def test_greedy_in_a_graph_of_unknown_dimensions_equals_eager(model):
 
 
 def test_the_score_of_what_greedy_found_is_greedys_score(model):
-    decoded = greedy(model, SOURCE, LONGEST)
+    decoded = first_of(Greedy(max_length=LONGEST)(model, SOURCE))
     scored = score(model, SOURCE, decoded.sequences)
     np.testing.assert_allclose(scored.scores, decoded.scores, rtol=1e-4)
     np.testing.assert_allclose(scored.attention, decoded.attention, rtol=1e-4, atol=1e-5)
@@ -116,7 +120,7 @@ def test_score_equals_the_log_softmax_of_the_teacher_forced_call(model):
 
 
 def test_one_token_at_most(model):
-    decoded = greedy(model, SOURCE, max_length=1)
+    decoded = first_of(Greedy(max_length=1)(model, SOURCE))
     assert decoded.sequences.shape == (3, 1)
     assert decoded.lengths.numpy().tolist() == [1, 1, 1]
 
@@ -138,19 +142,19 @@ class Counting:
 
 
 def test_any_object_with_start_and_step_is_decoded():
-    decoded = greedy(Counting(), np.array([[4, 5, 6], [7, 8, 2]], "int32"), max_length=8)
+    decoded = first_of(Greedy(max_length=8)(Counting(), np.array([[4, 5, 6], [7, 8, 2]], "int32")))
     assert decoded.sequences.numpy().tolist() == [[4, 5, 6, 2], [7, 8, 2, 0]]
     assert decoded.lengths.numpy().tolist() == [4, 3]
     assert np.argmax(decoded.attention[0], axis=-1).tolist() == [0, 1, 2, 3]
 
 
 def test_a_graph_may_end_with_the_first_token_of_every_row():
-    search = BeamSearch(width=1, max_length=8)
+    search = BeamSearch(num_beams=1, max_length=8)
     ids = tf.TensorSpec((None, None), tf.int32)
 
     @tf.function(input_signature=[ids], autograph=False)
     def both(inputs):
-        return greedy(Counting(), inputs, 8), search(Counting(), inputs)
+        return first_of(Greedy(max_length=8)(Counting(), inputs)), search(Counting(), inputs)
 
     found, beam = both(tf.constant([[END, 4], [END, 5]]))
     assert found.sequences.numpy().tolist() == [[END], [END]]
@@ -164,12 +168,12 @@ def test_padding_and_start_are_never_chosen():
             logits, state, weights = super().step(tokens, state)
             return logits + tf.constant([99.0, 99.0] + [0.0] * 7), state, weights
 
-    decoded = greedy(Stubborn(), np.array([[4, 5]], "int32"))
+    decoded = first_of(Greedy()(Stubborn(), np.array([[4, 5]], "int32")))
     assert decoded.sequences.numpy().tolist() == [[4, 5, 2]]
 
 
 def test_mixed_precision_decodes():
     model = EncoderDecoder(12, 10, embedding_dim=6, units=8, dtype="mixed_float16")
-    decoded = greedy(model, SOURCE, LONGEST)
+    decoded = first_of(Greedy(max_length=LONGEST)(model, SOURCE))
     scored = score(model, SOURCE, decoded.sequences)
     np.testing.assert_allclose(scored.scores, decoded.scores, rtol=1e-2)

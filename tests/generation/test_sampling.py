@@ -5,9 +5,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_attention.generation import BannedTokens, greedy, sample, score
-from keras_attention.generation.sampling import _drawn_token
+from keras_attention.generation import BannedTokens, Greedy, Sample, score
+from keras_attention.generation.sampling import _sampled_token
 from keras_attention.text import END, PAD, START
+from tests.support.hypotheses import first_of
 from tests.support.plain_search import Toy
 
 SOURCE = np.array([[5, 6, 7, 8], [9, 4, 0, 0], [3, 11, 12, 0]], "int32")
@@ -22,7 +23,7 @@ def shares(values, top_k=None, top_p=None, count=4000):
     """How often each token is drawn where the random numbers lie evenly."""
     values = np.broadcast_to(np.float32(values), (count, len(values)))
     uniform = (np.arange(count, dtype="float32") + 0.5) / count
-    tokens = np.asarray(_drawn_token(values, uniform, top_k, top_p))
+    tokens = np.asarray(_sampled_token(values, uniform, top_k, top_p))
     return np.bincount(tokens, minlength=values.shape[1]) / count
 
 
@@ -49,8 +50,8 @@ def test_tokens_come_as_often_as_they_are_probable(options, kept):
 
 
 def test_the_temperature_sharpens(toy):
-    cold = sample(toy, SOURCE, 6, temperature=1e-3, seed=0)
-    expected = greedy(toy, SOURCE, 6)
+    cold = first_of(Sample(max_length=6, temperature=1e-3, seed=0)(toy, SOURCE))
+    expected = first_of(Greedy(max_length=6)(toy, SOURCE))
     assert np.array_equal(cold.sequences, expected.sequences)
     np.testing.assert_allclose(cold.scores, expected.scores, rtol=1e-4)
     np.testing.assert_allclose(cold.attention, expected.attention, rtol=1e-4, atol=1e-6)
@@ -58,13 +59,15 @@ def test_the_temperature_sharpens(toy):
 
 
 def many(toy, **options):
-    found = sample(toy, np.repeat(SOURCE[:1], 200, axis=0), 3, seed=1, **options)
+    found = first_of(
+        Sample(max_length=3, seed=1, **options)(toy, np.repeat(SOURCE[:1], 200, axis=0))
+    )
     return [tuple(row) for row in found.sequences.numpy()]
 
 
 def test_whole_sequences_come_as_often_as_they_are_probable(toy):
     source = np.repeat(SOURCE[:1], 4000, axis=0)
-    found = sample(toy, source, 1, seed=3)
+    found = first_of(Sample(max_length=1, seed=3)(toy, source))
     counts = np.bincount(found.sequences.numpy()[:, 0], minlength=9) / 4000
     logits, _, _ = toy.step(tf.constant([START]), toy.start(SOURCE[:1]))
     p = np.array(tf.nn.softmax(logits))[0]
@@ -73,28 +76,35 @@ def test_whole_sequences_come_as_often_as_they_are_probable(toy):
 
 
 def test_a_seed_repeats_it_and_others_differ(toy):
-    first, again = (sample(toy, SOURCE, 8, seed=5) for _ in range(2))
+    first, again = (first_of(Sample(max_length=8, seed=5)(toy, SOURCE)) for _ in range(2))
     for one, other in zip(first, again):
         assert np.array_equal(one, other)
     run = tf.function(
-        lambda source: sample(toy, source, 8, seed=5),
+        lambda source: first_of(Sample(max_length=8, seed=5)(toy, source)),
         input_signature=[tf.TensorSpec((None, None), tf.int32)],
         autograph=False,
     )
     for _ in range(2):
         assert np.array_equal(run(SOURCE).sequences, first.sequences)
-    drawn = {sample(toy, SOURCE, 8, seed=n).sequences.numpy().tobytes() for n in range(5)}
+    drawn = {
+        first_of(Sample(max_length=8, seed=n)(toy, SOURCE)).sequences.numpy().tobytes()
+        for n in range(5)
+    }
     assert len(drawn) > 1
     keras.utils.set_random_seed(3)
-    unseeded = [sample(toy, SOURCE, 8).scores.numpy().tolist() for _ in range(3)]
+    unseeded = [
+        first_of(Sample(max_length=8)(toy, SOURCE)).scores.numpy().tolist() for _ in range(3)
+    ]
     assert len({tuple(scores) for scores in unseeded}) > 1
     generator = keras.random.SeedGenerator(2)
-    called = [sample(toy, SOURCE, 8, seed=generator).scores.numpy() for _ in range(3)]
+    called = [
+        first_of(Sample(max_length=8, seed=generator)(toy, SOURCE)).scores.numpy() for _ in range(3)
+    ]
     assert len({tuple(scores) for scores in called}) > 1
 
 
 def test_samples_end_stay_ended_and_are_scored(toy):
-    found = sample(toy, np.repeat(SOURCE, 30, axis=0), 8, top_p=0.95, seed=2)
+    found = first_of(Sample(max_length=8, top_p=0.95, seed=2)(toy, np.repeat(SOURCE, 30, axis=0)))
     sequences = found.sequences.numpy()
     assert len(set(found.lengths.numpy())) > 1
     for sequence, length in zip(sequences, found.lengths.numpy()):
@@ -108,11 +118,11 @@ def test_samples_end_stay_ended_and_are_scored(toy):
 def test_constraints_prefix_and_xla(toy):
     prefix = np.array([[4, 0, 5], [0, 6, 0], [0, 0, 0]], "int32")
     options = {"seed": 2, "constraints": [BannedTokens([7])]}
-    found = sample(toy, SOURCE, 6, prefix=prefix, **options)
+    found = first_of(Sample(max_length=6, **options)(toy, SOURCE, prefix))
     assert not np.any(found.sequences == 7)
     assert found.sequences.numpy()[0, [0, 2]].tolist() == [4, 5]
     run = tf.function(
-        lambda source, prefix: sample(toy, source, 6, prefix=prefix, **options),
+        lambda source, prefix: first_of(Sample(max_length=6, **options)(toy, source, prefix)),
         jit_compile=True,
         autograph=False,
     )
@@ -130,4 +140,4 @@ def test_constraints_prefix_and_xla(toy):
 )
 def test_wrong_settings_are_refused_by_name(toy, options):
     with pytest.raises(ValueError, match=f"^{next(iter(options))}: expected"):
-        sample(toy, SOURCE, **options)
+        first_of(Sample(**options)(toy, SOURCE))

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_attention.generation import GraphReplacer, replace_unknown
+from keras_attention.export.replacer import GraphReplacer
+from keras_attention.generation import replace_unknown
 
 SOURCE = [["le", "roi", "Habacuc", "dort"], ["Tekoa", "", "", ""], ["un", "mot", "", ""]]
 TARGET = [["the", "king", "<unk>", "<unk>"], ["<unk>", "sleeps", "", ""], ["<unk>", "a", "", ""]]
@@ -93,9 +94,9 @@ def test_the_table_is_restored_with_a_saved_model(attention, tmp_path):
 
 @pytest.mark.parametrize("replacements", [{"a": ""}, {"": "a"}, {"a": 3}])
 def test_a_replacement_that_is_none_is_refused(replacements):
-    with pytest.raises(ValueError, match="replacements: expected strings with something in them"):
+    with pytest.raises(ValueError, match="replacements: expected strings that are not empty"):
         replace_unknown(["a"], ["<unk>"], [[1.0]], replacements)
-    with pytest.raises(ValueError, match="replacements: expected strings with something in them"):
+    with pytest.raises(ValueError, match="replacements: expected strings that are not empty"):
         GraphReplacer(replacements)
 
 

@@ -22,7 +22,7 @@ from keras_attention import (
     windows,
 )
 from keras_attention.datasets import teacher_forcing_batches
-from keras_attention.generation import greedy, score
+from keras_attention.generation import Greedy, score
 from keras_attention.losses import SequenceCrossentropy
 from keras_attention.metrics import TokenAccuracy, error_rates
 from keras_attention.models import EncoderDecoder, RecurrentEncoder, TransformerEncoder
@@ -511,7 +511,7 @@ WRONG = {
     ),
     "rows of ids": (
         lambda: translate(IDS, np.repeat(IDS, 2, axis=0)),
-        "target: expected as many rows as source has",
+        "target: expected as many targets as sources",
         "received shape (2, 3)",
     ),
     "one input": (
@@ -538,13 +538,13 @@ WRONG = {
         lambda: translate(IDS, IDS, encoder="cnn"),
         "encoder: expected one of 'lstm', 'gru', 'transformer', received 'cnn'",
     ),
-    "model encoder_layers": (
-        lambda: translate(IDS, IDS, encoder_layers=0),
-        "encoder_layers: expected a positive integer, received 0",
+    "model num_encoder_layers": (
+        lambda: translate(IDS, IDS, num_encoder_layers=0),
+        "num_encoder_layers: expected a positive integer, received 0",
     ),
-    "model decoder_layers": (
-        lambda: translate(IDS, IDS, decoder_layers=True),
-        "decoder_layers: expected a positive integer, received True",
+    "model num_decoder_layers": (
+        lambda: translate(IDS, IDS, num_decoder_layers=True),
+        "num_decoder_layers: expected a positive integer, received True",
     ),
     "model dropout": (
         lambda: translate(IDS, IDS, dropout=1.5),
@@ -562,20 +562,20 @@ WRONG = {
         "received 7",
     ),
     "encoder heads": (
-        lambda: TransformerEncoder(12, heads=4),
-        "units: expected a multiple of 2 * heads = 8, received 12",
+        lambda: TransformerEncoder(12, num_heads=4),
+        "units: expected a multiple of 2 * num_heads = 8, received 12",
     ),
     # Decoding, text, losses, metrics and data.
     "max_length": (
-        lambda: greedy(None, IDS, max_length=0),
+        lambda: Greedy(max_length=0)(None, IDS),
         "max_length: expected a positive integer, received 0",
     ),
     "decoding a float": (
-        lambda: greedy(EncoderDecoder(9, 9, units=8), IDS.astype("float32")),
+        lambda: Greedy()(EncoderDecoder(9, 9, units=8), IDS.astype("float32")),
         "source: expected integer ids, received dtype float32",
     ),
     "decoding an empty batch": (
-        lambda: greedy(EncoderDecoder(9, 9, units=8), IDS[:0]),
+        lambda: Greedy()(EncoderDecoder(9, 9, units=8), IDS[:0]),
         "source: expected",
         "received the empty shape (0, 3)",
     ),

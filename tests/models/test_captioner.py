@@ -6,7 +6,7 @@ import pytest
 from keras import ops
 
 from keras_attention import BahdanauAttention
-from keras_attention.generation import BeamSearch, decode_captions, greedy, sample
+from keras_attention.generation import BeamSearch, Greedy, Sample, generate
 from keras_attention.losses import SequenceCrossentropy, doubly_stochastic_loss
 from keras_attention.models import (
     Captioner,
@@ -18,6 +18,7 @@ from keras_attention.models import (
 from keras_attention.normalizers import HardSample
 from keras_attention.text import Vocabulary
 from keras_attention.vision import GatedAttention
+from tests.support.hypotheses import first_of
 
 WORDS = Vocabulary(["red", "blue", "above", "apple", "key"], separator=" ")
 RNG = np.random.default_rng(0)
@@ -93,7 +94,7 @@ def test_features_computed_before_give_the_same_captions():
     assert features.shape == (3, 4, 6, 8)
     found = ops.convert_to_numpy(model({"features": features, "target": TARGET}))
     np.testing.assert_allclose(found, logits_of(model), rtol=1e-4, atol=1e-5)
-    once, again = (decode_captions(model, x) for x in (IMAGES, {"features": features}))
+    once, again = (generate(model, x) for x in (IMAGES, {"features": features}))
     assert [c.text for c in once] == [c.text for c in again]
 
 
@@ -216,7 +217,7 @@ def test_one_batch_is_learnt_by_heart(choice):
     tf = pytest.importorskip("tensorflow")
     dataset = tf.data.Dataset.from_tensors((inputs_of(), LABELS)).repeat(60)
     model.fit(dataset, epochs=2, shuffle=False, verbose=0)
-    found = [caption.text for caption in decode_captions(model, IMAGES)]
+    found = [caption.text for caption in generate(model, IMAGES)]
     assert found == ["blue above apple", "apple red", ""]
 
 
@@ -230,20 +231,20 @@ def test_mixed_precision(policy):
 
 def test_every_method_of_generation_captions_images():
     model = small("gru")
-    found = greedy(model, IMAGES, max_length=5)
+    found = first_of(Greedy(max_length=5)(model, IMAGES))
     assert found.attention.shape[-1] == 24
-    one = BeamSearch(width=1, max_length=5)(model, IMAGES)
+    one = BeamSearch(num_beams=1, max_length=5)(model, IMAGES)
     np.testing.assert_array_equal(one.sequences[:, 0, : found.sequences.shape[1]], found.sequences)
-    wide = decode_captions(model, IMAGES, search=BeamSearch(width=3, max_length=5), batch_size=2)
-    scores = [caption.score for caption in decode_captions(model, IMAGES, max_length=5)]
+    wide = generate(model, IMAGES, BeamSearch(num_beams=3, max_length=5), batch_size=2)
+    scores = [caption.score for caption in generate(model, IMAGES, Greedy(max_length=5))]
     assert all(w.score >= s - 1e-5 for w, s in zip(wide, scores))
-    assert all(w.maps.shape == (len(w.tokens), 4, 6) for w in wide)
-    search = BeamSearch(width=3, max_length=5)
-    for best, several in zip(wide, decode_captions(model, IMAGES, search=search, n_best=3)):
+    assert all(w.attention.shape == (len(w.tokens), 4, 6) for w in wide)
+    search = BeamSearch(num_beams=3, max_length=5)
+    for best, several in zip(wide, generate(model, IMAGES, search, n_best=3)):
         assert len(several) == 3 and several[0].tokens == best.tokens
         assert several[0].score >= several[1].score >= several[2].score
-        assert all(one.maps.shape == (len(one.tokens), 4, 6) for one in several)
-    drawn = sample(model, IMAGES, max_length=5, seed=3)
+        assert all(one.attention.shape == (len(one.tokens), 4, 6) for one in several)
+    drawn = first_of(Sample(max_length=5, seed=3)(model, IMAGES))
     assert drawn.sequences.shape[0] == 3
 
 
@@ -280,7 +281,7 @@ def test_wrong_arguments_are_refused(options, message):
     [
         ({"image": IMAGES[:, :8]}, "image: expected a batch of colour images of the model's size"),
         ({"image": IMAGES[..., :1]}, "image: expected a batch of colour images"),
-        ({"target": TARGET[:2]}, "target: expected as many rows as there are images"),
+        ({"target": TARGET[:2]}, "target: expected as many targets as images"),
         ({"target": TARGET * 1.0}, "target: expected integer ids"),
         ({"features": IMAGES}, "inputs: expected either 'image' or 'features'"),
     ],
@@ -303,8 +304,8 @@ def test_inputs_without_a_target_are_refused(inputs, message):
 
 
 def test_nothing_to_caption_is_refused():
-    with pytest.raises(ValueError, match="images: expected either 'image' or 'features'"):
-        decode_captions(small(), {})
+    with pytest.raises(ValueError, match="inputs: expected either 'image' or 'features'"):
+        generate(small(), {})
 
 
 class Own(keras.layers.Layer):

@@ -17,12 +17,12 @@ LABELS = np.array([[5, 6, 2], [7, 2, 0], [2, 0, 0]])
 # Each choice meets each order at least once.
 CHOICES = [
     {"encoder": "lstm", "cell": "lstm", "attend": "after"},
-    {"encoder": "gru", "cell": "gru", "attend": "before", "encoder_layers": 2},
-    {"encoder": "transformer", "cell": "lstm", "attend": "before", "decoder_layers": 2},
-    {"encoder": "transformer", "cell": "gru", "attend": "after", "encoder_layers": 2},
+    {"encoder": "gru", "cell": "gru", "attend": "before", "num_encoder_layers": 2},
+    {"encoder": "transformer", "cell": "lstm", "attend": "before", "num_decoder_layers": 2},
+    {"encoder": "transformer", "cell": "gru", "attend": "after", "num_encoder_layers": 2},
     {"encoder": "gru", "cell": "lstm", "attend": "after", "input_feeding": False},
     {"encoder": "lstm", "cell": "gru", "attend": "before", "input_feeding": True},
-    {"encoder": "lstm", "cell": "gru", "attend": "after", "decoder_layers": 2},
+    {"encoder": "lstm", "cell": "gru", "attend": "after", "num_decoder_layers": 2},
 ]
 
 
@@ -204,7 +204,7 @@ def test_fit_over_replicas_may_build_it_on_averaged_ids():
 
 @pytest.mark.parametrize("make", [RecurrentEncoder, TransformerEncoder])
 def test_an_encoder_with_a_mask_does_not_see_the_padding(make, rng):
-    encoder = make(8, depth=2)
+    encoder = make(8, num_layers=2)
     sequence = rng.normal(size=(1, 5, 3)).astype("float32")
     mask = np.array([[True, True, True, False, False]])
     memory, summary = encoder(sequence, mask=mask)

@@ -13,7 +13,7 @@ from keras_attention.datasets import (
     Scene,
     SceneObject,
 )
-from keras_attention.generation import DecodedCaption
+from keras_attention.generation import Generation
 from keras_attention.models import ImageEncoder
 from keras_attention.recipes import captioning, command, recipe, training_run
 
@@ -160,7 +160,7 @@ def test_features_need_their_encoder(tmp_path):
 def caption(text, places, map_shape=(2, 3)):
     maps = np.zeros((len(places), *map_shape))
     maps[(np.arange(len(places)), *zip(*places))] = 1
-    return DecodedCaption(text, -1.0, text.split(), maps)
+    return Generation(text, -1.0, text.split(), None, maps)
 
 
 def test_names_are_found_whole_and_with_the_box_of_their_object():

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from keras_attention.datasets import Pair
-from keras_attention.generation import BeamSearch, decode_texts
+from keras_attention.generation import BeamSearch, generate
 from keras_attention.recipes import command, translation
 
 pytest.importorskip("sacrebleu")
@@ -55,13 +55,13 @@ def test_training_learns_and_leaves_a_model_that_is_loaded_as_it_was(trained, ca
 def test_decoding_with_a_search_gives_its_best_hypotheses(trained):
     model = trained[1].model
     texts = [pair.source for pair in SPLITS["test"][:5]] + ["", "xyz ☃"]
-    greedy = decode_texts(model, texts)
+    greedy = generate(model, texts)
     for batch_size in (2, 16):
-        beam = decode_texts(model, texts, batch_size=batch_size, search=BeamSearch(width=3))
+        beam = generate(model, texts, BeamSearch(num_beams=3), batch_size=batch_size)
         assert [found.source_tokens for found in beam] == [g.source_tokens for g in greedy]
         assert all(b.score >= g.score - 1e-4 for b, g in zip(beam, greedy))
-        assert beam[0].attention.shape == (len(beam[0].target_tokens), len(beam[0].source_tokens))
-    assert greedy[0].text == model.target_vocabulary.join(greedy[0].target_tokens)
+        assert beam[0].attention.shape == (len(beam[0].tokens), len(beam[0].source_tokens))
+    assert greedy[0].text == model.target_vocabulary.join(greedy[0].tokens)
 
 
 @pytest.mark.parametrize("attention", ["none", "additive"])

@@ -12,7 +12,7 @@ import numpy as np
 from keras import ops, tree
 
 from keras_attention import AttentionRNN, BahdanauAttention, LuongAttention
-from keras_attention.generation import greedy
+from keras_attention.generation import Greedy
 from keras_attention.layers.scheduled_sampling import ScheduledEmbedding, ScheduledOutput
 from keras_attention.normalizers import Monotonic
 from keras_attention.text import END, START
@@ -23,6 +23,7 @@ from keras_attention.tfa import (
     tfa_beam_search,
     trace_back,
 )
+from tests.support.hypotheses import first_of
 
 # Relative to the largest number of an array, or to 1: about 32 roundings of float32.
 ROUNDING = 4e-6
@@ -263,7 +264,7 @@ def model_of(case):
 
 def compare_greedy(case):
     sequences, lengths = case["outputs/sequences"], case["outputs/lengths"]
-    decoded = greedy(model_of(case), None, max_length=sequences.shape[1])
+    decoded = first_of(Greedy(max_length=sequences.shape[1])(model_of(case), None))
     yield "sequences", decoded.sequences, sequences
     yield "lengths", decoded.lengths, lengths
     written = np.arange(sequences.shape[1]) < lengths[:, None]

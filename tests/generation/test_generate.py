@@ -4,16 +4,17 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_attention.generation import BeamSearch, decode_texts, greedy, replace_unknown
+from keras_attention.generation import BeamSearch, Greedy, generate, replace_unknown
 from keras_attention.text import END, UNKNOWN, Vocabulary
 from keras_attention.text.subwords import Subwords
 from keras_attention.tfa import tfa_beam_search
+from tests.support.hypotheses import first_of
 from tests.support.plain_search import Toy
 
 LETTERS = Vocabulary("abcdefghijklmnop")
 SHORT = Vocabulary("vwxyz")
 TEXTS = ["ab", "fghij", "kélp", "c"]
-SEARCH = BeamSearch(width=4, max_length=5, length_penalty=0.6)
+SEARCH = BeamSearch(num_beams=4, max_length=5, length_penalty=0.6)
 
 
 class Writer(Toy):
@@ -51,18 +52,18 @@ def search_alone(model, text, search=SEARCH):
 
 @pytest.mark.parametrize("batch_size", [2, 8], ids=["graph", "eager"])
 def test_n_best_gives_what_the_search_finds(writer, batch_size):
-    found = decode_texts(writer, TEXTS, search=SEARCH, n_best=3, batch_size=batch_size)
+    found = generate(writer, TEXTS, SEARCH, n_best=3, batch_size=batch_size)
     assert [len(hypotheses) for hypotheses in found] == [3] * len(TEXTS)
     for text, hypotheses in zip(TEXTS, found):
         alone = search_alone(writer, text)
         for n, one in enumerate(hypotheses):
             sequence = np.asarray(alone.sequences[0, n])
-            assert one.target_tokens == SHORT.to_tokens(sequence)
+            assert one.tokens == SHORT.to_tokens(sequence)
             assert one.text == SHORT.decode(sequence)
             assert one.source_tokens == list(text)
             assert one.score == pytest.approx(float(alone.scores[0, n]), abs=1e-4)
-            attention = np.asarray(alone.attention[0, n])[: len(one.target_tokens), : len(text)]
-            assert one.attention.shape == (len(one.target_tokens), len(text))
+            attention = np.asarray(alone.attention[0, n])[: len(one.tokens), : len(text)]
+            assert one.attention.shape == (len(one.tokens), len(text))
             np.testing.assert_allclose(one.attention, attention, atol=1e-5)
 
 
@@ -71,19 +72,19 @@ def same(one, other):
 
 
 def test_without_n_best_there_is_the_best_alone(writer):
-    several = decode_texts(writer, TEXTS, search=SEARCH, n_best=4)
-    best = decode_texts(writer, TEXTS, search=SEARCH)
+    several = generate(writer, TEXTS, SEARCH, n_best=4)
+    best = generate(writer, TEXTS, SEARCH)
     assert all(same(one, hypotheses[0]) for one, hypotheses in zip(best, several, strict=True))
-    best, single = decode_texts(writer, TEXTS), decode_texts(writer, TEXTS, n_best=1)
+    best, single = generate(writer, TEXTS), generate(writer, TEXTS, n_best=1)
     assert all(same(one, other) for one, [other] in zip(best, single, strict=True))
-    expected = greedy(writer, np.array([LETTERS.encode("ab")]))
-    assert best[0].target_tokens == SHORT.to_tokens(expected.sequences[0])
+    expected = first_of(Greedy()(writer, np.array([LETTERS.encode("ab")])))
+    assert best[0].tokens == SHORT.to_tokens(expected.sequences[0])
 
 
 def test_fewer_than_asked_for_where_there_are_no_more(writer):
     # One token: five letters, the unknown one, and the end.
-    search = BeamSearch(width=9, max_length=1)
-    [found] = decode_texts(writer, ["ab"], search=search, n_best=9)
+    search = BeamSearch(num_beams=9, max_length=1)
+    [found] = generate(writer, ["ab"], search, n_best=9)
     assert sorted(one.text for one in found) == ["", "<unk>", *"vwxyz"]
     scores = [one.score for one in found]
     assert scores == sorted(scores, reverse=True)
@@ -94,15 +95,13 @@ def test_a_search_that_chooses_start_and_padding(writer):
         return tfa_beam_search(model, ids, beam_width=6, max_length=5)
 
     special = 0
-    for text, hypotheses in zip(
-        TEXTS, decode_texts(writer, TEXTS, search=search, n_best=6), strict=True
-    ):
+    for text, hypotheses in zip(TEXTS, generate(writer, TEXTS, search, n_best=6), strict=True):
         alone = search_alone(writer, text, search)
         for n, one in enumerate(hypotheses):
             sequence = np.asarray(alone.sequences[0, n])[: int(alone.lengths[0, n])]
             kept = sequence > END
             special += int(np.sum(sequence < END))
-            assert one.target_tokens == SHORT.to_tokens(sequence)
+            assert one.tokens == SHORT.to_tokens(sequence)
             attention = np.asarray(alone.attention[0, n])[: len(kept)][kept]
             np.testing.assert_allclose(one.attention, attention[:, : len(text)], atol=1e-5)
     assert special, "none was chosen: nothing is shown"
@@ -112,32 +111,32 @@ def test_a_search_that_chooses_start_and_padding(writer):
     ("options", "message"),
     [
         ({"n_best": 0}, "n_best: expected a positive integer, received 0"),
-        ({"n_best": 2}, "n_best: expected at most 1 of greedy decoding"),
+        ({"n_best": 2}, "n_best: expected at most 1, the number of hypotheses"),
         ({"n_best": 5, "search": SEARCH}, "n_best: expected at most 4.*received 5"),
         ({"n_best": 5, "search": SEARCH, "batch_size": 1}, "n_best: expected at most 4"),
         ({"replace_unknown": "yes"}, "replace_unknown: expected True, False, a dict.*'yes'"),
         ({"replace_unknown": None}, "replace_unknown: expected True, False, a dict"),
-        ({"replace_unknown": {"a": ""}}, "replacements: expected strings with something in them"),
+        ({"replace_unknown": {"a": ""}}, "replacements: expected strings that are not empty"),
     ],
 )
 def test_what_makes_no_sense_is_refused(writer, options, message):
     with pytest.raises(ValueError, match=message):
-        decode_texts(writer, TEXTS, **options)
+        generate(writer, TEXTS, **options)
 
 
 @pytest.mark.parametrize("lexicon", [None, {"a": "A", "h": "H"}])
 def test_every_hypothesis_is_replaced_by_its_own_attention(writer, lexicon):
     options = {"search": SEARCH, "n_best": 4}
-    plain = decode_texts(writer, TEXTS, **options)
-    found = decode_texts(writer, TEXTS, replace_unknown=lexicon or True, **options)
+    plain = generate(writer, TEXTS, **options)
+    found = generate(writer, TEXTS, replace_unknown=lexicon or True, **options)
     copied = set()
     for before, after in zip(plain, found, strict=True):
         for n, (old, new) in enumerate(zip(before, after, strict=True)):
-            expected = replace_unknown(old.source_tokens, old.target_tokens, old.attention, lexicon)
-            assert new.target_tokens == expected
+            expected = replace_unknown(old.source_tokens, old.tokens, old.attention, lexicon)
+            assert new.tokens == expected
             assert new.text == SHORT.join(expected)
             assert new.score == old.score and np.array_equal(new.attention, old.attention)
-            copied |= {(n, t) for t, o in zip(expected, old.target_tokens) if t != o}
+            copied |= {(n, t) for t, o in zip(expected, old.tokens) if t != o}
     assert {n for n, _ in copied} > {0}
     assert len({token for _, token in copied}) > 2
 
@@ -160,16 +159,16 @@ PIECES = Subwords(["▁le", "▁roi", "▁Ha", "##ba", "##cuc", "##s", "!", "▁
 )
 def test_whole_words_are_copied_from_pieces_and_into_them(source, target, said, expected):
     reader = Reader(source, target, said)
-    [found] = decode_texts(reader, ["le roi Habacuc dort"], replace_unknown=True)
-    assert found.text == target.join(found.target_tokens) == expected
-    [found] = decode_texts(reader, ["le roi Habacuc dort"], replace_unknown={"Habacuc": "New York"})
+    [found] = generate(reader, ["le roi Habacuc dort"], replace_unknown=True)
+    assert found.text == target.join(found.tokens) == expected
+    [found] = generate(reader, ["le roi Habacuc dort"], replace_unknown={"Habacuc": "New York"})
     assert found.text == expected.replace("Habacuc", "New York")
-    [found] = decode_texts(reader, ["le roi Habacuc dort"])
+    [found] = generate(reader, ["le roi Habacuc dort"])
     assert found.text == expected.replace("Habacuc", "<unk>")
 
 
 def test_of_an_empty_text_nothing_is_copied():
-    found = decode_texts(Reader(WORDS, WORDS, [4, UNKNOWN]), ["", "roi"], replace_unknown=True)
+    found = generate(Reader(WORDS, WORDS, [4, UNKNOWN]), ["", "roi"], replace_unknown=True)
     assert [one.text for one in found] == ["le <unk>", "le <unk>"]
     assert found[0].attention.shape == (2, 0)
 
@@ -182,10 +181,10 @@ def test_a_function_replaces_as_it_likes():
         return replace_unknown(words, tokens, attention, {word: word.upper() for word in words})
 
     reader = Reader(PIECES, WORDS, [4, UNKNOWN])
-    [found] = decode_texts(reader, ["le Habas"], replace_unknown=capitals)
+    [found] = generate(reader, ["le Habas"], replace_unknown=capitals)
     assert asked == [(["le", "Habas", "Habas", "Habas"], ["le", "<unk>"], (2, 4))]
     assert found.text == "le HABAS"
-    decode_texts(Reader(WORDS, WORDS, [4, 5]), ["le"], replace_unknown=capitals)
+    generate(Reader(WORDS, WORDS, [4, 5]), ["le"], replace_unknown=capitals)
     assert len(asked) == 1, "nothing was unknown"
 
 
@@ -193,4 +192,4 @@ def test_a_function_replaces_as_it_likes():
 def test_a_function_that_returns_no_tokens_is_refused(returned):
     reader = Reader(WORDS, WORDS, [4, UNKNOWN])
     with pytest.raises(ValueError, match="replace_unknown: expected a function that returns 2 str"):
-        decode_texts(reader, ["le roi"], replace_unknown=lambda *given: returned)
+        generate(reader, ["le roi"], replace_unknown=lambda *given: returned)
