@@ -128,7 +128,9 @@ def test_a_litert_client_steps_over_several_rows(interpreter, litert_artifact):
 
     changing = {"decoder_cell_0", "decoder_cell_1", "decoder_attentional"}
     chosen = step_by_step(encode, partial(interpreter, "step"), tokens, changing)
-    expected = first_of(generation.Greedy(max_length=MAX_LENGTH)(litert_artifact.model, tokens)).sequences
+    expected = first_of(
+        generation.Greedy(max_length=MAX_LENGTH)(litert_artifact.model, tokens)
+    ).sequences
     np.testing.assert_array_equal(until_end(chosen), expected)
 
 
