@@ -178,9 +178,7 @@ class Name(NamedTuple):
     box: tuple[int, int, int, int]
 
 
-def names_said(
-    captions: Sequence[Generation], scenes: Sequence[Scene]
-) -> tuple[list[Name], int]:
+def names_said(captions: Sequence[Generation], scenes: Sequence[Scene]) -> tuple[list[Name], int]:
     """The names in captions, each with the box of its object, and how many have none.
 
     Args:

@@ -53,9 +53,7 @@ class Demo(Pronunciation):
             print(f"{entry.word:<16}{found.text:<34}{said}{'' if right else '   <-- differs'}")
         for number, found in enumerate(decoded[:9:4], 1):
             title = "".join(found.source_tokens)
-            figure = plot_attention(
-                found.attention, found.source_tokens, found.tokens, title=title
-            )
+            figure = plot_attention(found.attention, found.source_tokens, found.tokens, title=title)
             figure.savefig(folder / f"alignment-{number}.png", dpi=150)
 
     def summary(self, report: Config, folder: Path) -> str:

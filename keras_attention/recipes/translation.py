@@ -198,7 +198,9 @@ class Translation(Recipe[Splits]):
         "cell": ("lstm", "gru"),
     }
     # The best of length penalties 0, 0.6 and 1 and coverage penalties 0 and 0.2 on dev.
-    search: ClassVar[BeamSearch] = BeamSearch(num_beams=4, length_penalty=0.6, max_length=MAX_LENGTH)
+    search: ClassVar[BeamSearch] = BeamSearch(
+        num_beams=4, length_penalty=0.6, max_length=MAX_LENGTH
+    )
     artifacts: ClassVar[Mapping[str, Artifact]] = {
         "saved_model_ids": Artifact("saved_model_ids", kind="ids"),
         "saved_model_text": Artifact("saved_model_text", kind="text"),
