@@ -8,8 +8,8 @@ import tensorflow as tf
 from keras_attention import AttentionRNN, BahdanauAttention
 from keras_attention.generation import Greedy, score
 from keras_attention.text import END
-from tests.support.hypotheses import first_of
 from keras_attention.tfa import tfa_beam_search
+from tests.support.hypotheses import first_of
 
 SOURCE = np.array([[5, 6, 7, 8], [9, 4, 0, 0], [3, 0, 0, 0]], "int32")
 SETTINGS = {
@@ -83,7 +83,10 @@ def test_each_hypothesis_has_its_own_probability_and_attention(model):
 
 
 def test_one_beam_is_greedy(model):
-    found, expected = tfa_beam_search(model, SOURCE, 1, max_length=7), first_of(Greedy(max_length=7)(model, SOURCE))
+    found, expected = (
+        tfa_beam_search(model, SOURCE, 1, max_length=7),
+        first_of(Greedy(max_length=7)(model, SOURCE)),
+    )
     assert np.array_equal(found.sequences[:, 0], expected.sequences)
     assert np.array_equal(found.lengths[:, 0], expected.lengths)
     np.testing.assert_allclose(found.scores[:, 0], expected.scores, rtol=1e-4)
