@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import keras
-from keras import constraints, initializers, ops, regularizers
+from keras import ops
 
 from keras_attention import normalizers, scores, windows
 from keras_attention._core.checks import check_features, check_flag, check_positive
@@ -23,6 +23,7 @@ from keras_attention._core.types import (
     Structure,
     Tensor,
 )
+from keras_attention._core.weight_options import WeightOptions
 from keras_attention.layers.attention import Attention
 from keras_attention.layers.states import AttentionNoise, AttentionState
 
@@ -110,12 +111,10 @@ class MultiHeadAttention(Attention):
         self._output_size = output_shape
         self.use_bias = use_bias
         self.average_heads = check_flag("average_heads", average_heads)
-        self.kernel_initializer = initializers.get(kernel_initializer)
-        self.bias_initializer = initializers.get(bias_initializer)
-        self.kernel_regularizer = regularizers.get(kernel_regularizer)
-        self.bias_regularizer = regularizers.get(bias_regularizer)
-        self.kernel_constraint = constraints.get(kernel_constraint)
-        self.bias_constraint = constraints.get(bias_constraint)
+        self._kernel = WeightOptions(
+            "kernel", kernel_initializer, kernel_regularizer, kernel_constraint
+        )
+        self._bias = WeightOptions("bias", bias_initializer, bias_regularizer, bias_constraint)
 
     def build(self, query_shape: Shape, value_shape: Shape, key_shape: Shape | None = None) -> None:
         key_shape = value_shape if key_shape is None else key_shape
@@ -135,12 +134,8 @@ class MultiHeadAttention(Attention):
         dense = keras.layers.Dense(
             size,
             use_bias=self.use_bias,
-            kernel_initializer=_copied(self.kernel_initializer),
-            bias_initializer=_copied(self.bias_initializer),
-            kernel_regularizer=self.kernel_regularizer,
-            bias_regularizer=self.bias_regularizer,
-            kernel_constraint=self.kernel_constraint,
-            bias_constraint=self.bias_constraint,
+            **self._kernel.for_dense(),
+            **self._bias.for_dense(),
             dtype=self.dtype_policy,
             trainable=self.trainable,
             name=name,
@@ -271,19 +266,10 @@ class MultiHeadAttention(Attention):
             "output_shape": self._output_size,
             "use_bias": self.use_bias,
             "average_heads": self.average_heads,
-            "kernel_initializer": initializers.serialize(self.kernel_initializer),
-            "bias_initializer": initializers.serialize(self.bias_initializer),
-            "kernel_regularizer": regularizers.serialize(self.kernel_regularizer),
-            "bias_regularizer": regularizers.serialize(self.bias_regularizer),
-            "kernel_constraint": constraints.serialize(self.kernel_constraint),
-            "bias_constraint": constraints.serialize(self.bias_constraint),
+            **self._kernel.get_config(),
+            **self._bias.get_config(),
         }
 
     @classmethod
     def from_config(cls, config: Config) -> MultiHeadAttention:
         return super().from_config(present_names("MultiHeadAttention", config))
-
-
-def _copied(initializer: Initializer) -> Initializer:
-    # An initializer that is used twice gives the same numbers twice.
-    return initializer.clone() if isinstance(initializer, keras.Initializer) else initializer

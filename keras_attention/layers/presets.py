@@ -8,7 +8,14 @@ import keras
 
 from keras_attention import normalizers, scores, windows
 from keras_attention._core.checks import check_choice, check_positive
-from keras_attention._core.types import Activation, Config, Initializer, LayerOptions
+from keras_attention._core.types import (
+    Activation,
+    Config,
+    Constraint,
+    Initializer,
+    LayerOptions,
+    Regularizer,
+)
 from keras_attention.layers.attention import Attention
 
 if TYPE_CHECKING:
@@ -43,7 +50,8 @@ class BahdanauAttention(_Preset):
         normalize: whether `v` is weight-normalized.
         activation: tanh (as published), sigmoid, relu or any other Keras
             activation.
-        kernel_initializer: for W, U and v.
+        kernel_initializer, kernel_regularizer, kernel_constraint: for W, U
+            and v.
         normalizer, window, dropout, seed: as in `Attention`, whose call this
             has.
 
@@ -69,6 +77,8 @@ class BahdanauAttention(_Preset):
         window: str | windows.Window | Config | None = None,
         dropout: float = 0.0,
         seed: int | None = None,
+        kernel_regularizer: Regularizer = None,
+        kernel_constraint: Constraint = None,
         **kwargs: Unpack[LayerOptions],
     ) -> None:
         score = scores.Additive(
@@ -76,18 +86,17 @@ class BahdanauAttention(_Preset):
             activation,
             normalize,
             kernel_initializer=kernel_initializer,
+            kernel_regularizer=kernel_regularizer,
+            kernel_constraint=kernel_constraint,
             dtype=kwargs.get("dtype"),
         )
         super().__init__(score, normalizer, window, dropout, seed, **kwargs)
 
     def get_config(self) -> Config:
-        return {
-            **super().get_config(),
-            "units": self.score.units,
-            "normalize": self.score.normalize,
-            "activation": keras.activations.serialize(self.score.activation),
-            "kernel_initializer": keras.initializers.serialize(self.score.kernel_initializer),
-        }
+        names = ["units", "normalize", "activation"]
+        names += ["kernel_initializer", "kernel_regularizer", "kernel_constraint"]
+        score = self.score.get_config()
+        return {**super().get_config(), **{name: score[name] for name in names}}
 
 
 @keras.saving.register_keras_serializable(package="keras_attention")

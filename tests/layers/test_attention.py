@@ -447,3 +447,25 @@ def test_numpy_numbers_are_taken(query, value):
     heads = MultiHeadAttention(np.int32(2), np.int64(3), output_shape=np.int64(5))
     assert heads(query, value).shape == (2, 3, 5)
     json.dumps(heads.get_config())
+
+
+def test_additive_attention_has_the_options_of_a_dense_kernel(query, value):
+    attention = BahdanauAttention(
+        5,
+        kernel_initializer="ones",
+        kernel_regularizer=keras.regularizers.L2(0.1),
+        kernel_constraint="non_neg",
+    )
+    again = BahdanauAttention.from_config(attention.get_config())
+    for layer in (attention, again):
+        layer(query, value)
+        # W, U and v.
+        np.testing.assert_allclose(sum(layer.losses), 0.1 * (4 * 5 + 4 * 5 + 5), rtol=1e-5)
+
+
+def test_scores_below_a_large_negative_number_are_not_taken_for_masked():
+    query, value = np.array([[[-1e18]]]), np.array([[[2e17], [1e17], [5e16]]])
+    mask = np.array([[True, True, False]])
+    context, weights = Attention("dot")(query, value, value_mask=mask, return_attention_scores=True)
+    np.testing.assert_array_equal(weights, [[[0, 1, 0]]])
+    np.testing.assert_allclose(context, [[[1e17]]])

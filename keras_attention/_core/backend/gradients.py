@@ -1,10 +1,18 @@
 """Gradients of functions."""
 
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
 import keras
 
+from keras_attention._core.types import Tensor
 
-def vjp(function, args, upstream):
-    """The gradient of `function` at `args` in the direction `upstream`: one tensor an argument.
+
+def vjp(
+    function: Callable[..., Tensor], args: Sequence[Tensor], upstream: Tensor
+) -> Sequence[Tensor]:
+    """The vector-Jacobian product of `function` at `args` with `upstream`: one tensor per argument.
 
     It is part of the graph or trace that it is called in, and can be
     differentiated again.
@@ -26,15 +34,15 @@ def vjp(function, args, upstream):
     return torch.func.vjp(function, *args)[1](upstream)
 
 
-def gradient(function):
-    """What gives the gradient of `function(tensor, *others)`, a scalar, by the tensor.
+def gradient(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """A function for the gradient of the scalar `function(tensor, *others)` by the tensor.
 
-    It is a graph where the backend has graphs, traced anew for other shapes.
+    It is compiled if the backend has graphs, once for each combination of shapes.
     """
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 
-        def slope(tensor, *others):
+        def slope(tensor: Tensor, *others: Tensor) -> Tensor:
             with tf.GradientTape() as tape:
                 tape.watch(tensor)
                 result = function(tensor, *others)
@@ -46,7 +54,7 @@ def gradient(function):
 
         return jax.jit(jax.grad(function))
 
-    def backward(tensor, *others):
+    def backward(tensor: Tensor, *others: Tensor) -> Tensor:
         tensor = tensor.detach().requires_grad_()
         function(tensor, *others).backward()
         return tensor.grad

@@ -1,13 +1,23 @@
 """Functions compiled to graphs."""
 
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
 import keras
 
+from keras_attention._core.types import Structure, Tensor
 
-def compiled(function, like=None):
-    """`function` as a graph, where the backend has graphs.
 
-    It takes one matrix of int32 ids, or a dictionary of arrays as `like` has
-    them, with any number of rows.
+def compiled(
+    function: Callable[[Structure], Structure], like: Mapping[str, Tensor] | None = None
+) -> Callable[[Structure], Structure]:
+    """`function` compiled to a graph, if the backend has graphs.
+
+    Args:
+        function: takes one matrix of int32 ids, or a dictionary of arrays.
+        like: arrays with the names, dtypes and sizes of that dictionary; the
+            batch may have any size.
     """
     if keras.backend.backend() != "tensorflow":
         return function
@@ -18,10 +28,10 @@ def compiled(function, like=None):
     else:
         spec = {n: tf.TensorSpec((None, *a.shape[1:]), a.dtype) for n, a in like.items()}
     graph = tf.function(function, input_signature=[spec], autograph=False)
-    # Called as it is, since TensorFlow warns where a few functions of one name are traced.
+    # A concrete function, since TensorFlow warns if several functions of one name are traced.
     graph = graph.get_concrete_function()
 
-    def run(inputs):
+    def run(inputs: Structure) -> Structure:
         return graph(
             tf.nest.map_structure(lambda a, s: tf.convert_to_tensor(a, s.dtype), inputs, spec)
         )

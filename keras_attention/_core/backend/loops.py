@@ -1,17 +1,28 @@
 """The loops under every recurrence and search."""
 
+from __future__ import annotations
+
 import contextlib
 import contextvars
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from types import ModuleType
 
 import keras
 from keras import ops, tree
 
+from keras_attention._core.types import Shape, Structure, Tensor
 
-def scan(step, carry, xs, dtypes, at_once=10):
-    """Runs `step` along the first axis of `xs` and stacks what it returns.
+Step = Callable[[Structure, Structure], tuple[Structure, Sequence[Tensor]]]
+Scanned = tuple[Structure, tuple[Tensor, ...]]
 
-    `keras.ops.scan` asks on TensorFlow that outputs look like the carry, and
-    does not convert to ONNX; a recurrence with attention needs neither limit.
+
+def scan(
+    step: Step, carry: Structure, xs: Structure, dtypes: Sequence[str], at_once: int = 10
+) -> Scanned:
+    """Runs `step` along the first axis of `xs` and stacks its outputs.
+
+    On TensorFlow `keras.ops.scan` needs outputs of the shapes of the carry, and
+    does not convert to ONNX. This loop has neither limit.
 
     Args:
         step: `step(carry, x) -> (carry, y)`; `x` holds one slice of every
@@ -20,8 +31,8 @@ def scan(step, carry, xs, dtypes, at_once=10):
             and in `xs`, stays None.
         xs: a structure of tensors, time first, none of them of length zero.
         dtypes: a tuple with the dtype of each tensor of `y`.
-        at_once: how many steps TensorFlow may run side by side, as far as none
-            waits for the carry of another; all of them hold their memory.
+        at_once: how many steps TensorFlow may run in parallel, if none needs
+            the carry of another; each holds its own memory.
 
     Returns:
         The last carry, and a tuple of stacked `y`, time first.
@@ -34,14 +45,14 @@ def scan(step, carry, xs, dtypes, at_once=10):
     if keras.backend.backend() == "jax":
         import jax
 
-        # To compile a loop for one eager call takes longer than to run it.
+        # Compiling a loop for one eager call takes longer than running it.
         if any(isinstance(x, jax.core.Tracer) for x in _tensors((carry, xs))):
             return _traced_scan(jax, step, carry, xs, dtypes)
     return _eager_scan(step, carry, xs, dtypes)
 
 
-def _eager_scan(step, carry, xs, dtypes):
-    outputs = [[] for _ in dtypes]
+def _eager_scan(step: Step, carry: Structure, xs: Structure, dtypes: Sequence[str]) -> Scanned:
+    outputs: list[list[Tensor]] = [[] for _ in dtypes]
     sequences = _tensors(xs)
     for t in range(sequences[0].shape[0]):
         carry, y = step(carry, _pack_tensors(xs, [x[t] for x in sequences]))
@@ -50,7 +61,14 @@ def _eager_scan(step, carry, xs, dtypes):
     return carry, tuple(ops.stack(output) for output in outputs)
 
 
-def _graph_scan(tf, step, carry, xs, dtypes, at_once):
+def _graph_scan(
+    tf: ModuleType,
+    step: Step,
+    carry: Structure,
+    xs: Structure,
+    dtypes: Sequence[str],
+    at_once: int,
+) -> Scanned:
     sequences = _tensors(xs)
     length = sequences[0].shape[0]
     if length is None:
@@ -58,7 +76,9 @@ def _graph_scan(tf, step, carry, xs, dtypes, at_once):
     inputs = [tf.TensorArray(x.dtype, length).unstack(x) for x in sequences]
     outputs = [tf.TensorArray(dtype, length) for dtype in dtypes]
 
-    def body(t, flat, outputs):
+    def body(
+        t: Tensor, flat: list[Tensor], outputs: list[Structure]
+    ) -> tuple[Tensor, list[Tensor], list[Structure]]:
         x = []
         for array, whole in zip(inputs, sequences):
             value = array.read(t)
@@ -68,7 +88,7 @@ def _graph_scan(tf, step, carry, xs, dtypes, at_once):
         kept = []
         for before, after in zip(flat, _tensors(new)):
             after = tf.cast(after, before.dtype)
-            # A user's cell may forget a size that the first state still knew.
+            # The state of a user's cell may lose a static size that the first state has.
             after.set_shape(before.shape)
             kept.append(after)
         written = [
@@ -87,23 +107,25 @@ def _graph_scan(tf, step, carry, xs, dtypes, at_once):
     return _pack_tensors(carry, last), tuple(array.stack() for array in outputs)
 
 
-def _traced_scan(jax, step, carry, xs, dtypes):
+def _traced_scan(
+    jax: ModuleType, step: Step, carry: Structure, xs: Structure, dtypes: Sequence[str]
+) -> Scanned:
     start = [ops.convert_to_tensor(tensor) for tensor in _tensors(carry)]
     sequences = [ops.convert_to_tensor(tensor) for tensor in _tensors(xs)]
 
-    def body(flat, x):
+    def body(flat: list[Tensor], x: Structure) -> tuple[list[Tensor], list[Tensor]]:
         new, y = step(_pack_tensors(carry, flat), _pack_tensors(xs, x))
         kept = [ops.cast(after, before.dtype) for after, before in zip(_tensors(new), flat)]
         return kept, [ops.cast(value, dtype) for value, dtype in zip(y, dtypes)]
 
-    # What the step assigns, such as the seed of a dropout in a user's cell, is part of
-    # the carry: a variable would keep a value that means nothing outside the loop.
+    # Variables that the step assigns, such as the seed of a dropout in a user's cell, are part
+    # of the carry: a tracer assigned to a variable is not valid outside the loop.
     with _Assignments() as found:
         slices = [jax.ShapeDtypeStruct(x.shape[1:], x.dtype) for x in sequences]
         jax.eval_shape(body, start, slices)
     variables = found.variables
 
-    def body_with_variables(flat_and_values, x):
+    def body_with_variables(flat_and_values: Structure, x: Structure) -> Structure:
         flat, values = flat_and_values
         with _Assignments(zip(variables, values)) as assigned:
             flat, y = body(flat, x)
@@ -117,101 +139,110 @@ def _traced_scan(jax, step, carry, xs, dtypes):
 
 
 class _Assignments(keras.StatelessScope):
-    """Keeps assignments from the variables; what the scope around it holds stays seen."""
+    """Records assignments instead of making them; values of the enclosing scope stay visible."""
 
-    def __init__(self, state_mapping=()):
+    def __init__(self, state_mapping: Iterable[tuple[keras.Variable, Tensor]] = ()) -> None:
         super().__init__(list(state_mapping), initialize_variables=False)
-        self.variables = []
+        self.variables: list[keras.Variable] = []
 
-    def add_update(self, update):
+    def add_update(self, update: tuple[keras.Variable, Tensor]) -> None:
         variable, _ = update
         if not any(variable is known for known in self.variables):
             self.variables.append(variable)
         super().add_update(update)
 
-    def get_current_value(self, variable):
+    def get_current_value(self, variable: keras.Variable) -> Tensor | None:
         value = super().get_current_value(variable)
         if value is None and self.original_scope is not None:
             value = self.original_scope.get_current_value(variable)
         return value
 
 
-def scan_while(unfinished, step, carry, length, shape, dtype="float32"):
-    """As `scan`, over no sequence, until `unfinished` says so, `length` steps at the most.
+def scan_while(
+    unfinished: Callable[[Tensor, Structure], Tensor],
+    step: Callable[[Tensor, Structure], tuple[Structure, Tensor]],
+    carry: Structure,
+    length: int,
+    shape: tuple[int | Tensor, ...],
+    dtype: str = "float32",
+) -> tuple[Tensor, Structure, Tensor]:
+    """Runs `step` while `unfinished`, `length` times at most, and stacks its outputs.
 
     Args:
-        unfinished: `unfinished(t, carry)` says whether step t is to be run.
+        unfinished: `unfinished(t, carry)` is True if step t is to be run.
         step: `step(t, carry) -> (carry, y)`, y a tensor.
         carry: a structure of tensors; `step` returns one like it. None in it
             stays None. On TensorFlow a size may change from step to step, if
             the carry's own shape leaves it open.
         length: a positive integer.
-        shape: of every y, for the backends that ask.
+        shape: of every y, for the backends that need it.
         dtype: of y.
 
     Returns:
-        How many steps were run; the last carry; and y, time first: at least as
-        many as were run, what follows being arbitrary.
+        The number of steps that were run; the last carry; and all y, time
+        first. There are at least as many as steps; the rest is arbitrary.
     """
     start = [ops.convert_to_tensor(tensor) for tensor in _tensors(carry)]
     t = ops.convert_to_tensor(0, dtype="int32")
 
-    def both(t, flat):
+    def both(t: Tensor, flat: list[Tensor]) -> tuple[list[Tensor], Tensor]:
         new, y = step(t, _pack_tensors(carry, flat))
         kept = [ops.cast(after, before.dtype) for before, after in zip(flat, _tensors(new))]
         return kept, ops.cast(y, dtype)
 
-    def goes_on(t, flat, _):
+    def goes_on(t: Tensor, flat: list[Tensor], _: Tensor) -> Tensor:
         return ops.logical_and(t < length, unfinished(t, _pack_tensors(carry, flat)))
 
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 
-        def body(t, flat, written):
+        def write(t: Tensor, flat: list[Tensor], written: Structure) -> Structure:
             flat, y = both(t, flat)
             return t + 1, flat, written.write(t, y)
 
         if _without_arrays.get():
 
-            def place(t, flat, written):
+            def put(t: Tensor, flat: list[Tensor], written: Tensor) -> Structure:
                 flat, y = both(t, flat)
                 now = tf.equal(tf.range(length), t)
                 now = tf.reshape(now, (length,) + (1,) * len(shape))
                 return t + 1, flat, tf.where(now, tf.expand_dims(y, 0), written)
 
             written = tf.zeros((length, *shape), dtype)
-            t, last, written = tf.while_loop(goes_on, place, (t, start, written))
+            t, last, written = tf.while_loop(goes_on, put, (t, start, written))
             return t, _pack_tensors(carry, last), written
 
-        # Without a graph, what was never written could not be stacked if its shape were open.
+        # Eagerly, elements that were never written need a known shape to be stacked.
         known = tuple(map(int, shape)) if tf.executing_eagerly() else (None,) * len(shape)
         written = tf.TensorArray(dtype, length, element_shape=known)
-        t, last, written = tf.while_loop(goes_on, body, (t, start, written))
+        t, last, written = tf.while_loop(goes_on, write, (t, start, written))
         if tf.executing_eagerly():
             return t, _pack_tensors(carry, last), written.stack()
-        # Nothing may have been written, where the first token ended all: the shape is known now.
+        # Nothing was written if all ended with the first token: the shape is known now.
         stacked = tf.raw_ops.TensorListStack(
             input_handle=written.flow, element_shape=tf.stack(shape), element_dtype=dtype
         )
         stacked.set_shape((length, *known))
         return t, _pack_tensors(carry, last), stacked
 
-    def body(t, flat, written):
+    def update(t: Tensor, flat: list[Tensor], written: Tensor) -> Structure:
         flat, y = both(t, flat)
         at = (t,) + (0,) * len(shape)
         return t + 1, flat, ops.slice_update(written, at, ops.expand_dims(y, 0))
 
     written = ops.zeros((length, *shape), dtype=dtype)
-    t, last, written = ops.while_loop(goes_on, body, (t, start, written))
+    t, last, written = ops.while_loop(goes_on, update, (t, start, written))
     return t, _pack_tensors(carry, last), written
 
 
-_without_arrays = contextvars.ContextVar("without_arrays", default=False)
+_without_arrays: contextvars.ContextVar[bool] = contextvars.ContextVar(
+    "without_arrays", default=False
+)
 
 
 @contextlib.contextmanager
-def without_arrays():
-    """Inside, `scan_while` writes on TensorFlow into a tensor: LiteRT has no arrays of tensors."""
+def without_arrays() -> Iterator[None]:
+    """Makes `scan_while` write into a tensor on TensorFlow: LiteRT has no arrays of tensors."""
     token = _without_arrays.set(True)
     try:
         yield
@@ -219,10 +250,10 @@ def without_arrays():
         _without_arrays.reset(token)
 
 
-def open_sizes(x, shape):
-    """`x`, of which a graph is to know no more than `shape`, where None is any size.
+def open_sizes(x: Tensor, shape: Shape) -> Tensor:
+    """`x` with the static shape `shape` in a graph, where None is any size.
 
-    TensorFlow lets a tensor grow in a loop only where its size is not known.
+    TensorFlow lets a tensor grow in a loop only if its size is not known statically.
     """
     if keras.backend.backend() != "tensorflow":
         return x
@@ -231,12 +262,12 @@ def open_sizes(x, shape):
     return tf.raw_ops.PlaceholderWithDefault(input=x, shape=shape)
 
 
-def _tensors(structure):
-    # A memory without a mask holds None, a sequence without a mask too; no loop carries it.
+def _tensors(structure: Structure) -> list[Tensor]:
+    # None stands for a missing mask; no loop carries it.
     return [leaf for leaf in tree.flatten(structure) if leaf is not None]
 
 
-def _pack_tensors(structure, tensors):
-    tensors = iter(tensors)
-    flat = [None if leaf is None else next(tensors) for leaf in tree.flatten(structure)]
+def _pack_tensors(structure: Structure, tensors: Iterable[Tensor]) -> Structure:
+    rest = iter(tensors)
+    flat = [None if leaf is None else next(rest) for leaf in tree.flatten(structure)]
     return tree.pack_sequence_as(structure, flat)
