@@ -1,6 +1,7 @@
-"""Loaders for real data that a package registry carries, and batches of it."""
+"""Data sets that a package registry or a website serves, your own data, and batches of them."""
 
-from keras_attention.datasets.batching import pad, teacher_forcing_batches
+from keras_attention._core.padding import pad
+from keras_attention.datasets.batching import teacher_forcing_batches
 from keras_attention.datasets.bible import load_bible
 from keras_attention.datasets.cached_features import CachedFeatures, CaptionedFeatures
 from keras_attention.datasets.caption_batches import caption_batches
@@ -20,7 +21,7 @@ from keras_attention.datasets.digits import (
     place_digits,
 )
 from keras_attention.datasets.flickr8k import load_flickr8k
-from keras_attention.datasets.images import decode_image, read_image
+from keras_attention.datasets.images import read_image
 from keras_attention.datasets.pairs import Pair, load_pairs, split_pairs
 from keras_attention.datasets.scenes import Scene, SceneObject, Scenes
 from keras_attention.datasets.tatoeba import load_tatoeba
@@ -40,7 +41,6 @@ __all__ = [
     "SceneObject",
     "Scenes",
     "caption_batches",
-    "decode_image",
     "load_bible",
     "load_captions",
     "load_cmudict",

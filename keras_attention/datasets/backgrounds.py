@@ -1,26 +1,32 @@
-"""What scenes lie on: plain colours, gradients and textures, from few numbers."""
+"""Backgrounds of scenes: plain colors, gradients and textures."""
+
+from __future__ import annotations
 
 import functools
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 _PATTERNS = 64
 
 
 @functools.lru_cache(maxsize=4)
-def patterns(size):
-    """64 patterns of `size` by `size` pixels: which of 256 mixtures of two colours is where.
+def patterns(size: int) -> list[NDArray[np.intp]]:
+    """64 patterns `(size, size)` of numbers from 0 to 255, the share of the second color.
 
-    A third are gradients in all directions, a third stripes, checks and dots,
-    a third clouds of noise. They are the same for every scene.
+    A third of them are gradients, a third stripes, checks and dots, and a third
+    smooth noise. They are the same for every scene.
     """
     rng = np.random.default_rng(0)
     y, x = np.mgrid[:size, :size] / size
-    made = []
+    made: list[NDArray[np.intp]] = []
     for number in range(_PATTERNS):
         angle = rng.uniform(0, 2 * np.pi)
         u, v = x * np.cos(angle) + y * np.sin(angle), y * np.cos(angle) - x * np.sin(angle)
         period = rng.uniform(3, 12)
+        pattern: NDArray[np.float64]
         if number % 3 == 0:
             pattern = u
         elif number % 3 == 1:
@@ -33,12 +39,12 @@ def patterns(size):
     return made
 
 
-def _clouds(size, cells, rng):
-    """Random numbers on a coarse grid, joined smoothly."""
+def _clouds(size: int, cells: int, rng: np.random.Generator) -> NDArray[np.float64]:
+    """Random numbers on a coarse grid, interpolated smoothly."""
     grid = rng.random((cells + 1, cells + 1))
-    places = np.arange(size) / size * cells
-    low = places.astype(int)
-    share = places - low
+    points = np.arange(size) / size * cells
+    low = points.astype(int)
+    share = points - low
     share = share * share * (3 - 2 * share)
     rows = grid[low] * (1 - share)[:, None] + grid[low + 1] * share[:, None]
     return rows[:, low] * (1 - share) + rows[:, low + 1] * share
@@ -47,18 +53,18 @@ def _clouds(size, cells, rng):
 _STEPS = np.linspace(0, 1, 256)[:, None]
 
 
-def paint_background(size, draw):
-    """A background of its own, uint8 `(size, size, 3)`.
+def paint_background(size: int, draw: Callable[[], float]) -> NDArray[np.uint8]:
+    """Paints a random background.
 
-    Colours are light to middling, so that the black outlines of the pictures
-    stay visible. One in four is plain.
+    The colors are light to medium, so that the black outlines of the pictures
+    stay visible. One background in four is plain.
 
     Args:
-        size: pixels a side.
-        draw: a function that gives the next random number in [0, 1).
+        size: height and width in pixels.
+        draw: returns the next random number in [0, 1).
 
     Returns:
-        The image.
+        An image, uint8 `(size, size, 3)`.
     """
     first = np.array([110 + 145 * draw() for _ in range(3)])
     kind, strength = draw(), 0.2 + 0.8 * draw()
@@ -67,4 +73,5 @@ def paint_background(size, draw):
         return np.full((size, size, 3), first, "uint8")
     pattern = patterns(size)[int((kind - 0.25) / 0.75 * _PATTERNS)]
     colors = (first + (other - first) * strength * _STEPS).astype("uint8")
-    return colors.take(pattern, axis=0)
+    image: NDArray[Any] = colors.take(pattern, axis=0)
+    return image

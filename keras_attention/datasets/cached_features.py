@@ -1,18 +1,25 @@
-"""Features of images, computed once by an encoder that does not learn, and kept on disk."""
+"""Image features that a frozen encoder computes once, stored on disk."""
+
+from __future__ import annotations
 
 import hashlib
 import json
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
+from numpy.typing import NDArray
+
+from keras_attention._core.types import Config, Structure
+from keras_attention.datasets.captions import CaptionedImages
 
 
 class CaptionedFeatures(NamedTuple):
-    """The features `(h, w, D)` of an image, and one caption.
+    """The features `(h, w, D)` of an image and one of its captions.
 
     Example:
 
@@ -22,22 +29,23 @@ class CaptionedFeatures(NamedTuple):
     'a dog'
     """
 
-    features: np.ndarray
+    features: NDArray[Any]
     caption: str
 
 
 class CachedFeatures:
-    """One example a caption, with its image's features: `[i]` is a `CaptionedFeatures`.
+    """One example per caption, with the features of its image: `[i]` is a `CaptionedFeatures`.
 
-    The encoder sees each image once. Its features are kept in a file as
-    float16, and used again as long as encoder and images are the same. An
-    interrupted computation goes on where it was.
+    The encoder runs once per image. The features are stored in a float16 file,
+    which is used again if encoder and images are the same. An interrupted
+    computation resumes where it stopped.
 
     Args:
         images: `CaptionedImages`.
-        encoder: images `(B, H, W, 3)` from 0 to 255 to features `(B, h, w, D)`.
-        path: where to keep them, `PATH.npy` and `PATH.json`.
-        batch_size: images at once.
+        encoder: maps images `(B, H, W, 3)` from 0 to 255 to features
+            `(B, h, w, D)`.
+        path: path of the files `PATH.npy` and `PATH.json`.
+        batch_size: images per batch.
 
     Example:
 
@@ -57,7 +65,13 @@ class CachedFeatures:
     (2, (4, 4, 8), 'all grey')
     """
 
-    def __init__(self, images, encoder, path, batch_size=32):
+    def __init__(
+        self,
+        images: CaptionedImages,
+        encoder: keras.layers.Layer,
+        path: str | os.PathLike[str],
+        batch_size: int = 32,
+    ) -> None:
         self._files = [example.image for example in images.examples]
         self._items = [
             (number, caption)
@@ -69,26 +83,34 @@ class CachedFeatures:
         data, note = Path(f"{path}.npy"), Path(f"{path}.json")
         if not data.exists() or _note(note) != {"of": made_of, "done": len(self._files)}:
             self._compute(images, encoder, data, note, made_of, batch_size)
-        # Read into memory by the pages that are used.
+        # Mapped into memory: only the pages in use are read.
         self._features = np.load(data, mmap_mode="r")
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self._items)
 
-    def __getitem__(self, index):
+    def __getitem__(self, index: int) -> CaptionedFeatures:
         return CaptionedFeatures(self._features[self._items[index][0]], self._captions[index])
 
-    def _compute(self, images, encoder, data, note, made_of, batch_size):
+    def _compute(
+        self,
+        images: CaptionedImages,
+        encoder: keras.layers.Layer,
+        data: Path,
+        note: Path,
+        made_of: str,
+        batch_size: int,
+    ) -> None:
         count = len(self._files)
         shape = (count, *encoder.compute_output_shape((None, *images.image_size, 3))[1:])
         before = _note(note)
-        going_on = data.exists() and before is not None and before["of"] == made_of
-        done = before["done"] if going_on else 0
-        if not going_on:
+        resumed = data.exists() and before is not None and before["of"] == made_of
+        done = before["done"] if before is not None and resumed else 0
+        if not resumed:
             note.unlink(missing_ok=True)
-        mode = "r+" if going_on else "w+"
-        features = np.lib.format.open_memmap(data, mode, dtype="float16", shape=shape)
-        # For people who look on, not for log files.
+        mode = "r+" if resumed else "w+"
+        features: Any = np.lib.format.open_memmap(data, mode, dtype="float16", shape=shape)
+        # A progress bar in a terminal, nothing in a log file.
         verbose = int(sys.stdout.isatty())
         bar = keras.utils.Progbar(count, verbose=verbose, unit_name="image")
         for begin in range(done, count, batch_size):
@@ -101,8 +123,8 @@ class CachedFeatures:
             bar.update(begin + len(files))
 
 
-def _fingerprint(images, encoder):
-    """Tells encoders and images apart."""
+def _fingerprint(images: CaptionedImages, encoder: keras.layers.Layer) -> str:
+    """A hash of the encoder, the image files and the image size."""
     digest = hashlib.sha256(json.dumps(list(images.image_size)).encode())
     for weight in encoder.weights:
         digest.update(np.ascontiguousarray(keras.ops.convert_to_numpy(weight)).tobytes())
@@ -114,18 +136,18 @@ def _fingerprint(images, encoder):
     return digest.hexdigest()
 
 
-def _numbered(config):
-    """A config with numbers in place of names: Keras counts on over all layers of a process."""
-    numbers = {}
+def _numbered(config: Config) -> Structure:
+    """A config with numbers in place of layer names, which depend on what else was created."""
+    numbers: dict[str, int] = {}
 
-    def walk(part, function):
+    def walk(part: Structure, function: Callable[[Any], Any]) -> Structure:
         if isinstance(part, dict):
             return {key: walk(value, function) for key, value in part.items()}
         if isinstance(part, (list, tuple)):
             return [walk(value, function) for value in part]
         return function(part)
 
-    def collect(part):
+    def collect(part: Structure) -> None:
         if isinstance(part, dict):
             if isinstance(part.get("name"), str):
                 numbers.setdefault(part["name"], len(numbers))
@@ -138,11 +160,11 @@ def _numbered(config):
     return walk(config, lambda leaf: numbers.get(leaf, leaf) if isinstance(leaf, str) else leaf)
 
 
-def _note(path):
+def _note(path: Path) -> Config | None:
     return json.loads(path.read_text("utf-8")) if path.exists() else None
 
 
-def _write(path, content):
+def _write(path: Path, content: Config) -> None:
     unfinished = path.with_name(path.name + ".unfinished")
     unfinished.write_text(json.dumps(content), "utf-8")
     os.replace(unfinished, path)

@@ -1,24 +1,29 @@
-"""Images with captions of one's own: a folder, and a file that says what is on each."""
+"""Your own images with captions: a folder and a file."""
+
+from __future__ import annotations
 
 import csv
 import hashlib
+import os
 import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from keras_attention._core.checks import check_number, check_rate
 from keras_attention.datasets.images import check_image_size, read_image
 
 _IMAGE_COLUMNS = ("image", "image_name", "file_name", "filename")
 _CAPTION_COLUMNS = ("caption", "text", "comment")
-# "Who's afraid?" is who's, afraid. Underscores divide words.
+# "Who's afraid?" is who's, afraid. Underscores separate words.
 _WORD = re.compile("[^\\W_]+(?:['\N{RIGHT SINGLE QUOTATION MARK}-][^\\W_]+)*")
 
 
 class Captioned(NamedTuple):
-    """An image file and its captions, as people wrote them.
+    """An image file and its captions, as written.
 
     Example:
 
@@ -28,11 +33,11 @@ class Captioned(NamedTuple):
     """
 
     image: str
-    captions: tuple
+    captions: tuple[str, ...]
 
 
 class CaptionedImage(NamedTuple):
-    """An image (uint8, `(height, width, 3)`) and one caption, its words divided by single spaces.
+    """An image (uint8, `(height, width, 3)`) and one caption, words separated by single spaces.
 
     Example:
 
@@ -42,12 +47,12 @@ class CaptionedImage(NamedTuple):
     'a dog runs'
     """
 
-    image: np.ndarray
+    image: NDArray[np.uint8]
     caption: str
 
 
-def plain_caption(text):
-    """The lowercased words of a caption, divided by single spaces, without punctuation.
+def plain_caption(text: str) -> str:
+    """The lowercase words of a caption, separated by single spaces, without punctuation.
 
     Example:
 
@@ -58,35 +63,41 @@ def plain_caption(text):
     return " ".join(_WORD.findall(text.lower()))
 
 
-def load_captions(images, captions, dev=0.1, test=0.1):
-    """Images of a folder and their captions from a file, split by image.
+def load_captions(
+    images: str | os.PathLike[str],
+    captions: str | os.PathLike[str],
+    dev: float = 0.1,
+    test: float = 0.1,
+) -> dict[str, list[Captioned]]:
+    """Images of a folder with captions from a file, split by image.
 
-    The file is UTF-8 and says the name of an image and one caption a line, in
-    one of these forms:
+    The file is UTF-8 text with the name of an image and one caption per line,
+    in one of these forms:
 
-    - tab-separated, `NAME<TAB>CAPTION` or `NAME#NUMBER<TAB>CAPTION`, without
-      a heading, as in `Flickr8k.token.txt`;
-    - comma-separated with a heading, in which the image is called `image`,
+    - separated by a tab, `NAME<TAB>CAPTION` or `NAME#NUMBER<TAB>CAPTION`,
+      without a heading, as in `Flickr8k.token.txt`;
+    - separated by a comma with a heading, which calls the image `image`,
       `image_name`, `file_name` or `filename` and the caption `caption`,
       `text` or `comment`, as in Kaggle's `captions.txt`.
 
-    All captions of an image go into one split, chosen by the image's name
-    alone, so that an image stays where it was when others are added. Captions
+    All captions of an image are in one split, which follows from the name of
+    the image alone: an image stays in its split if others are added. Captions
     without a word are left out.
 
     Args:
         images: the folder with the images.
         captions: the file with the captions.
-        dev, test: the shares of the images, at least 0, together below 1.
+        dev: share of the images for validation, at least 0.
+        test: share of the images for testing, at least 0; together below 1.
 
     Returns:
         A dictionary with the lists `"train"`, `"dev"` and `"test"` of
         `Captioned`, in the order of the file.
 
     Raises:
-        OSError: where the folder or the file is not there.
-        ValueError: for shares out of range, a file in another form, an image
-            that is not in the folder, or nothing to train on.
+        OSError: if the folder or the file does not exist.
+        ValueError: if shares are out of range, if the file has another form,
+            if an image is missing, or if the training split is empty.
 
     Example:
 
@@ -101,44 +112,54 @@ def load_captions(images, captions, dev=0.1, test=0.1):
     """
     check_rate("dev", dev)
     check_rate("test", test)
-    splits = {"train": [], "dev": [], "test": []}
+    splits: dict[str, list[Captioned]] = {"train": [], "dev": [], "test": []}
     for example in captioned(images, read_captions(captions)):
         digest = hashlib.sha256(Path(example.image).name.encode()).digest()
-        place = int.from_bytes(digest[:8], "big") / 2**64
-        splits["dev" if place < dev else "test" if place < dev + test else "train"].append(example)
+        share = int.from_bytes(digest[:8], "big") / 2**64
+        splits["dev" if share < dev else "test" if share < dev + test else "train"].append(example)
     if not splits["train"]:
         raise ValueError(f"captions: expected images to train on, received none in {captions!s}.")
     return splits
 
 
-def captioned(images, captions, names=None):
-    """The `Captioned` of a folder, of `{name: [caption]}`, in the order of `names`."""
+def captioned(
+    images: str | os.PathLike[str],
+    captions: Mapping[str, Sequence[str]],
+    names: Iterable[str] | None = None,
+) -> list[Captioned]:
+    """The images `names` of a folder with their captions `{name: [caption]}`.
+
+    Args:
+        images: the folder.
+        captions: the captions of each image.
+        names: the images, in their order; by default all that have captions.
+    """
     folder = Path(images)
     if not folder.is_dir():
         raise FileNotFoundError(f"images: expected a folder, received {str(images)!r}.")
-    names = list(captions) if names is None else names
+    names = list(captions if names is None else names)
     unsafe = [name for name in names if Path(name).is_absolute() or ".." in Path(name).parts]
     if unsafe:
         raise ValueError(f"captions: expected names inside the folder, received {unsafe[0]!r}.")
     missing = [name for name in names if name not in captions or not (folder / name).is_file()]
     if missing:
         raise ValueError(
-            f"images: expected in {str(folder)!r} every image that has captions, and a caption "
+            f"images: expected in {str(folder)!r} every image that has captions, and captions "
             f"for every image that is listed; {len(missing)} of {len(names)} lack one or the "
             f"other, the first is {missing[0]!r}."
         )
     return [Captioned(str(folder / name), tuple(captions[name])) for name in names]
 
 
-def read_captions(file):
-    """`{name: [caption]}` of a file in one of the forms that `load_captions` describes."""
+def read_captions(file: str | os.PathLike[str]) -> dict[str, list[str]]:
+    """Reads `{name: [caption]}` from a file in one of the forms of `load_captions`."""
     try:
         text = Path(file).read_text("utf-8-sig")
     except UnicodeDecodeError as error:
         raise ValueError(f"captions: expected UTF-8, received {str(file)!r}: {error}.") from error
     heading = text.partition("\n")[0]
     rows = _tabbed(text, file) if "\t" in heading else _with_heading(text, heading, file)
-    captions = {}
+    captions: dict[str, list[str]] = {}
     for name, caption in rows:
         kept = captions.setdefault(name, [])
         if _WORD.search(caption):
@@ -146,7 +167,7 @@ def read_captions(file):
     return {name: kept for name, kept in captions.items() if kept}
 
 
-def _tabbed(text, file):
+def _tabbed(text: str, file: str | os.PathLike[str]) -> Iterator[tuple[str, str]]:
     for number, line in enumerate(text.split("\n"), 1):
         if not line.strip():
             continue
@@ -159,7 +180,9 @@ def _tabbed(text, file):
         yield re.sub(r"#\d+$", "", name.strip()), caption
 
 
-def _with_heading(text, heading, file):
+def _with_heading(
+    text: str, heading: str, file: str | os.PathLike[str]
+) -> Iterator[tuple[str, str]]:
     columns = [column.strip() for column in next(csv.reader([heading]), [])]
     image = next((column for column in columns if column in _IMAGE_COLUMNS), None)
     caption = next((column for column in columns if column in _CAPTION_COLUMNS), None)
@@ -183,19 +206,19 @@ def _with_heading(text, heading, file):
 
 
 class CaptionedImages:
-    """One example a caption, with its image read, for training: `[i]` is a `CaptionedImage`.
+    """One example per caption, with the pixels of its image: `[i]` is a `CaptionedImage`.
 
-    Images are read when asked for, stretched to one size, and kept while they
-    fit into `memory`.
+    Images are read on access, resized to one size, and kept in memory up to a
+    limit.
 
     Args:
         examples: a list of `Captioned`.
         image_size: `(height, width)`.
-        memory: how many bytes of pixels are kept; 0 keeps none.
+        memory: limit in bytes of pixels; 0 keeps none.
 
     Raises:
-        ValueError: for no examples, or numbers out of range; when an item is taken,
-            for a file that is broken or no image, naming it.
+        ValueError: if there are no examples or numbers are out of range; on
+            access, if a file is not an image.
 
     Example:
 
@@ -211,7 +234,12 @@ class CaptionedImages:
     (2, 'all grey', (96, 96, 3))
     """
 
-    def __init__(self, examples, image_size=(96, 96), memory=2**30):
+    def __init__(
+        self,
+        examples: Iterable[Captioned],
+        image_size: tuple[int, int] = (96, 96),
+        memory: float = 2**30,
+    ) -> None:
         self.examples = list(examples)
         if not self.examples:
             raise ValueError("examples: expected at least one, received none.")
@@ -219,27 +247,27 @@ class CaptionedImages:
         check_number("memory", memory, at_least=0)
         height, width = self.image_size
         self._most = int(memory // (3 * height * width))
-        self._kept = {}
+        self._kept: dict[str, NDArray[Any]] = {}
         self._items = [
             (example.image, plain_caption(caption))
             for example in self.examples
             for caption in example.captions
         ]
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self._items)
 
-    def __getitem__(self, index):
+    def __getitem__(self, index: int) -> CaptionedImage:
         path, caption = self._items[index]
         return CaptionedImage(self.image(path), caption)
 
     @property
-    def captions(self):
+    def captions(self) -> list[str]:
         """All captions, for a vocabulary."""
         return [caption for _, caption in self._items]
 
-    def image(self, path):
-        """The pixels of one of the files, read only."""
+    def image(self, path: str) -> NDArray[Any]:
+        """The pixels of one of the files, read-only."""
         image = self._kept.get(path)
         if image is None:
             image = read_image(path, self.image_size)

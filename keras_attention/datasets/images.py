@@ -1,36 +1,43 @@
-"""Image files as pixels, the same inside a TensorFlow graph and in Python."""
+"""Image files as pixels, in Python and inside a TensorFlow graph."""
 
+from __future__ import annotations
+
+import os
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from keras_attention._core.checks import check_positive
+from keras_attention._core.types import Tensor
+
+__all__ = ["read_image"]
 
 _JPEG = b"\xff\xd8\xff"
 _PNG = b"\x89PNG\r\n\x1a\n"
-# As many as Pillow takes for harmless. A small file can claim to be any size.
+# The limit of Pillow. A small file can claim any size.
 _MOST_PIXELS = 89_478_485
 
 
-def decode_image(contents, size):
-    """A JPEG or PNG file of any size as pixels of one size, in eager mode or in a graph.
+def decode_image(contents: Tensor, size: tuple[int, int]) -> Tensor:
+    """Decodes and resizes a JPEG or PNG file, in eager mode or in a graph.
 
-    The picture is stretched to `size`, bilinearly and with antialiasing, as
-    Pillow's `convert("RGB").resize(size, BILINEAR)` does (to one step of
-    brightness). Grey pictures get three equal channels; opacity is dropped, as
-    is the orientation that a camera noted in EXIF.
+    The image is resized bilinearly with antialiasing, as by Pillow's
+    `convert("RGB").resize(size, BILINEAR)` (up to a difference of 1). Gray
+    images get three equal channels. Opacity and the orientation in EXIF are
+    ignored.
 
     Args:
-        contents: the bytes of the file, a scalar string.
+        contents: the bytes of the file, a scalar string tensor.
         size: `(height, width)`.
 
     Returns:
         uint8 `(height, width, 3)`.
 
     Raises:
-        ValueError: for a size that is no two positive integers.
-        tf.errors.InvalidArgumentError: when it runs, for a file that is broken, neither
-            JPEG nor PNG, or larger than 89 million pixels.
+        ValueError: if `size` is not two positive integers.
+        tf.errors.InvalidArgumentError: at run time, if the file is broken,
+            neither JPEG nor PNG, or larger than 89 million pixels.
 
     Example:
 
@@ -63,7 +70,7 @@ def decode_image(contents, size):
     with tf.control_dependencies(_operations(harmless)):
         pixels = tf.cond(
             jpeg,
-            # The accurate transform is the one of other decoders.
+            # Other decoders use the accurate transform.
             lambda: tf.io.decode_jpeg(contents, 3, dct_method="INTEGER_ACCURATE"),
             lambda: tf.io.decode_png(contents, 3),
         )
@@ -72,20 +79,20 @@ def decode_image(contents, size):
     return tf.cast(tf.round(tf.clip_by_value(resized, 0, 255)), tf.uint8)
 
 
-def read_image(path, size):
-    """An image file as pixels of one size.
+def read_image(path: str | os.PathLike[str], size: tuple[int, int]) -> NDArray[np.uint8]:
+    """Reads and resizes a JPEG or PNG file.
 
     Args:
-        path: a JPEG or PNG file.
+        path: the file.
         size: `(height, width)`.
 
     Returns:
-        A numpy array, uint8 `(height, width, 3)`; see `decode_image`.
+        uint8 `(height, width, 3)`; see `decode_image`.
 
     Raises:
-        OSError: where the file cannot be read.
-        ValueError: where it is broken or no image, naming it, or for another
-            size.
+        OSError: if the file cannot be read.
+        ValueError: if the file is not an image, or `size` is not two positive
+            integers.
 
     Example:
 
@@ -113,28 +120,27 @@ def read_image(path, size):
         ) from error
 
 
-def check_image_size(name, size):
-    """Refuses everything but two positive integers."""
+def check_image_size(name: str, size: tuple[int, int]) -> tuple[int, int]:
+    """Raises ValueError unless `size` is two positive integers."""
     if not isinstance(size, (tuple, list)) or len(size) != 2:
         raise ValueError(f"{name}: expected (height, width), received {size!r}.")
-    for side in size:
-        check_positive(name, side)
-    return tuple(size)
+    height, width = size
+    return check_positive(name, height), check_positive(name, width)
 
 
-def _operations(assertion):
-    """Eagerly an assertion is no operation: it has been checked already."""
+def _operations(assertion: Tensor) -> list[Tensor]:
+    """The assertion as control inputs; in eager mode it has been checked already."""
     return [] if assertion is None else [assertion]
 
 
-def _jpeg_size(contents):
+def _jpeg_size(contents: Tensor) -> Tensor:
     import tensorflow as tf
 
     return tf.cast(tf.io.extract_jpeg_shape(contents)[:2], tf.float64)
 
 
-def _png_size(contents):
-    """Height and width, as the header has them: big-endian, from byte 16 on, the width first."""
+def _png_size(contents: Tensor) -> Tensor:
+    """Height and width from the header: width and height, big-endian, from byte 16 on."""
     import tensorflow as tf
 
     header = tf.pad(tf.io.decode_raw(tf.strings.substr(contents, 0, 24), tf.uint8), [[0, 24]])

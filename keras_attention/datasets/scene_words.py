@@ -1,5 +1,8 @@
-"""How scenes are told: names and relations in many languages, one caption a scene."""
+"""Captions of scenes: names and relations in many languages."""
 
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from keras_attention.datasets.openmoji import emoji_name
@@ -8,23 +11,21 @@ LEFT, ABOVE, BELOW = "left", "above", "below"
 
 
 class Grammar(NamedTuple):
-    """How a language says that something is beside something else.
+    """How a language expresses that one object is beside another.
 
-    `left`, `above` and `below` are what comes before the other thing's name
-    and what comes after it; `topic` follows the first name. English has
-    articles, the others go without.
+    `left`, `above` and `below` are the words before and after the name of the
+    other object; `topic` follows the first name. Only English has articles.
     """
 
-    left: tuple
-    above: tuple
-    below: tuple
+    left: tuple[str, str]
+    above: tuple[str, str]
+    below: tuple[str, str]
     comma: str = ","
     topic: str = ""
 
 
-# Forms that leave the name as the dictionary has it: Russian says "more to the
-# left than", which wants the nominative; Korean and Turkish name the side after the
-# thing.
+# Forms that do not inflect the name: Russian says "more to the left than", with the nominative;
+# Korean and Turkish name the side after the object.
 GRAMMARS = {
     "ar": Grammar(("يسار", ""), ("فوق", ""), ("تحت", ""), "،"),
     "de": Grammar(("links von", ""), ("über", ""), ("unter", "")),
@@ -43,8 +44,8 @@ GRAMMARS = {
 }
 
 
-def indefinite_article(name):
-    """English "a" or "an", by the sound that a kind's name begins with.
+def indefinite_article(name: str) -> str:
+    """The English article "a" or "an" of a kind, by the first sound of its name.
 
     Example:
 
@@ -56,14 +57,14 @@ def indefinite_article(name):
 
 
 class SceneWords:
-    """The words of scenes in one language, and the one caption of a scene.
+    """The words of scenes in one language, and the caption of a scene.
 
     Args:
         kinds: a dictionary from English names to characters.
-        language: one of those in `GRAMMARS`.
+        language: a key of `GRAMMARS`.
     """
 
-    def __init__(self, kinds, language="en"):
+    def __init__(self, kinds: Mapping[str, str], language: str = "en") -> None:
         grammar = GRAMMARS[language]
         english = language == "en"
         self.names = tuple(
@@ -73,14 +74,18 @@ class SceneWords:
         self._articles = [[indefinite_article(name)] if english else [] for name in self.names]
         self._names = [name.split() for name in self.names]
         self._relations = {
-            relation: tuple(part.split() for part in getattr(grammar, relation))
-            for relation in (LEFT, ABOVE, BELOW)
+            relation: (before.split(), after.split())
+            for relation, (before, after) in (
+                (LEFT, grammar.left),
+                (ABOVE, grammar.above),
+                (BELOW, grammar.below),
+            )
         }
         self._comma, self._topic = grammar.comma, grammar.topic.split()
 
     @property
-    def vocabulary(self):
-        """Every word that a caption can have, each once: those of all captions, then names."""
+    def vocabulary(self) -> tuple[str, ...]:
+        """Every word that a caption can have, once: those of the grammar, then the names."""
         words = [self._comma, *self._topic]
         for before, after in self._relations.values():
             words += before + after
@@ -90,30 +95,34 @@ class SceneWords:
             words += name
         return tuple(dict.fromkeys(words))
 
-    def caption(self, kinds, relations):
-        """The words of a scene, and which of them name each object.
+    def caption(
+        self, kinds: Sequence[int], relations: Sequence[str]
+    ) -> tuple[list[str], list[tuple[int, int]]]:
+        """The words of a caption, and which of them name each object.
 
         Args:
-            kinds: the places of the objects' kinds, in the order of telling.
+            kinds: the indices of the objects' kinds, in the order of the
+                caption.
             relations: of the first object to each of the others.
 
         Returns:
-            The list of words, and `(first, end)` for every object.
+            The words, and `(first, end)` for every object.
         """
-        words, spans = [], []
+        words: list[str] = []
+        spans: list[tuple[int, int]] = []
 
-        def tell(kind):
+        def add_name(kind: int) -> None:
             words.extend(self._articles[kind])
             spans.append((len(words), len(words) + len(self._names[kind])))
             words.extend(self._names[kind])
 
-        tell(kinds[0])
+        add_name(kinds[0])
         words += self._topic
         for number, (kind, relation) in enumerate(zip(kinds[1:], relations)):
             before, after = self._relations[relation]
             if number:
                 words.append(self._comma)
             words.extend(before)
-            tell(kind)
+            add_name(kind)
             words.extend(after)
         return words, spans

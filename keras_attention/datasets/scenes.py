@@ -1,11 +1,15 @@
-"""Scenes of OpenMoji's pictures with captions: every object's place and word are known."""
+"""Scenes of OpenMoji's pictures with captions, boxes of the objects and their words."""
+
+from __future__ import annotations
 
 import functools
 import operator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from random import Random
-from typing import NamedTuple
+from typing import Any, Literal, NamedTuple, SupportsIndex, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from keras_attention._core.checks import check_choice, check_positive
 from keras_attention.datasets.backgrounds import paint_background
@@ -13,16 +17,21 @@ from keras_attention.datasets.kinds import DEV_GROUP, HELD_OUT_QUADRANT, KINDS, 
 from keras_attention.datasets.openmoji import LANGUAGES, draw_picture
 from keras_attention.datasets.scene_words import ABOVE, BELOW, LEFT, SceneWords
 
-# How many scenes a split has where nobody asks for another number.
+# (top, left, bottom, right) in pixels.
+Box: TypeAlias = tuple[int, int, int, int]
+# Kind, box and longer side of an object.
+_Placed: TypeAlias = tuple[int, Box, int]
+
+# Default number of scenes per split.
 _COUNTS = {"train": 1_000_000, "dev": 1_000, "test": 2_000, "places": 2_000}
 
 
 class SceneObject(NamedTuple):
     """One object of a scene.
 
-    `box` is (top, left, bottom, right) in pixels, the last two exclusive, of
-    what is drawn of it; `words` is (first, end) into `caption.split()`, of its
-    name without the article.
+    `box` is (top, left, bottom, right) in pixels, the last two exclusive.
+    `words` is (first, end) of its name in `caption.split()`, without the
+    article.
 
     Example:
 
@@ -32,8 +41,8 @@ class SceneObject(NamedTuple):
     """
 
     name: str
-    box: tuple
-    words: tuple
+    box: Box
+    words: tuple[int, int]
 
 
 class Scene(NamedTuple):
@@ -47,49 +56,51 @@ class Scene(NamedTuple):
     'fox'
     """
 
-    image: np.ndarray
+    image: NDArray[np.uint8]
     caption: str
-    objects: tuple
+    objects: tuple[SceneObject, ...]
 
 
 class Scenes:
-    """Composed scenes: two to four objects, and a caption that is a function of them.
+    """Generated scenes of two to four objects, with captions that describe their positions.
 
-    128 kinds of object, drawn from OpenMoji's font (CC BY-SA 4.0, which holds
-    for the scenes too) at random places and sizes, their longer side a quarter
-    to three eighths of the image, without overlap, on plain, graded and
-    textured backgrounds. They are drawn when asked for; scene i depends on
-    `(seed, split, i)` alone. (Between versions of Pillow a few pixels differ by
-    rounding; boxes and captions do not.)
+    The 128 kinds of objects are pictures of OpenMoji's font (CC BY-SA 4.0,
+    which applies to the scenes too). Their locations and sizes are random, the
+    longer side is a quarter to three eighths of the image, they do not overlap,
+    and backgrounds are plain, gradients or textures. Scenes are drawn on
+    access; scene i depends on `(seed, split, i)` only. (A few pixels differ
+    between versions of Pillow by rounding; boxes and captions do not.)
 
-    The caption tells the objects from left to right, and where the first is
-    seen from each of the others: `"a red apple to the left of a dolphin ,
-    above a hammer"`. Which relation is said is decided by the axis on which
-    the centres lie farther apart. Orders and axes that are nearly equal do not
-    occur, so that a caption is right or wrong. Words are divided by single
-    spaces, and a comma is a word: `caption.split()` are the tokens.
+    The caption names the objects from left to right, with the relation of the
+    first object to each of the others: `"a red apple to the left of a dolphin ,
+    above a hammer"`. The relation is along the axis on which the centers are
+    farther apart. Scenes with nearly equal positions or distances do not occur,
+    so that every caption is either right or wrong. Words are separated by single spaces,
+    and a comma is a word: `caption.split()` are the tokens.
 
-    What no training scene shows:
+    The test splits have combinations that no training scene has:
 
-    - `"dev"` and `"test"`: pairs of kinds. The kinds are put into groups of 8;
-      all objects of a test scene share a group, those of a training scene
-      never do. `"dev"` has other groups, so its pairs are new also to "test".
-    - `"places"`: kinds in one quadrant. Every kind has one in which its centre
-      lies in no other split; here it always does.
+    - `"dev"` and `"test"`: pairs of kinds. The kinds form groups of 8. All
+      objects of a test scene are of one group; those of a training scene never
+      share a group. `"dev"` has other groups, so that its pairs do not occur in
+      "test" either.
+    - `"places"`: kinds in one quadrant. Every kind has a quadrant in which its
+      center is in this split always, and in the others never.
 
     Args:
         split: `"train"`, `"dev"`, `"test"` or `"places"`.
-        seed: of the drawing; groups and quadrants are always the same.
-        size: pixels a side, at least 32.
-        language: of the captions, one of the 14 of the `emoji` package:
-            English has articles, the others go without.
-        count: how many scenes there are; by default 1,000,000 for training,
-            1,000 for "dev", 2,000 for "test" and for "places".
+        seed: seed of the scenes; groups and quadrants do not depend on it.
+        size: height and width in pixels, at least 32.
+        language: language of the captions, one of the 14 of the `emoji`
+            package. Only English has articles.
+        count: number of scenes; by default 1,000,000 for "train", 1,000 for
+            "dev", 2,000 for "test" and for "places".
 
     Raises:
-        ImportError: where Pillow is missing (extra `scenes`).
-        OSError: where the pictures or names cannot be fetched.
-        ValueError: for another split or language, or numbers out of range.
+        ImportError: without the extra `scenes`.
+        OSError: if the pictures or names cannot be downloaded.
+        ValueError: if split or language is unknown, or a number is out of
+            range.
 
     Example:
 
@@ -102,7 +113,14 @@ class Scenes:
     ((4, 96, 96, 3), 4)
     """
 
-    def __init__(self, split="train", seed=0, size=96, language="en", count=None):
+    def __init__(
+        self,
+        split: Literal["train", "dev", "test", "places"] = "train",
+        seed: int = 0,
+        size: int = 96,
+        language: str = "en",
+        count: int | None = None,
+    ) -> None:
         check_choice("split", split, tuple(_COUNTS))
         check_choice("language", language, LANGUAGES)
         if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
@@ -114,33 +132,33 @@ class Scenes:
             check_positive("count", count)
         self.split, self.seed, self.size, self.language = split, seed, size, language
         self._count = _COUNTS[split] if count is None else count
-        self._telling = SceneWords(KINDS, language)
-        # How far apart two centres must be for the order to be plain, and how much
-        # farther on one axis than on the other.
+        self._words = SceneWords(KINDS, language)
+        # Least distance of two centers for a clear order, and least difference of the distances
+        # along both axes for a clear relation.
         self._order_margin, self._axis_margin = size / 24, size / 12
         self._smallest, self._largest = size // 4, size * 3 // 8
 
     @property
-    def kinds(self):
+    def kinds(self) -> tuple[str, ...]:
         """The names of the kinds, in the language of the captions."""
-        return self._telling.names
+        return self._words.names
 
     @property
-    def words(self):
+    def words(self) -> tuple[str, ...]:
         """Every word that a caption of any split can have, in a fixed order."""
-        return self._telling.vocabulary
+        return self._words.vocabulary
 
-    def __len__(self):
+    def __len__(self) -> int:
         return self._count
 
-    def __getitem__(self, index):
+    def __getitem__(self, index: SupportsIndex) -> Scene:
         index = operator.index(index)
         if not -self._count <= index < self._count:
             raise IndexError(f"index: expected one of {self._count} scenes, received {index}.")
         return self._draw(index % self._count)
 
-    def batch(self, indices):
-        """Several scenes as training wants them.
+    def batch(self, indices: Iterable[int]) -> tuple[NDArray[np.uint8], list[str]]:
+        """The images and captions of several scenes.
 
         Args:
             indices: integers.
@@ -153,30 +171,33 @@ class Scenes:
             return np.zeros((0, self.size, self.size, 3), "uint8"), []
         return np.stack([scene.image for scene in scenes]), [scene.caption for scene in scenes]
 
-    def batches(self, batch_size, start=0, stop=None):
-        """The scenes from `start` to before `stop` (by default all), batch by batch, in order.
+    def batches(
+        self, batch_size: int, start: int = 0, stop: int | None = None
+    ) -> Iterator[tuple[NDArray[np.uint8], list[str]]]:
+        """The scenes from `start` to `stop` in batches, in order.
 
         Args:
-            batch_size: scenes a batch; the last one may be smaller.
-            start, stop: the range of scenes.
+            batch_size: scenes per batch; the last batch may be smaller.
+            start: the first scene.
+            stop: the end of the range, exclusive; by default the last scene.
 
         Yields:
-            What `batch` returns.
+            Images and captions, as `batch`.
         """
         check_positive("batch_size", batch_size)
         stop = self._count if stop is None else min(stop, self._count)
         for first in range(start, stop, batch_size):
             yield self.batch(range(first, min(first + batch_size, stop)))
 
-    def _draw(self, index):
-        # Python promises that the numbers of random() stay the same in every version.
+    def _draw(self, index: int) -> Scene:
+        # The numbers of random() are the same in every version of Python.
         draw = Random(f"{self.seed} {self.split} {index}").random
         placed = None
         while placed is None:
             kinds = self._some_kinds(draw)
-            # A few tries, so that crowded scenes are not given up for empty ones.
+            # Several tries, so that scenes with many objects are not less frequent.
             for _ in range(50):
-                placed = self._place(kinds, draw)
+                placed = self._arrange(kinds, draw)
                 if placed is not None:
                     break
         image = paint_background(self.size, draw)
@@ -184,9 +205,9 @@ class Scenes:
             paint, cover = _picture(kind, longer)
             under = image[top:bottom, left:right]
             under[:] = (under * cover + paint) >> 8
-        return self._tell(image, placed)
+        return self._describe(image, placed)
 
-    def _some_kinds(self, draw):
+    def _some_kinds(self, draw: Callable[[], float]) -> list[int]:
         number = 2 + int(3 * draw())
         kinds = [int(draw() * len(NAMES))]
         while len(kinds) < number:
@@ -195,10 +216,11 @@ class Scenes:
                 kinds.append(kind)
         return kinds
 
-    def _place(self, kinds, draw):
-        """Tries to place all: (kind, box, longer side) from left to right, or None."""
+    def _arrange(self, kinds: Sequence[int], draw: Callable[[], float]) -> list[_Placed] | None:
+        """Tries to arrange the objects; returns them from left to right, or None."""
         middle = self.size / 2
-        placed, centres = [], []
+        placed: list[_Placed] = []
+        centers: list[tuple[float, float]] = []
         for kind in kinds:
             longer = self._smallest + int(draw() * (self._largest - self._smallest + 1))
             height, width = _picture(kind, longer)[0].shape[:2]
@@ -211,41 +233,41 @@ class Scenes:
                 if held_out == (self.split == "places") and all(
                     abs(x - other_x) >= self._order_margin
                     and (top > box[2] or bottom < box[0] or left > box[3] or right < box[1])
-                    for (_, box, _), (_, other_x) in zip(placed, centres)
+                    for (_, box, _), (_, other_x) in zip(placed, centers)
                 ):
                     placed.append((kind, (top, left, bottom, right), longer))
-                    centres.append((y, x))
+                    centers.append((y, x))
                     break
             else:
                 return None
-        y, x = min(centres, key=lambda centre: centre[1])
-        for other_y, other_x in centres:
+        y, x = min(centers, key=lambda center: center[1])
+        for other_y, other_x in centers:
             if other_x != x and abs(abs(other_y - y) - (other_x - x)) < self._axis_margin:
                 return None
         return sorted(placed, key=lambda one: one[1][1] + one[1][3])
 
-    def _tell(self, image, placed):
+    def _describe(self, image: NDArray[np.uint8], placed: Sequence[_Placed]) -> Scene:
         boxes = [box for _, box, _ in placed]
         kinds = [kind for kind, _, _ in placed]
         relations = [_relation(boxes[0], box) for box in boxes[1:]]
-        words, spans = self._telling.caption(kinds, relations)
+        words, spans = self._words.caption(kinds, relations)
         objects = (
             SceneObject(self.kinds[kind], box, span) for kind, box, span in zip(kinds, boxes, spans)
         )
         return Scene(image, " ".join(words), tuple(objects))
 
 
-# As many as one image size needs, and a few sizes more.
+# Enough for one image size and a few more.
 @functools.lru_cache(maxsize=8192)
-def _picture(kind, longer):
-    """A picture to be laid over: its colours times its opacity, and what shows through."""
+def _picture(kind: int, longer: int) -> tuple[NDArray[Any], NDArray[Any]]:
+    """A picture for blending: its colors times its opacity, and the share of the background."""
     picture = draw_picture(KINDS[NAMES[kind]], longer).astype("uint16")
     opacity = (picture[..., 3:] * 256 + 127) // 255
     return picture[..., :3] * opacity, 256 - opacity
 
 
-def _relation(box, other):
-    """Where the box is, seen from another one to the right of its centre."""
+def _relation(box: Box, other: Box) -> str:
+    """The relation of a box to another one that is to the right of its center."""
     down = other[0] + other[2] - box[0] - box[2]
     right = other[1] + other[3] - box[1] - box[3]
     if abs(down) < right:
@@ -253,16 +275,16 @@ def _relation(box, other):
     return ABOVE if down > 0 else BELOW
 
 
-def _apart(kind, other):
-    """Whether training may show both in one scene."""
+def _apart(kind: int, other: int) -> bool:
+    """Whether both may be in one training scene."""
     return TEST_GROUP[kind] != TEST_GROUP[other] and DEV_GROUP[kind] != DEV_GROUP[other]
 
 
-_FITS = {
+_FITS: dict[str, Callable[[int, int], bool]] = {
     "train": _apart,
     "dev": lambda kind, other: kind != other and DEV_GROUP[kind] == DEV_GROUP[other],
     "test": lambda kind, other: kind != other and TEST_GROUP[kind] == TEST_GROUP[other],
-    # One object a quadrant: two would overlap.
+    # One object per quadrant: two would overlap.
     "places": lambda kind, other: (
         _apart(kind, other) and HELD_OUT_QUADRANT[kind] != HELD_OUT_QUADRANT[other]
     ),

@@ -1,36 +1,41 @@
-"""Tatoeba's English and Spanish sentences, as the TensorFlow tutorials use them."""
+"""Tatoeba's English and Spanish sentences, as in the TensorFlow tutorials."""
 
+from __future__ import annotations
+
+import os
 import zipfile
 from pathlib import Path
 
 import keras
 
-from keras_attention.datasets.pairs import load_pairs_text
+from keras_attention.datasets.pairs import Pair, load_pairs_text
 
 _ORIGIN = "https://storage.googleapis.com/download.tensorflow.org/data/spa-eng.zip"
 _MEMBER = "spa-eng/spa.txt"
 _LARGEST = 200 * 2**20
 
 
-def load_tatoeba(path=None, sha256=None):
+def load_tatoeba(
+    path: str | os.PathLike[str] | None = None, sha256: str | None = None
+) -> list[Pair]:
     """Tatoeba's English sentences and their Spanish translations, shortest first.
 
     Most of them are short. The data (Tatoeba, CC BY 2.0, selected by
-    manythings.org/anki) comes from the address of the TensorFlow tutorials and
-    is kept in Keras' data folder. The archive is read where it is: nothing is
-    extracted, so that no path inside it matters.
+    manythings.org/anki) is downloaded from the address of the TensorFlow
+    tutorials and kept in the data folder of Keras. Nothing is extracted from
+    the archive, so that paths inside it do no harm.
 
     Args:
-        path: an archive fetched before, or its `spa.txt`, to read instead.
-        sha256: what the downloaded archive must hash to, or None. Its
-            publisher names no checksum.
+        path: an archive, or its `spa.txt`, to read instead.
+        sha256: SHA-256 of the downloaded archive, or None. The publisher names
+            no checksum.
 
     Returns:
-        A list of `Pair`; see `split_pairs` for what to train on.
+        A list of `Pair`; see `split_pairs` for a training split.
 
     Raises:
-        OSError: where the data cannot be fetched or read.
-        ValueError: for another checksum, or an archive with another layout.
+        OSError: if the data cannot be downloaded or read.
+        ValueError: if the archive has another checksum or layout.
 
     Example:
 
@@ -43,22 +48,22 @@ def load_tatoeba(path=None, sha256=None):
     ...     load_tatoeba(file)
     [Pair(source='Go.', target='Ve.')]
     """
-    path = Path(_fetched(sha256) if path is None else path)
-    if path.suffix == ".txt":
-        return load_pairs_text(path.read_bytes(), str(path))
+    file = Path(_fetched(sha256) if path is None else path)
+    if file.suffix == ".txt":
+        return load_pairs_text(file.read_bytes(), str(file))
     try:
-        with zipfile.ZipFile(path) as archive:
+        with zipfile.ZipFile(file) as archive:
             size = archive.getinfo(_MEMBER).file_size
             if size > _LARGEST:
                 raise ValueError(f"path: expected less than {_LARGEST} bytes, received {size}.")
-            return load_pairs_text(archive.read(_MEMBER), f"{path}/{_MEMBER}")
+            return load_pairs_text(archive.read(_MEMBER), f"{file}/{_MEMBER}")
     except (zipfile.BadZipFile, KeyError) as error:
         raise ValueError(
-            f"path: expected a zip archive with {_MEMBER}, received {str(path)!r}: {error}."
+            f"path: expected a zip archive with {_MEMBER}, received {str(file)!r}: {error}."
         ) from error
 
 
-def _fetched(sha256):
+def _fetched(sha256: str | None) -> str:
     try:
         return keras.utils.get_file("spa-eng.zip", _ORIGIN, file_hash=sha256)
     except ValueError:
@@ -66,5 +71,5 @@ def _fetched(sha256):
     except Exception as error:  # get_file raises plain Exceptions
         raise OSError(
             f"Could not fetch {_ORIGIN}: {error}. Check the network, or fetch the file elsewhere "
-            "and give its path. load_bible() needs only a package index."
+            "and pass its path. load_bible() needs only a package index."
         ) from error

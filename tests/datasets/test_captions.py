@@ -14,7 +14,6 @@ from keras_attention.datasets import (
     Captioned,
     CaptionedImages,
     captions,
-    decode_image,
     flickr8k,
     load_captions,
     load_flickr8k,
@@ -22,6 +21,7 @@ from keras_attention.datasets import (
     read_image,
 )
 from keras_attention.datasets import images as images_module
+from keras_attention.datasets.images import decode_image
 
 
 def encoded(mode="RGB", form="PNG", **options):

@@ -1,0 +1,33 @@
+"""Padding of lists of ids."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def pad(sequences: Sequence[Sequence[int]], length: int | None = None) -> NDArray[np.int32]:
+    """Sequences of ids as one int32 matrix, padded with 0 on the right.
+
+    Args:
+        sequences: B sequences of ids.
+        length: columns of the matrix; by default as many as the longest
+            sequence has, at least one.
+
+    Returns:
+        `(B, length)`.
+
+    Example:
+
+    >>> from keras_attention.datasets import pad
+    >>> pad([[4, 5], [6]]).tolist()
+    [[4, 5], [6, 0]]
+    """
+    if length is None:
+        length = max([1, *map(len, sequences)])
+    padded = np.zeros((len(sequences), length), "int32")
+    for example, sequence in zip(padded, sequences):
+        example[: len(sequence)] = sequence
+    return padded
