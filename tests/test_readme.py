@@ -3,6 +3,7 @@
 What is fenced as `py` is for another library, and not run here.
 """
 
+import importlib
 import re
 from pathlib import Path
 
@@ -81,3 +82,42 @@ def test_the_guide_names_everything_that_tfa_exports():
         for name in re.findall(r"`(\w+)`", row.split("|")[1] if row.startswith("|") else "")
     }
     assert left == set(exports.split())
+
+
+PACKAGES = (
+    "callbacks",
+    "export",
+    "generation",
+    "layers",
+    "losses",
+    "metrics",
+    "models",
+    "normalizers",
+    "scores",
+    "text",
+    "tfa",
+    "vision",
+    "windows",
+)
+
+
+def names_in(text):
+    """The names `package.name` of the library in a text, without paths and `tfa.seq2seq`."""
+    packages = "|".join(PACKAGES)
+    name = rf"(?<![\w./-])(?:keras_attention\.)?({packages})\.(?!md\b|seq2seq\b)(\w+)"
+    return set(re.findall(name, text))
+
+
+def test_every_name_of_the_library_in_the_documents_exists():
+    text = "".join((ROOT / document).read_text("utf-8") for document in DOCUMENTS)
+    changes = (ROOT / "CHANGELOG.md").read_text("utf-8")
+    table = [line.split("|") for line in changes.splitlines() if line.startswith("|")]
+    text += "\n".join(row[2] for row in table)
+    found = names_in(text)
+    assert len(found) > 20
+    missing = [
+        f"{package}.{name}"
+        for package, name in sorted(found)
+        if name not in dir(importlib.import_module(f"keras_attention.{package}"))
+    ]
+    assert not missing
