@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import keras
 from keras import ops
@@ -234,12 +234,15 @@ class LocalPredictive(Window):
         return {**super().get_config(), "units": self.units, **self._kernel.get_config()}
 
 
+# What an argument `window` may be.
+WindowLike: TypeAlias = "str | type[Window] | Window | Config | None"
+
 NAMES: dict[str, type[Window]] = {"local_m": LocalMonotonic, "local_p": LocalPredictive}
 
 _REGISTRY = Registry("window", Window, NAMES, ", a keras_attention.windows.Window or None")
 
 
-def get(window: str | type[Window] | Window | Config | None, **kwargs: Any) -> Window | None:
+def get(window: WindowLike, **kwargs: Any) -> Window | None:
     """The window that `window` names or describes; a `Window` or None is returned as it is.
 
     Args:

@@ -69,10 +69,19 @@ def build(cell: keras.layers.Layer, input_size: int) -> None:
         cell.built = True
 
 
-def call(layer: keras.layers.Layer, *inputs: Structure, training: bool | None = None) -> Structure:
-    """Calls a layer or function, with `training` if it takes that."""
-    takes = isinstance(layer, keras.layers.Layer) and layer._call_has_training_arg
-    return layer(*inputs, **({"training": training} if takes else {}))
+def call(
+    layer: keras.layers.Layer,
+    *inputs: Structure,
+    training: bool | None = None,
+    mask: Tensor | None = None,
+) -> Structure:
+    """Calls a layer or function, with `training` and `mask` if it is a layer that takes them."""
+    if not isinstance(layer, keras.layers.Layer):
+        return layer(*inputs)
+    options = {"training": training} if layer._call_has_training_arg else {}
+    if mask is not None and layer._call_has_mask_arg:
+        options["mask"] = mask
+    return layer(*inputs, **options)
 
 
 def step(

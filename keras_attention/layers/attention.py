@@ -27,6 +27,10 @@ from keras_attention.layers.states import AttentionNoise, AttentionState
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
+    from keras_attention.normalizers.registry import NormalizerLike
+    from keras_attention.scores.registry import ScoreLike
+    from keras_attention.windows import WindowLike
+
 
 @keras.saving.register_keras_serializable(package="keras_attention")
 class Attention(keras.layers.Layer):
@@ -97,9 +101,9 @@ class Attention(keras.layers.Layer):
 
     def __init__(
         self,
-        score: str | scores.Score | Config,
-        normalizer: str | normalizers.Normalizer | Config = "softmax",
-        window: str | windows.Window | Config | None = None,
+        score: ScoreLike,
+        normalizer: NormalizerLike = "softmax",
+        window: WindowLike = None,
         dropout: float = 0.0,
         seed: int | None = None,
         **kwargs: Unpack[LayerOptions],

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import keras
 from keras import ops
 
-from keras_attention import normalizers, scores, windows
 from keras_attention._core.checks import check_features, check_flag, check_positive
 from keras_attention._core.masks import combine_masks, zero_where_masked
 from keras_attention._core.memory import Memory, flatten_positions
@@ -29,6 +28,10 @@ from keras_attention.layers.states import AttentionNoise, AttentionState
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
+
+    from keras_attention.normalizers.registry import NormalizerLike
+    from keras_attention.scores.registry import ScoreLike
+    from keras_attention.windows import WindowLike
 
 
 @keras.saving.register_keras_serializable(package="keras_attention")
@@ -83,9 +86,9 @@ class MultiHeadAttention(Attention):
         value_dim: int | None = None,
         output_shape: int | tuple[int] | None = None,
         use_bias: bool = True,
-        score: str | scores.Score | Config = "scaled_dot",
-        normalizer: str | normalizers.Normalizer | Config = "softmax",
-        window: str | windows.Window | Config | None = None,
+        score: ScoreLike = "scaled_dot",
+        normalizer: NormalizerLike = "softmax",
+        window: WindowLike = None,
         dropout: float = 0.0,
         seed: int | None = None,
         average_heads: bool = True,

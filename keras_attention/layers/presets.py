@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import keras
 
-from keras_attention import normalizers, scores, windows
+from keras_attention import scores
 from keras_attention._core.checks import check_choice, check_positive
 from keras_attention._core.types import (
     Activation,
@@ -20,6 +20,9 @@ from keras_attention.layers.attention import Attention
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
+
+    from keras_attention.normalizers.registry import NormalizerLike
+    from keras_attention.windows import WindowLike
 
 LuongScore = Literal["dot", "general", "concat", "scaled_dot", "cosine"]
 
@@ -73,8 +76,8 @@ class BahdanauAttention(_Preset):
         normalize: bool = False,
         activation: Activation = "tanh",
         kernel_initializer: Initializer = "glorot_uniform",
-        normalizer: str | normalizers.Normalizer | Config = "softmax",
-        window: str | windows.Window | Config | None = None,
+        normalizer: NormalizerLike = "softmax",
+        window: WindowLike = None,
         dropout: float = 0.0,
         seed: int | None = None,
         kernel_regularizer: Regularizer = None,
@@ -138,10 +141,10 @@ class LuongAttention(_Preset):
     def __init__(
         self,
         units: int | None = None,
-        score: LuongScore | scores.Score | Config = "general",
+        score: LuongScore | type[scores.Score] | scores.Score | Config = "general",
         scale: bool = False,
-        normalizer: str | normalizers.Normalizer | Config = "softmax",
-        window: str | windows.Window | Config | None = None,
+        normalizer: NormalizerLike = "softmax",
+        window: WindowLike = None,
         dropout: float = 0.0,
         seed: int | None = None,
         **kwargs: Unpack[LayerOptions],

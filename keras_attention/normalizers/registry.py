@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeAlias
 
 from keras_attention._core.registry import Registry
 from keras_attention._core.types import Config
@@ -12,6 +12,9 @@ from keras_attention.normalizers.monotonic import Monotonic, StepwiseMonotonic
 from keras_attention.normalizers.sampled import HardSample
 from keras_attention.normalizers.softmax import Hardmax, Sigmoid, Softmax
 from keras_attention.normalizers.sparse import Entmax15, Sparsemax
+
+# What an argument `normalizer` may be.
+NormalizerLike: TypeAlias = "str | type[Normalizer] | Normalizer | Config"
 
 NAMES: dict[str, type[Normalizer]] = {
     "softmax": Softmax,
@@ -29,7 +32,7 @@ _REGISTRY = Registry(
 )
 
 
-def get(normalizer: str | type[Normalizer] | Normalizer | Config, **kwargs: Any) -> Normalizer:
+def get(normalizer: NormalizerLike, **kwargs: Any) -> Normalizer:
     """The normalizer that `normalizer` names or describes; a `Normalizer` is returned as it is.
 
     Args:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeAlias
 
 from keras_attention._core.registry import Registry
 from keras_attention._core.types import Config
@@ -11,6 +11,9 @@ from keras_attention.scores.additive import Additive
 from keras_attention.scores.base import Score
 from keras_attention.scores.history import Coverage, CumulativeLocation, Location
 from keras_attention.scores.multiplicative import Biaffine, Cosine, Dot, General, ScaledDot
+
+# What an argument `score` may be.
+ScoreLike: TypeAlias = "str | type[Score] | Score | Config"
 
 NAMES: dict[str, type[Score]] = {
     "dot": Dot,
@@ -28,7 +31,7 @@ NAMES: dict[str, type[Score]] = {
 _REGISTRY = Registry("score", Score, NAMES, " or a keras_attention.scores.Score")
 
 
-def get(score: str | type[Score] | Score | Config, **kwargs: Any) -> Score:
+def get(score: ScoreLike, **kwargs: Any) -> Score:
     """The score that `score` names or describes; a `Score` is returned as it is.
 
     Args:

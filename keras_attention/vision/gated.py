@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Literal
 import keras
 from keras import ops
 
-from keras_attention import normalizers, scores, windows
 from keras_attention._core.checks import check_choice
 from keras_attention._core.masks import zero_where_masked
 from keras_attention._core.memory import Memory
@@ -17,6 +16,10 @@ from keras_attention.layers.states import AttentionNoise, AttentionState
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
+
+    from keras_attention.normalizers.registry import NormalizerLike
+    from keras_attention.scores.registry import ScoreLike
+    from keras_attention.windows import WindowLike
 
 
 @keras.saving.register_keras_serializable(package="keras_attention")
@@ -68,10 +71,10 @@ class GatedAttention(Attention):
 
     def __init__(
         self,
-        score: str | scores.Score | Config,
-        normalizer: str | normalizers.Normalizer | Config = "softmax",
+        score: ScoreLike,
+        normalizer: NormalizerLike = "softmax",
         gate: Literal["scalar", "vector"] = "scalar",
-        window: str | windows.Window | Config | None = None,
+        window: WindowLike = None,
         dropout: float = 0.0,
         seed: int | None = None,
         **kwargs: Unpack[LayerOptions],

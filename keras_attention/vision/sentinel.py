@@ -30,6 +30,9 @@ from keras_attention.layers.states import AttentionNoise, AttentionState
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
+    from keras_attention.normalizers.registry import NormalizerLike
+    from keras_attention.scores.registry import ScoreLike
+
 
 class LSTMCellOptions(LayerOptions, total=False):
     """The arguments of `keras.layers.LSTMCell` besides `units`."""
@@ -178,17 +181,17 @@ class SentinelAttention(Attention):
 
     def __init__(
         self,
-        score: str | scores.Score | Config,
-        normalizer: str | normalizers.Normalizer | Config = "softmax",
+        score: ScoreLike,
+        normalizer: NormalizerLike = "softmax",
         dropout: float = 0.0,
         seed: int | None = None,
         **kwargs: Unpack[LayerOptions],
     ) -> None:
         dtype = kwargs.get("dtype")
-        score = scores.get(score, dtype=dtype)
-        _check_stateless("score", score, scores.Score)
+        made = scores.get(score, dtype=dtype)
+        _check_stateless("score", made, scores.Score)
         super().__init__(
-            _SentinelScore(score, dtype=dtype), normalizer, dropout=dropout, seed=seed, **kwargs
+            _SentinelScore(made, dtype=dtype), normalizer, dropout=dropout, seed=seed, **kwargs
         )
         _check_stateless("normalizer", self.normalizer, normalizers.Normalizer)
         if self.normalizer.detached:

@@ -1,12 +1,14 @@
 """Pooling by attention: numbers against loops, and that padding plays no part, on every level."""
 
+from functools import partial
+
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 from keras import layers
 
-from keras_attention import losses, scores
+from keras_attention import losses, normalizers, scores
 from keras_attention.layers.hierarchical import HierarchicalAttention
 from keras_attention.layers.pooling import AttentionPooling, StructuredSelfAttention
 
@@ -501,6 +503,32 @@ def test_a_hierarchy_learns_a_word_in_a_sentence():
     assert history[-1] < 0.1
 
 
+@pytest.mark.parametrize("kind", [AttentionPooling, partial(StructuredSelfAttention, 2)])
+def test_the_projection_is_regularized_and_constrained(kind):
+    layer = kind(
+        units=3,
+        use_bias=True,
+        kernel_initializer="ones",
+        kernel_regularizer=keras.regularizers.L1(1.0),
+        kernel_constraint="non_neg",
+        bias_initializer="ones",
+        bias_regularizer=keras.regularizers.L1(100.0),
+        bias_constraint="unit_norm",
+    )
+    again = type(layer).from_config(layer.get_config())
+    again.build((None, None, 4))
+    np.testing.assert_allclose(sum(map(float, again.losses)), 12 + 300, rtol=1e-6)
+    assert isinstance(again.hidden.kernel.constraint, keras.constraints.NonNeg)
+    assert isinstance(again.hidden.bias.constraint, keras.constraints.UnitNorm)
+
+
+def test_a_pooling_takes_the_class_of_a_score_and_is_saved():
+    layer = AttentionPooling(4, score=scores.Additive, normalizer=normalizers.Sparsemax)
+    again = AttentionPooling.from_config(layer.get_config())
+    assert isinstance(again.attention.score, scores.Additive)
+    assert isinstance(again.attention.normalizer, normalizers.Sparsemax)
+
+
 REFUSED = {
     "rank": (lambda: AttentionPooling()(np.ones((2, 3))), "inputs: expected"),
     "size": (
@@ -509,7 +537,7 @@ REFUSED = {
     ),
     "mask": (
         lambda: AttentionPooling()(np.ones((2, 3, 4)), mask=np.ones((2, 4), bool)),
-        "mask: expected one boolean a position",
+        "mask: expected one boolean per position",
     ),
     "units": (lambda: AttentionPooling(0), "units: expected a positive integer, received 0"),
     "score": (lambda: AttentionPooling(score="dots"), "score: expected"),
@@ -528,7 +556,7 @@ REFUSED = {
     ),
     "word mask": (
         lambda: HierarchicalAttention()(np.ones((2, 3, 4, 5)), mask=np.ones((2, 3), bool)),
-        "mask: expected one boolean a word",
+        "mask: expected one boolean per word",
     ),
     "encoder": (lambda: HierarchicalAttention("gru"), "word_encoder: expected a Keras layer"),
     "encoder of vectors": (
