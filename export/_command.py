@@ -2,7 +2,9 @@
 
 import argparse
 import contextlib
+import importlib.util
 import os
+import runpy
 import sys
 from pathlib import Path
 
@@ -95,37 +97,24 @@ def export(args, **options):
 
 
 def load(path):
-    """Reads a `.keras` file in safe mode: it brings no code."""
-    import keras
+    """Reads a `.keras` file; importing keras_attention registers the classes that it names."""
+    from keras_attention._core.loading import load_model
 
-    # Its classes are found by the names under which this import registers them.
-    import keras_attention  # noqa: F401
-
-    if not path.exists():
-        raise FileNotFoundError(f"{path} does not exist.")
-    if not path.is_file():
-        raise ValueError(f"{path} is no file: expected what model.save('NAME.keras') wrote.")
-    try:
-        return keras.models.load_model(path, compile=False, safe_mode=True)
-    except Exception as error:
-        reason = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
-        raise ValueError(
-            f"{path} cannot be loaded as a Keras model: {type(error).__name__}: {reason[:300]}"
-        ) from error
+    return load_model(path, compile=False)
 
 
 def import_quietly():
-    """Imports the package without what TensorFlow prints by itself."""
+    """Imports the package without what TensorFlow prints meanwhile.
+
+    The silencer is loaded by its path; importing it from the package would import TensorFlow.
+    """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    # TensorFlow's first lines do not obey that level, and are no error.
-    with open(os.devnull, "w") as nowhere:
-        stderr = os.dup(2)
-        os.dup2(nowhere.fileno(), 2)
-        try:
-            import keras_attention.export
-        finally:
-            os.dup2(stderr, 2)
-            os.close(stderr)
+    package = importlib.util.find_spec("keras_attention")
+    if package is None:
+        raise ImportError("keras_attention is not installed; in a clone: pip install '.[onnx]'")
+    path = os.path.join(package.submodule_search_locations[0], "_core", "quiet.py")
+    with runpy.run_path(path)["silent_stderr"]():
+        import keras_attention.export
     return keras_attention.export
 
 

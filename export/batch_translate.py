@@ -20,12 +20,14 @@ files.
 import argparse
 import contextlib
 import hashlib
+import importlib.util
 import itertools
 import json
 import logging
 import math
 import os
 import re
+import runpy
 import signal
 import sys
 import threading
@@ -288,18 +290,18 @@ def load_translator(model, signature):
     return translate
 
 
-@contextlib.contextmanager
 def _quiet():
-    """Without TensorFlow's first lines, which obey no log level."""
+    """Inside, TensorFlow's first lines are not printed; they ignore its log level.
+
+    The silencer of keras_attention is loaded by its path, which imports nothing else. Workers
+    elsewhere may not have it, and nobody reads what they print.
+    """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    with open(os.devnull, "w") as nowhere:
-        stderr = os.dup(2)
-        os.dup2(nowhere.fileno(), 2)
-        try:
-            yield
-        finally:
-            os.dup2(stderr, 2)
-            os.close(stderr)
+    package = importlib.util.find_spec("keras_attention")
+    if package is None:
+        return contextlib.nullcontext()
+    path = os.path.join(package.submodule_search_locations[0], "_core", "quiet.py")
+    return runpy.run_path(path)["silent_stderr"]()
 
 
 def write_whole(path, lines):

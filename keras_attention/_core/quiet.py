@@ -1,4 +1,8 @@
-"""Suppresses the logging of other packages."""
+"""Keeps the messages of other packages away from the user.
+
+The scripts of `export/` load this file by its path, before TensorFlow or this package is imported:
+it may import nothing but the standard library.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +14,7 @@ from collections.abc import Iterator
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Suppresses all logging: tf2onnx uses several loggers, the root logger among them.
+    """Inside, nothing is logged: tf2onnx uses several loggers, the root logger among them.
 
     Example:
 
@@ -30,7 +34,11 @@ def quiet() -> Iterator[None]:
 
 @contextlib.contextmanager
 def silent_stderr() -> Iterator[None]:
-    """Suppresses what compiled code writes to the error stream; exceptions are still raised."""
+    """Inside, compiled code cannot write to the error stream.
+
+    TensorFlow's first lines ignore its log level, and LiteRT's converter prints
+    what its exceptions say again.
+    """
     with open(os.devnull, "w") as nowhere:
         stderr = os.dup(2)
         os.dup2(nowhere.fileno(), 2)

@@ -13,7 +13,7 @@ from keras_attention import generation
 from keras_attention._core.types import Structure
 from keras_attention.export.interface import Exportable, check_exportable, interface_of
 from keras_attention.export.portable import portable_kernels
-from keras_attention.export.sources import Source, some_columns, source_of
+from keras_attention.export.sources import Source, same_batch, some_columns, source_of
 from keras_attention.export.state import StateLayout
 from keras_attention.text.graph import graph_vocabulary
 
@@ -100,7 +100,9 @@ def ids_signatures(
     def encode(**given: tf.Tensor) -> Tensors:
         return layout.named(model.start(source.read(given[source.name])[0]))
 
-    def step(token: tf.Tensor, **state: tf.Tensor) -> Tensors:
+    def step(**given: tf.Tensor) -> Tensors:
+        state = same_batch("step", given)
+        token = state.pop("token")
         logits, after, weights = model.step(token, layout.nested(state))
         after = layout.named(after)
         # What the step returns as it came (the memory) need not travel back.
@@ -120,9 +122,11 @@ def ids_signatures(
     def best(**given: tf.Tensor) -> Tensors:
         return outputs_of(_best(searched(given[source.name])))
 
-    def score(targets: tf.Tensor, **given: tf.Tensor) -> Tensors:
+    def score(**given: tf.Tensor) -> Tensors:
+        given = same_batch("score", given)
         inputs, _ = source.read(given[source.name])
-        return outputs_of(generation.score(model, inputs, some_columns("targets", targets)))
+        targets = some_columns("targets", given["targets"])
+        return outputs_of(generation.score(model, inputs, targets))
 
     inputs = {source.name: spec}
     token_spec = tf.TensorSpec((None,), tf.int32, "token")

@@ -14,8 +14,8 @@ from typing import Any, ClassVar
 import numpy as np
 import tensorflow as tf
 
-from keras_attention._core.checks import check_choice
 from keras_attention.datasets.images import decode_image
+from keras_attention._core.checks import check_choice
 from keras_attention.export.interface import Exportable, interface_of
 from keras_attention.export.random_inputs import (
     random_files,
@@ -212,6 +212,25 @@ def some_images(name: str, images: tf.Tensor) -> tf.Tensor:
     """Refuses a batch without images; a convolution over none says less."""
     with _positive(tf.shape(images)[0], f"{name}: expected at least one image, received none"):
         return tf.identity(images)
+
+
+def same_batch(signature: str, tensors: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+    """Refuses inputs of different batch sizes; a batch of 1 would be broadcast silently.
+
+    ONNX and LiteRT have no assertions: there the caller is responsible.
+    """
+    sizes = {name: tf.shape(tensor)[0] for name, tensor in tensors.items()}
+    first, *others = sizes
+    checks = [
+        tf.debugging.assert_equal(
+            sizes[first],
+            sizes[name],
+            f"{signature}: expected the same batch size of all inputs; {first} and {name} differ",
+        )
+        for name in others
+    ]
+    with tf.control_dependencies([check for check in checks if check is not None]):
+        return {name: tf.identity(tensor) for name, tensor in tensors.items()}
 
 
 def _positive(size: tf.Tensor, message: str) -> AbstractContextManager[Any]:

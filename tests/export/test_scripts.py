@@ -127,13 +127,15 @@ def test_errors_are_one_line(name, saved, tmp_path, script):
     keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)]).save(tmp_path / "other.keras")
     unsafe = keras.Sequential([keras.Input((2,)), keras.layers.Lambda(lambda x: x)])
     unsafe.save(tmp_path / "unsafe.keras")
+    (tmp_path / "half.keras").write_bytes(saved.read_bytes()[:1000])
     (tmp_path / "there" / "1").mkdir(parents=True)
     before = listing(tmp_path)
     version = ["--version", "1"] if name == "to_saved_model" else []
     for model, target, message in (
         ("missing.keras", "new", "missing.keras does not exist"),
         (".", "new", "is no file"),
-        ("text.keras", "new", "cannot be loaded as a Keras model"),
+        ("text.keras", "new", "text.keras is damaged or no .keras file: 8 bytes"),
+        ("half.keras", "new", "half.keras is damaged or no .keras file"),
         ("unsafe.keras", "new", "cannot be loaded as a Keras model"),
         ("other.keras", "new", "Sequential without start, step"),
         (saved, "there", "is there already"),

@@ -3,9 +3,11 @@
 import keras
 import onnx
 import pytest
+import tensorflow as tf
 
 from keras_attention import Attention, MultiHeadAttention, normalizers, scores, windows
 from keras_attention.export import export_model
+from keras_attention.export.signatures import ids_signatures
 from keras_attention.models import EncoderDecoder
 from tests.support.exporting import SEARCH
 
@@ -54,3 +56,47 @@ def test_saved_model(tmp_path, only_signatures):
     model = model_with(attention)
     report = export_model(model, tmp_path / "model", search=SEARCH)
     assert report["ids_equal"]
+
+
+@pytest.fixture(scope="module")
+def graphs():
+    """`step` and `score` as a SavedModel has them, and the state of two sources."""
+    signatures = ids_signatures(model_with(Attention(scores.Dot())))
+    functions = {
+        name: tf.function(signatures[name], autograph=False).get_concrete_function(
+            **signatures[name].inputs
+        )
+        for name in ("step", "score")
+    }
+    state = signatures["encode"](tokens=tf.constant([[4, 5, 6], [7, 8, 0]]))
+    return functions, state
+
+
+def test_a_step_of_batches_of_different_sizes_is_refused(graphs):
+    """A batch of 1 would be broadcast against one of 2, and answer for the wrong source."""
+    functions, state = graphs
+    token = tf.constant([1, 1])
+    assert functions["step"](token=token, **state)["logits"].shape[0] == 2
+    ones = {name: tensor[:1] for name, tensor in state.items()}
+    memory = {name: tensor for name, tensor in state.items() if name.startswith("memory")}
+    assert memory and set(memory) != set(state)
+    for inputs in (
+        {"token": token, **ones},
+        {"token": token[:1], **state},
+        {"token": token, **ones, **memory},
+        {"token": token, **state, **{name: ones[name] for name in memory}},
+    ):
+        with pytest.raises(tf.errors.InvalidArgumentError, match="step: expected the same batch"):
+            functions["step"](**inputs)
+
+
+def test_a_score_of_batches_of_different_sizes_is_refused(graphs):
+    functions, _ = graphs
+    tokens, targets = tf.constant([[4, 5, 6], [7, 8, 0]]), tf.constant([[4, 2], [5, 2]])
+    assert functions["score"](tokens=tokens, targets=targets)["scores"].shape == (2,)
+    for inputs in (
+        {"tokens": tokens[:1], "targets": targets},
+        {"tokens": tokens, "targets": targets[:1]},
+    ):
+        with pytest.raises(tf.errors.InvalidArgumentError, match="score: expected the same batch"):
+            functions["score"](**inputs)
