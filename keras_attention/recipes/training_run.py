@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, Protocol
 
 import keras
 
+from keras_attention._core.loading import load_model
 from keras_attention._core.renamed import present_names
 from keras_attention._core.types import Config
 from keras_attention.callbacks import AnnealToBudget, KeepBest
@@ -71,7 +72,7 @@ def finished(
     if not same_settings or note.get("data") not in (None, data):
         return None
     print(f"The training in {folder} is finished.")
-    model = keras.saving.load_model(folder / "model.keras")
+    model = load_model(folder / "model.keras")
     return Trained(model, note["seconds"], note["steps"])
 
 

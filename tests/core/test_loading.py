@@ -35,7 +35,7 @@ def test_a_file_that_was_not_written_in_full(saved, tmp_path, kept):
 def test_a_file_that_is_missing(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"missing\.keras does not exist"):
         load_model(tmp_path / "missing.keras")
-    with pytest.raises(ValueError, match="is no file: expected what model.save"):
+    with pytest.raises(ValueError, match=r"is no file: expected what model\.save"):
         load_model(tmp_path)
 
 
