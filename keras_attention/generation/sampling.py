@@ -109,6 +109,8 @@ def _sampled_token(
     if top_k is not None or top_p is not None:
         size = size if top_k is None else min(top_k, size)
         values, ids = ops.top_k(values, size)
+        if size == 1:
+            return ops.cast(ids[:, 0], "int32")
     p = ops.softmax(values)
     if top_p is not None:
         p = ops.where(ops.cumsum(p, axis=-1) - p < top_p, p, 0.0)
