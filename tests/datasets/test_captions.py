@@ -1,122 +1,17 @@
-"""Image files, folders with captions, and Flickr8k, in miniature."""
-
-import io
-import struct
-import zipfile
-import zlib
+"""Folders of images with captions."""
 
 import numpy as np
 import pytest
-import tensorflow as tf
-from PIL import Image
 
 from keras_attention.datasets import (
     Captioned,
     CaptionedImages,
     captions,
-    flickr8k,
     load_captions,
-    load_flickr8k,
     plain_caption,
     read_image,
 )
-from keras_attention.datasets import images as images_module
-from keras_attention.datasets.images import decode_image
-
-
-def encoded(mode="RGB", form="PNG", **options):
-    """A smooth picture, 60 x 50, as a file."""
-    small = np.random.default_rng(0).integers(0, 256, (4, 5, 3), "uint8")
-    image = Image.fromarray(small).resize((60, 50), Image.Resampling.BICUBIC).convert(mode)
-    file = io.BytesIO()
-    image.save(file, form, **options)
-    return file.getvalue()
-
-
-def png_that_claims(width, height):
-    def chunk(name, data):
-        return (
-            struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
-        )
-
-    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    body = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(bytes(50))) + chunk(b"IEND", b"")
-    return b"\x89PNG\r\n\x1a\n" + body
-
-
-@pytest.fixture(scope="module")
-def decode():
-    """In a graph, as a served model has it."""
-    spec = [tf.TensorSpec((), tf.string)]
-    return tf.function(lambda contents: decode_image(contents, (24, 32)), input_signature=spec)
-
-
-FILES = {
-    "jpeg": encoded(form="JPEG"),
-    "progressive": encoded(form="JPEG", progressive=True),
-    "grey jpeg": encoded("L", "JPEG"),
-    "cmyk jpeg": encoded("CMYK", "JPEG"),
-    "png": encoded(),
-    "grey png": encoded("L"),
-    "palette": encoded("P"),
-    "opacity": encoded("RGBA"),
-    "black and white": encoded("1"),
-}
-
-
-@pytest.mark.parametrize("name", FILES)
-def test_files_are_decoded_as_pillow_does(name, decode):
-    pixels = decode(FILES[name]).numpy()
-    image = Image.open(io.BytesIO(FILES[name])).convert("RGB")
-    expected = np.asarray(image.resize((32, 24), Image.Resampling.BILINEAR)).astype(int)
-    assert pixels.dtype == np.uint8
-    assert abs(pixels - expected).max() <= 1
-    np.testing.assert_array_equal(decode_image(FILES[name], (24, 32)), pixels)
-
-
-def test_a_picture_of_the_size_wanted_stays_as_it_is():
-    exact = np.asarray(Image.open(io.BytesIO(FILES["png"])))
-    np.testing.assert_array_equal(decode_image(FILES["png"], (50, 60)), exact)
-
-
-BROKEN = {
-    "nothing": b"",
-    "text": b"hello",
-    "binary": bytes(range(240, 256)),
-    "gif": encoded(form="GIF"),
-    "cut jpeg": FILES["jpeg"][:400],
-    "cut png": FILES["png"][:400],
-    "no header": FILES["png"][:10],
-    "too large": png_that_claims(60_000, 60_000),
-    "far too large": png_that_claims(2**32 - 1, 2**32 - 1),
-    "empty": png_that_claims(0, 5),
-}
-
-
-@pytest.mark.parametrize("name", BROKEN)
-def test_broken_files_are_refused(name, decode, tmp_path):
-    with pytest.raises(tf.errors.InvalidArgumentError):
-        decode(BROKEN[name])
-    path = tmp_path / "broken.jpg"
-    path.write_bytes(BROKEN[name])
-    with pytest.raises(ValueError, match=r"path: expected a whole JPEG or PNG.*broken\.jpg"):
-        read_image(path, (24, 32))
-
-
-@pytest.mark.parametrize("name", ["jpeg", "png"])
-def test_a_file_is_measured_before_it_is_decoded(name, monkeypatch):
-    monkeypatch.setattr(images_module, "_MOST_PIXELS", 60 * 50)
-    decode_image(FILES[name], (24, 32))
-    monkeypatch.setattr(images_module, "_MOST_PIXELS", 60 * 50 - 1)
-    with pytest.raises(tf.errors.InvalidArgumentError, match="1 to 2999 pixels"):
-        decode_image(FILES[name], (24, 32))
-
-
-def test_a_bad_size_is_refused():
-    with pytest.raises(ValueError, match=r"size: expected \(height, width\), received 96"):
-        decode_image(FILES["png"], 96)
-    with pytest.raises(ValueError, match="size: expected a positive integer, received 0"):
-        read_image("no such file", (0, 96))
+from tests.support.pictures import images
 
 
 @pytest.mark.parametrize(
@@ -130,12 +25,6 @@ def test_a_bad_size_is_refused():
 )
 def test_plain_captions_are_lowercased_words(text, plain):
     assert plain_caption(text) == plain
-
-
-def images(folder, names):
-    folder.mkdir(parents=True, exist_ok=True)
-    for name in names:
-        (folder / name).write_bytes(FILES["jpeg"])
 
 
 @pytest.mark.parametrize(
@@ -229,117 +118,3 @@ def test_a_broken_image_of_a_folder_is_named(tmp_path):
     data = CaptionedImages([Captioned(str(tmp_path / "bad.jpg"), ("Hi",))])
     with pytest.raises(ValueError, match=r"bad\.jpg"):
         data[0]
-
-
-NAMES = {"train": ["t1.jpg", "t2.jpg"], "dev": ["d.jpg"], "test": ["e.jpg"]}
-
-
-def published(folder, texts="."):
-    """Flickr8k as published, with an entry of an image that is not there, as it has one."""
-    every = [name for names in NAMES.values() for name in names]
-    images(folder / "Flicker8k_Dataset", every)
-    (folder / texts).mkdir(exist_ok=True)
-    lines = [f"{name}#{i}\t{name} number {i} .\n" for name in every for i in range(5)]
-    lines += ["lost.jpg.1#0\tA lost one .\n"]
-    (folder / texts / "Flickr8k.token.txt").write_text("".join(lines))
-    for split, names in NAMES.items():
-        (folder / texts / f"Flickr_8k.{split}Images.txt").write_text("\n".join(names) + "\n")
-    return folder
-
-
-def check_published(splits):
-    found = {split: [path.image.split("/")[-1] for path in splits[split]] for split in splits}
-    assert found == NAMES
-    expected = tuple(f"d.jpg number {i} ." for i in range(5))
-    assert splits["dev"][0].captions == expected
-
-
-@pytest.mark.parametrize("texts", [".", "Flickr8k_text"])
-def test_flickr8k_as_published(texts, tmp_path):
-    check_published(load_flickr8k(published(tmp_path, texts)))
-
-
-def test_flickr8k_of_kaggle(tmp_path):
-    names = [f"{i}.jpg" for i in range(40)]
-    images(tmp_path / "Images", names)
-    rows = [f'{name},"Number {i}, seen ."\n' for name in names for i in range(5)]
-    (tmp_path / "captions.txt").write_text("image,caption\n" + "".join(rows))
-    splits = load_flickr8k(tmp_path)
-    assert sum(map(len, splits.values())) == 40
-    assert splits["train"][0].captions[4] == "Number 4, seen ."
-
-
-def test_another_layout_is_refused_and_says_what_is_there(tmp_path):
-    (tmp_path / "photos").mkdir()
-    with pytest.raises(ValueError, match=r"Flicker8k_Dataset and Flickr8k\.token.*photos"):
-        load_flickr8k(tmp_path)
-    with pytest.raises(FileNotFoundError, match="path: expected a folder, received 'nowhere'"):
-        load_flickr8k("nowhere")
-
-
-def test_a_listed_image_that_is_missing_is_named(tmp_path):
-    published(tmp_path)
-    (tmp_path / "Flicker8k_Dataset" / "e.jpg").unlink()
-    with pytest.raises(ValueError, match=r"1 of 1 lack one or the other, the first is 'e\.jpg'"):
-        load_flickr8k(tmp_path)
-
-
-@pytest.fixture
-def download(tmp_path, monkeypatch):
-    """The two archives, made here, and a data folder that is empty."""
-    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "home"))
-    source = published(tmp_path / "source")
-    for archive in ("Flickr8k_Dataset.zip", "Flickr8k_text.zip"):
-        with zipfile.ZipFile(tmp_path / archive, "w") as opened:
-            for file in sorted(source.rglob("*.*")):
-                if file.is_file() and (file.suffix == ".jpg") == ("Dataset" in archive):
-                    opened.write(file, file.relative_to(source))
-            opened.writestr("__MACOSX/Flicker8k_Dataset/._t1.jpg", "fork")
-            opened.writestr("../../outside.jpg", FILES["jpeg"])
-            opened.writestr("/etc/outside.txt", "x")
-            opened.writestr("run.sh", "x")
-    monkeypatch.setattr(
-        flickr8k.keras.utils, "get_file", lambda name, origin, file_hash: str(tmp_path / name)
-    )
-    return tmp_path
-
-
-def test_flickr8k_is_fetched_once(download, monkeypatch):
-    check_published(load_flickr8k())
-    monkeypatch.setattr(flickr8k, "_download", None)
-    check_published(load_flickr8k())
-
-
-def test_nothing_is_unpacked_outside_the_folder(download):
-    before = {path for path in download.rglob("*") if path.is_file()}
-    load_flickr8k()
-    made = {path for path in download.rglob("*") if path.is_file()} - before
-    folder = download / "home/datasets/keras_attention/flickr8k"
-    assert all(folder in path.parents for path in made)
-    assert {path.suffix for path in made} == {".jpg", ".txt"}
-    assert not [path for path in made if path.name.startswith(".")]
-
-
-def test_an_archive_that_is_too_large_leaves_nothing(download, monkeypatch):
-    monkeypatch.setattr(flickr8k, "_LARGEST", 100)
-    with pytest.raises(ValueError, match=r"expected files below 100 bytes.*Nothing was unpacked"):
-        load_flickr8k()
-    assert not list((download / "home/datasets/keras_attention").iterdir())
-
-
-def test_a_download_that_is_no_archive_is_refused(download):
-    (download / "Flickr8k_text.zip").write_text("<html>")
-    with pytest.raises(ValueError, match=r"Flickr8k_text\.zip: expected a zip archive"):
-        load_flickr8k()
-    assert not list((download / "home/datasets/keras_attention").iterdir())
-
-
-def test_a_network_that_refuses_is_an_error_that_helps(tmp_path, monkeypatch):
-    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
-
-    def refuse(*args, **kwargs):
-        raise Exception("URL fetch failure: 403")
-
-    monkeypatch.setattr(flickr8k.keras.utils, "get_file", refuse)
-    with pytest.raises(OSError, match=r"Could not fetch .*Flickr8k_Dataset\.zip.*403.*the folder"):
-        load_flickr8k()

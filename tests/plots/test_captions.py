@@ -1,9 +1,7 @@
-"""Captions with their attention: drawn, a panel a word, and animated."""
+"""Captions with their attention, one panel per word."""
 
-import base64
 import io
 import itertools
-import re
 import sys
 
 import numpy as np
@@ -13,20 +11,12 @@ from keras import ops
 from keras_attention.plots import animate_caption, overlay, plot_caption
 
 Image = pytest.importorskip("PIL.Image")
+
+
 pytest.importorskip("matplotlib")
 
+
 WORDS = ["a", "red", "apple"]
-
-
-@pytest.fixture
-def image(rng):
-    blocks = rng.integers(0, 256, (6, 8, 3)).astype("uint8")
-    return np.kron(blocks, np.ones((8, 8, 1), "uint8"))
-
-
-@pytest.fixture
-def maps(rng):
-    return rng.dirichlet(np.ones(48), 3).reshape(3, 6, 8)
 
 
 def shown(figure, panel):
@@ -37,52 +27,6 @@ def picture(figure):
     file = io.BytesIO()
     figure.savefig(file, format="png", dpi=60)
     return np.asarray(Image.open(file).convert("RGB"))
-
-
-def frames(path):
-    with Image.open(path) as gif:
-        return [(gif.seek(i), np.asarray(gif.convert("RGB")))[1] for i in range(gif.n_frames)]
-
-
-def test_light_is_the_mean_of_the_weights_by_their_distance(rng):
-    weights, size, smooth = rng.random((2, 3, 4)), (6, 12), 0.6
-    expected = np.zeros((2, *size))
-    for i, y, x in np.ndindex(expected.shape):
-        total = 0.0
-        for row, column in np.ndindex(3, 4):
-            down = (y + 0.5) * 3 / 6 - (row + 0.5)
-            across = (x + 0.5) * 4 / 12 - (column + 0.5)
-            count = np.exp(-(down**2 + across**2) / (2 * smooth**2))
-            expected[i, y, x] += count * weights[i, row, column]
-            total += count
-        expected[i, y, x] /= total
-    found = overlay.brightness_of(weights, size, smooth, vmax=1.0)
-    np.testing.assert_allclose(found, expected, rtol=1e-12)
-    largest = expected.max(axis=(1, 2), keepdims=True)
-    np.testing.assert_allclose(overlay.brightness_of(weights, size, smooth), expected / largest)
-
-
-@pytest.mark.parametrize("smooth", [0, 0.02, 0.75, 3])
-def test_attention_to_everything_alike_lights_everything(smooth):
-    np.testing.assert_allclose(
-        overlay.brightness_of(np.full((1, 7, 5), 1 / 35), (20, 31), smooth), 1.0
-    )
-
-
-@pytest.mark.parametrize("cell", [(0, 0), (2, 3), (5, 7)])
-def test_a_peak_stays_where_it_is(cell):
-    weights = np.zeros((1, 6, 8))
-    weights[(0, *cell)] = 1.0
-    light = overlay.brightness_of(weights, (48, 64))[0]
-    y, x = overlay.peak(light, (48, 64))
-    assert (int(y) // 8, int(x) // 8) == cell
-    assert overlay.peak(weights[0], (48, 64)) == (8 * cell[0] + 4, 8 * cell[1] + 4)
-
-
-def test_cells_are_drawn_as_they_are_without_smoothing():
-    weights = np.array([[[0.2, 0.8], [0.4, 0.0]]])
-    expected = np.kron(weights[0], np.ones((3, 2))) / 0.8
-    np.testing.assert_allclose(overlay.brightness_of(weights, (6, 4), smooth=0)[0], expected)
 
 
 def test_no_attention_at_all_lights_nothing(image):
@@ -178,92 +122,6 @@ def test_any_script_is_drawn_without_a_warning(image, maps):
     assert picture(figure).std() > 0
 
 
-def test_an_animation_has_a_frame_a_word(image, maps, tmp_path):
-    path = animate_caption(image, WORDS, maps, tmp_path / "apple.gif", seconds=0.3)
-    with Image.open(path) as gif:
-        assert gif.n_frames == 4 and gif.info["loop"] == 0
-        durations = [(gif.seek(i), gif.info["duration"])[1] for i in range(4)]
-    assert durations == [600, 300, 300, 300]
-    assert not any(np.array_equal(a, b) for a, b in itertools.pairwise(frames(path)))
-
-
-def test_an_animation_shows_the_image_and_where_each_word_looked(tmp_path):
-    image = np.full((40, 40, 3), (220, 60, 40), "uint8")
-    maps = np.zeros((2, 2, 2))
-    maps[0, 0, 0] = maps[1, 1, 1] = 1.0
-    path = animate_caption(image, ["left", "right"], maps, tmp_path / "a.gif", smooth=0.1)
-    whole, first, second = (frame.astype(int) for frame in frames(path))
-    # The image is square, below a margin of 10 pixels, with as much at its sides.
-    size = whole.shape[1]
-    near, far = 10 + (size - 20) // 5, size - 10 - (size - 20) // 5
-    for frame, place, red in (
-        (whole, near, 220),
-        (whole, far, 220),
-        (first, near, 220),
-        (first, far, 47),
-        (second, near, 47),
-        (second, far, 220),
-    ):
-        assert abs(frame[place, place, 0] - red) < 8
-    assert (whole[2, 2] == 255).all() and (second[2, 2] == 255).all()
-
-
-def test_the_word_of_the_moment_is_blue(image, maps, tmp_path):
-    blue = np.array([0x3B, 0x6C, 0xB4])
-    places = []
-    for frame in frames(animate_caption(image, ["one", "two", "six"], maps, tmp_path / "a.gif")):
-        close = (np.abs(frame[-36:].astype(int) - blue) < 12).all(axis=-1)
-        places.append(np.argwhere(close)[:, 1].mean() if close.any() else None)
-    assert places[0] is None and places[1] < places[2] < places[3]
-
-
-def test_long_captions_are_broken_into_lines(image, tmp_path):
-    words = ["incomprehensible", ","] * 6
-    maps = np.full((12, 2, 2), 0.25)
-    short = frames(animate_caption(image, words[:2], maps, tmp_path / "a.gif"))[0]
-    long = frames(animate_caption(image, words, maps, tmp_path / "b.gif"))[0]
-    assert long.shape[1] == short.shape[1] and long.shape[0] >= short.shape[0] + 40
-    # No word reaches into the margin.
-    assert (long[-60:, -8:] == 255).all()
-
-
-def test_a_page_has_all_in_one_file(image, maps, tmp_path):
-    page = animate_caption(image, WORDS, maps, tmp_path / "apple.HTML").read_text("utf-8")
-    assert not re.search(r"https?:|src=|href=|@[A-Z]+@", page)
-    assert re.findall(r'class="word" tabindex="0">(.*?)</span>', page) == WORDS
-    pictures = [
-        Image.open(io.BytesIO(base64.b64decode(data)))
-        for data in re.findall(r"data:image/png;base64,([\w+/=]+)", page)
-    ]
-    np.testing.assert_array_equal(np.asarray(pictures[0]), image)
-    light = overlay.brightness_of(maps, (48, 64))
-    for mask, expected in zip(pictures[1:], light, strict=True):
-        np.testing.assert_allclose(np.asarray(mask)[..., 1] / 255, expected, atol=0.5 / 255)
-
-
-def test_words_of_a_page_are_text(image, tmp_path):
-    words = ["<script>alert(1)</script>", '"', "@IMAGE@", ","]
-    path = animate_caption(image, words, np.full((4, 2, 2), 0.25), tmp_path / "a.html")
-    page = path.read_text("utf-8")
-    assert "alert(1)</script>" not in page and "@IMAGE@</span><span" in page
-    assert 'aria-label="&lt;script&gt;alert(1)&lt;/script&gt; &quot; @IMAGE@ ,"' in page
-
-
-@pytest.mark.parametrize("ending", ["gif", "html"])
-def test_an_animation_is_written_whole_or_not_at_all(image, maps, tmp_path, monkeypatch, ending):
-    path = tmp_path / f"apple.{ending}"
-    path.write_text("before")
-
-    def full(*args):
-        raise OSError("no space left")
-
-    monkeypatch.setattr("os.replace", full)
-    with pytest.raises(OSError, match="no space"):
-        animate_caption(image, WORDS, maps, path)
-    assert [one.name for one in tmp_path.iterdir()] == [path.name]
-    assert path.read_text() == "before"
-
-
 @pytest.mark.parametrize(
     "change, error, message",
     [
@@ -307,19 +165,6 @@ def test_wrong_input_is_refused(change, error, message, tmp_path):
 def test_wrong_settings_of_a_plot_are_refused(change, message, image, maps):
     with pytest.raises(ValueError, match=message):
         plot_caption(image, WORDS, maps, **change)
-
-
-@pytest.mark.parametrize(
-    "change, message",
-    [
-        ({"path": "a.mp4"}, "path: expected one of '.gif', '.html', received '.mp4'"),
-        ({"path": "a"}, "path: expected one of '.gif', '.html', received ''"),
-        ({"seconds": 0}, "seconds: expected a number above 0"),
-    ],
-)
-def test_wrong_settings_of_an_animation_are_refused(change, message, image, maps):
-    with pytest.raises(ValueError, match=message):
-        animate_caption(**{"image": image, "words": WORDS, "maps": maps, "path": "a.gif", **change})
 
 
 def test_nothing_of_pyplot_is_used(image, maps, tmp_path):
