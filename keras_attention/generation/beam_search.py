@@ -191,7 +191,7 @@ def _check_count(name: str, value: int) -> None:
         raise ValueError(f"{name}: expected an integer of at least 0, received {value!r}.")
 
 
-def _check_penalty(name: str, value: object, others: str = "") -> None:
+def _check_penalty(name: str, value: Any, others: str = "") -> None:
     if not isinstance(value, Penalty):
         try:
             check_number(name, value, at_least=0)

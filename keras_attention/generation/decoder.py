@@ -28,6 +28,13 @@ class Decoder(Protocol):
             through the loop of a search, nor gathered by beam. What a step
             returns for them is ignored. Names that the state lacks are ignored
             too.
+
+    Example:
+
+    >>> from keras_attention.generation import Decoder
+    >>> from keras_attention.models import EncoderDecoder
+    >>> isinstance(EncoderDecoder(30, 40, units=16), Decoder)
+    True
     """
 
     @property
@@ -62,7 +69,14 @@ class Decoder(Protocol):
 
 @runtime_checkable
 class Search(Protocol):
-    """What decodes: `Greedy`, `Sample`, `BeamSearch`, or a function of the same arguments."""
+    """A decoding method: `Greedy`, `Sample`, `BeamSearch`, or a function of the same arguments.
+
+    Example:
+
+    >>> from keras_attention.generation import Greedy, Search
+    >>> isinstance(Greedy(max_length=20), Search)
+    True
+    """
 
     def __call__(self, decoder: Any, inputs: Structure, prefix: Tensor | None = None) -> Hypotheses:
         """Decodes a batch.

@@ -216,7 +216,7 @@ def _from_images(
     batch_size = batch_size or IMAGES_PER_BATCH
     run = compiled(decode, given) if count > batch_size else decode
     target = _Tokens(model.vocabulary)
-    generations = []
+    generations: list[list[Generation]] = []
     for begin in range(0, count, batch_size):
         found = run({name: array[begin : begin + batch_size] for name, array in given.items()})
         found = found._replace(attention=model.as_maps(found.attention))

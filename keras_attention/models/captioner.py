@@ -37,62 +37,62 @@ if TYPE_CHECKING:
 
 @keras.saving.register_keras_serializable(package="keras_attention")
 class Captioner(DecoderModel):
-    """An image encoder and a recurrent decoder that looks at the image before every word.
+    """An image encoder and a recurrent decoder with attention over the image.
 
         features = encoder(image)                             (B, h, w, D)
         state_0  = tanh(W mean(features) + b)                 `vision.MeanState`
         h_t, z_t = AttentionRNN, attend="before", over E y_{t-1} and the features
         logits_t = W tanh(E y_{t-1} + L [h_t; z_t]) + b
 
-    z_t is the context, by default that of a `vision.GatedAttention`. While
+    z_t is the context, by default that of a `vision.GatedAttention`. In
     training, `doubly_stochastic` times `losses.doubly_stochastic_loss` is added
-    to the loss: every place shall be looked at once in all. An attention that
-    samples by score function (`HardSample("score_function")`) is trained too:
-    the reward of a look is the log-likelihood of the words from there on, less
-    a moving average of it.
+    to the loss: the weights of each position should sum to 1 over the caption.
+    An attention that is sampled with the score function
+    (`HardSample("score_function")`) is trained too. The reward of a step is the
+    log-likelihood of the words from there on, minus a moving average.
 
     It is trained with teacher forcing: the target starts with 1 (start), the
-    labels are the target moved by one and end with 2 (end), 0 is padding. The
-    methods `start` and `step` decode (see `keras_attention.generation`).
+    labels are the target shifted by one and end with 2 (end), 0 is padding.
+    `generate` writes captions, and every search of `keras_attention.generation`
+    decodes the model.
 
-    Source: Xu et al., "Show, Attend and Tell", 2015. It differs in the rewards:
-    theirs are the same for all steps; and in the tanh, which stands in their
-    code.
+    Source: Xu et al., "Show, Attend and Tell", 2015. Differences: their reward
+    is the same for all steps; the tanh is from their code, not from the paper.
 
     Args:
         vocabulary: the `Vocabulary` of the words, which is saved with the model.
         image_size: height and width of the images.
-        encoder: a layer or model, images `(B, H, W, 3)` from 0 to 255 to
+        encoder: a layer or model from images `(B, H, W, 3)`, 0 to 255, to
             features `(B, h, w, D)`: your own, a `backbone`, or by default an
-            `ImageEncoder`. It learns along if its `trainable` is True; if not, it
-            works while training as it does later, without dropout.
-        embedding_dim: the size of the words' embeddings.
+            `ImageEncoder`. It is trained if its `trainable` is True; if not, it
+            runs in inference mode during training, without dropout.
+        embedding_dim: the size of the word embeddings.
         units: the size of the decoder's cell.
         cell: `"lstm"` or `"gru"`.
         attention: an `Attention`, by default `GatedAttention` with an additive
             score of `units`.
         dropout: on the embeddings and before the logits.
-        doubly_stochastic: the factor of that loss, lambda of the paper.
-        word_detection: the factor of a loss by which every place of the features
-            learns to detect the words of the caption, see `WordDetection`, whose
-            logits at z_t are then added to logits_t. From scratch an encoder
-            learns much sooner by it.
+        doubly_stochastic: the factor of that loss, lambda in the paper.
+        word_detection: the factor of a loss by which every position of the
+            features learns to detect the words of the caption, see
+            `WordDetection`. Its logits at z_t are added to logits_t. An encoder
+            without pretraining learns much sooner with it.
         **kwargs: of `keras.Model`.
 
     Call arguments:
         inputs: a dictionary, `"image"` `(B, H, W, 3)` from 0 to 255 and
             `"target"` `(B, T)` ids; or, instead of the image, its `"features"`
-            `(B, h, w, D)`, which `encoder` gave before.
+            `(B, h, w, D)`, the output of `encoder`.
         return_attention_scores: whether to return the maps too.
-        training: whether dropout acts.
+        training: whether dropout is applied.
 
     Returns:
         The logits `(B, T, V)` in float32, and on request the maps
         `(B, T, h, w)`.
 
     Raises:
-        ValueError: for unknown choices, sizes that are none, an encoder that
-            gives no map of features, and inputs that do not fit.
+        ValueError: for unknown choices, sizes that are not positive, an encoder
+            that does not return a feature map, and inputs that do not fit.
 
     Example:
 
@@ -227,7 +227,7 @@ class Captioner(DecoderModel):
         images = ops.convert_to_tensor(images)
         expected = (None, *self.image_size, 3)
         check_shape("image", images, expected, "a batch of colour images of the model's size")
-        # What is frozen gives the features that may have been kept, without dropout.
+        # A frozen encoder gives the features that may have been computed before, without dropout.
         training = training if self.encoder.trainable else False
         return self.encoder(ops.cast(images, self.compute_dtype), training=training)
 
@@ -265,7 +265,7 @@ class Captioner(DecoderModel):
         if self._config["doubly_stochastic"]:
             loss = losses.doubly_stochastic_loss(maps, mask)
             self.add_loss(self._config["doubly_stochastic"] * loss)
-        # Of targets without a word nothing is known that could reward.
+        # Targets without words give no reward.
         if self.baseline is not None and target.shape[1] != 1:
             # The label of a step is the next input; that of the last is not known here.
             likelihood = -keras.losses.sparse_categorical_crossentropy(

@@ -34,7 +34,7 @@ class RecurrentEncoder(layers.Layer):
     Source: Bahdanau, Cho and Bengio, 2015.
 
     Args:
-        units: the size of the memory, half of it a direction; even.
+        units: the size of the memory, half of it per direction; even.
         cell: `"lstm"` or `"gru"`.
         num_layers: the number of layers.
         dropout: between the layers.
@@ -44,7 +44,7 @@ class RecurrentEncoder(layers.Layer):
         sequence: `(B, S, D)`.
         mask: `(B, S)`, True for real positions; Keras fills it in. It matters:
             without it the backward direction starts in the padding.
-        training: whether dropout acts.
+        training: whether dropout is applied.
 
     Returns:
         The memory `(B, S, units)`, and the summary `(B, units)` for GRUs or
@@ -76,7 +76,9 @@ class RecurrentEncoder(layers.Layer):
         check_positive("num_layers", num_layers)
         check_rate("dropout", dropout)
         if units % 2:
-            raise ValueError(f"units: expected an even number, half a direction, received {units}.")
+            raise ValueError(
+                f"units: expected an even number, half of it per direction, received {units}."
+            )
         self.units, self.cell, self.num_layers, self.dropout = units, cell, num_layers, dropout
         recurrent = CELLS[cell][0]
         self.recurrent_layers = [
@@ -158,7 +160,7 @@ class TransformerEncoder(layers.Layer):
         The memory `(B, S, units)` and the summary `(B, units)`.
 
     Raises:
-        ValueError: where `units` is no multiple of `2 * num_heads`.
+        ValueError: where `units` is not a multiple of `2 * num_heads`.
 
     Example:
 

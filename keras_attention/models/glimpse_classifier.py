@@ -1,34 +1,43 @@
-"""GlimpseClassifier: names what is in an image after every look at a part of it."""
+"""GlimpseClassifier: classifies an image after every glimpse."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 import keras
 from keras import ops
 
 from keras_attention._core.cells import output_size
 from keras_attention._core.checks import check_number, check_positive, check_shape, score_dtype
+from keras_attention._core.types import Config, Shape, Tensor
 from keras_attention.losses import hard_attention_loss
 from keras_attention.vision import GlimpseRNN
+
+if TYPE_CHECKING:
+    from typing_extensions import Self, Unpack
+
+    from keras_attention._core.types import LayerOptions
 
 
 @keras.saving.register_keras_serializable(package="keras_attention")
 class GlimpseClassifier(keras.Model):
-    """A `GlimpseRNN` and a classifier on top, trained together by `fit`.
+    """A `GlimpseRNN` with a classifier, trained together by `fit`.
 
-        output_t, place_t = glimpses(image)_t
-        logits_t          = W output_t + b
+        output_t, location_t = glimpses(image)_t
+        logits_t             = W output_t + b
 
-    The loss is a hybrid: classification trains all that can be differentiated,
-    the score function where to look,
+    The loss is a hybrid. The classification loss trains the differentiable
+    parts, the score function (REINFORCE) the policy that chooses locations:
 
         loss     = mean_t crossentropy(logits_t, label)
-                   - factor * sum_t (reward_t - baseline_t) log p(place_t)
+                   - factor * sum_t (reward_t - baseline_t) log p(location_t)
         reward_t = log p(label | the first t glimpses)
 
-    A place is judged by what is known right after looking there, not by what
-    becomes of it many glimpses later: greedy, and for that far less noisy than
-    the paper's reward, 1 for a right answer at the end. The baseline is learnt
-    from the state in which the place is chosen, by least squares; given
-    `samples` that look at the same image, it is the mean reward of the others,
-    which needs no learning. Neither shifts the gradient in the mean.
+    The reward of a location is the log-likelihood right after its glimpse, not
+    that of the last glimpse. It is greedy and far less noisy than the reward of
+    the paper, 1 for a correct answer at the end. The baseline is a regression
+    on the state before the glimpse; with several `samples` of the same image it
+    is the mean reward of the other samples. Neither biases the gradient.
 
     Sources: Mnih et al., "Recurrent Models of Visual Attention", 2014 (learnt
     baseline, hybrid loss); Ba, Mnih and Kavukcuoglu, "Multiple Object
@@ -38,25 +47,24 @@ class GlimpseClassifier(keras.Model):
 
     Args:
         glimpses: a `GlimpseRNN`.
-        classes: how many.
-        samples: how many rows, side by side, are of one image while training
-            (`numpy.repeat` makes them); 1 for the learnt baseline.
-        factor: of the score-function loss, whose noise also reaches the state
-            that the policy reads; 0 does not train where to look.
+        classes: the number of classes.
+        samples: the number of consecutive examples of a training batch that are
+            the same image (use `numpy.repeat`); 1 for the learned baseline.
+        factor: of the score-function loss; 0 does not train the policy.
         **kwargs: of `keras.Model`.
 
     Call arguments:
         images: `(B, H, W, C)`.
-        steps: how many glimpses, or None for those of `glimpses`.
-        training: whether places are drawn.
+        steps: the number of glimpses, or None for that of `glimpses`.
+        training: whether locations are sampled.
 
     Returns:
-        A dictionary: `"logits"` `(B, T, classes)`, what is known after each
-        glimpse; `"places"` `(B, T, 2)`, row and column from -1 to 1;
+        A dictionary: `"logits"` `(B, T, classes)` after each glimpse;
+        `"places"` `(B, T, 2)`, the locations, row and column from -1 to 1;
         `"log_probs"` and `"baselines"` `(B, T)`.
 
     Raises:
-        ValueError: for arguments out of their range.
+        ValueError: for arguments out of range.
 
     Example:
 
@@ -70,7 +78,14 @@ class GlimpseClassifier(keras.Model):
     ((2, 4, 10), (2, 4, 2))
     """
 
-    def __init__(self, glimpses, classes, samples=1, factor=0.1, **kwargs):
+    def __init__(
+        self,
+        glimpses: GlimpseRNN,
+        classes: int,
+        samples: int = 1,
+        factor: float = 0.1,
+        **kwargs: Unpack[LayerOptions],
+    ) -> None:
         super().__init__(**kwargs)
         if not isinstance(glimpses, GlimpseRNN):
             raise ValueError(f"glimpses: expected a GlimpseRNN, received {glimpses!r}.")
@@ -84,40 +99,50 @@ class GlimpseClassifier(keras.Model):
         self.baseline = keras.layers.Dense(1, dtype="float32", name="baseline")
         self.right = keras.metrics.Mean(name="accuracy")
 
-    def build(self, images_shape):
+    def build(self, images_shape: Shape) -> None:
         self.glimpses.build(images_shape)
         size = output_size(self.glimpses.cell)
         self.logits.build((None, None, size))
         self.baseline.build((None, None, size))
         self.built = True
 
-    def call(self, images, steps=None, training=None):
-        outputs, places, log_probs = self.glimpses(
+    def call(
+        self, images: Tensor, steps: int | None = None, training: bool | None = None
+    ) -> dict[str, Tensor]:
+        outputs, locations, log_probs = self.glimpses(
             images, steps=steps, return_locations=True, training=training
         )
-        # The place of a glimpse is chosen in the state before it.
+        # The location of a glimpse is chosen in the state before it.
         before = ops.pad(outputs[:, :-1], ((0, 0), (1, 0), (0, 0)))
         baselines = self.baseline(ops.stop_gradient(ops.cast(before, "float32")))
         return {
             "logits": self.logits(outputs),
-            "places": places,
+            "places": locations,
             "log_probs": log_probs,
             "baselines": ops.squeeze(baselines, -1),
         }
 
     def compute_loss(
-        self, x=None, y=None, y_pred=None, sample_weight=None, training=True, **kwargs
-    ):
-        """The hybrid loss; `sample_weight` `(B,)` weighs the rows."""
+        self,
+        x: Tensor = None,
+        y: Tensor = None,
+        y_pred: dict[str, Tensor] | None = None,
+        sample_weight: Tensor | None = None,
+        training: bool = True,
+        **kwargs: object,
+    ) -> Tensor:
+        """The hybrid loss; `sample_weight` `(B,)` weights the examples."""
+        if y_pred is None:
+            raise ValueError("y_pred: expected the outputs of the model, received None.")
         dtype = score_dtype(self.compute_dtype)
         y_pred = {name: ops.cast(found, dtype) for name, found in y_pred.items()}
         logits, baselines = y_pred["logits"], y_pred["baselines"]
-        check_shape("y", y, logits.shape[:1], "one label an image")
+        check_shape("y", y, logits.shape[:1], "one label per image")
         steps = ops.shape(logits)[1]
         labels = ops.repeat(ops.expand_dims(ops.cast(y, "int32"), 1), steps, axis=1)
         losses = keras.losses.sparse_categorical_crossentropy(labels, logits, from_logits=True)
-        right = ops.cast(ops.equal(ops.argmax(logits, axis=-1), labels), "float32")
-        self.right.update_state(right[:, -1], sample_weight)
+        correct = ops.cast(ops.equal(ops.argmax(logits, axis=-1), labels), "float32")
+        self.right.update_state(correct[:, -1], sample_weight)
         rewards = ops.stop_gradient(-losses)
         loss = _mean(losses, sample_weight)
         loss = loss + _mean(ops.square(baselines - rewards), sample_weight)
@@ -132,13 +157,14 @@ class GlimpseClassifier(keras.Model):
             loss = loss + other
         return loss
 
-    def _mean_of_the_others(self, rewards):
+    def _mean_of_the_others(self, rewards: Tensor) -> Tensor:
+        """The mean reward of the other samples of the same image."""
         steps = ops.shape(rewards)[1]
         by_image = ops.reshape(rewards, (-1, self.samples, steps))
         others = ops.sum(by_image, axis=1, keepdims=True) - by_image
         return ops.reshape(others / (self.samples - 1), (-1, steps))
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {
             **super().get_config(),
             "glimpses": keras.saving.serialize_keras_object(self.glimpses),
@@ -148,15 +174,15 @@ class GlimpseClassifier(keras.Model):
         }
 
     @classmethod
-    def from_config(cls, config, custom_objects=None):
+    def from_config(cls, config: Config, custom_objects: Any = None) -> Self:
         glimpses = keras.saving.deserialize_keras_object(
             config["glimpses"], custom_objects=custom_objects
         )
         return cls(**{**config, "glimpses": glimpses})
 
 
-def _mean(losses, sample_weight):
-    """The mean of `(B, T)`, rows weighed."""
+def _mean(losses: Tensor, sample_weight: Tensor | None) -> Tensor:
+    """The mean of losses `(B, T)`, weighted over the examples."""
     losses = ops.mean(losses, axis=1)
     if sample_weight is None:
         return ops.mean(losses)

@@ -8,27 +8,30 @@ import keras
 from keras import layers, ops
 
 from keras_attention._core.checks import check_positive
+from keras_attention._core.types import Config, Shape, Tensor
 from keras_attention.text.special_ids import UNKNOWN
 
 if TYPE_CHECKING:
-    pass
+    from typing_extensions import Unpack
+
+    from keras_attention._core.types import LayerOptions
 
 
 @keras.saving.register_keras_serializable(package="keras_attention")
 class WordDetection(layers.Layer):
-    """The loss of detecting, somewhere in a feature map, the words of its caption.
+    """The loss of detecting the words of a caption anywhere in a feature map.
 
-        p_jv = sigmoid(w_v a_j + b_v)                   word v at place j
+        p_jv = sigmoid(w_v a_j + b_v)                   word v at position j
         p_v  = 1 - prod_j (1 - p_jv)                    anywhere: noisy or
-        loss = -sum_{v said} log p_v - sum_{others} log(1 - p_v)
+        loss = -sum_{v in caption} log p_v - sum_{other v} log(1 - p_v)
 
-    No place of a word is told; that many images share words teaches places to
-    detect them.
+    The positions of the words are not labeled. The layer learns them because
+    many images share words.
 
     Source: Fang et al., "From Captions to Visual Concepts and Back", 2015.
 
     Args:
-        vocabulary_size: how many words, the four special ids included.
+        vocabulary_size: the number of ids, the four special ones included.
         **kwargs: of `keras.layers.Layer`.
 
     Call arguments:
@@ -47,31 +50,34 @@ class WordDetection(layers.Layer):
     ()
     """
 
-    def __init__(self, vocabulary_size, **kwargs):
+    def __init__(self, vocabulary_size: int, **kwargs: Unpack[LayerOptions]) -> None:
         # In float32 under mixed precision, as all losses.
-        super().__init__(**{"dtype": "float32", **kwargs})
+        kwargs.setdefault("dtype", "float32")
+        super().__init__(**kwargs)
         check_positive("vocabulary_size", vocabulary_size)
         self.vocabulary_size = vocabulary_size
-        # At first nearly nothing is detected, or everything would be somewhere.
+        # Initially almost nothing is detected at a position, or every word would be anywhere.
         rare = keras.initializers.Constant(-6.0)
         self.logits = layers.Dense(
             vocabulary_size, bias_initializer=rare, dtype=self.dtype_policy, name="logits"
         )
 
-    def build(self, features_shape, target_shape=None):
+    def build(self, features_shape: Shape, target_shape: Shape | None = None) -> None:
         self.logits.build(features_shape)
         self.built = True
 
-    def call(self, features, target):
-        # -log(1 - p_v) is a sum over the places, and p_v is never quite 0.
+    def call(self, features: Tensor, target: Tensor) -> Tensor:
+        # -log(1 - p_v) is a sum over the positions; p_v stays above 0.
         absence = ops.sum(ops.softplus(self.logits(features)), axis=(1, 2)) + 1e-6
-        said = ops.max(ops.one_hot(target, self.vocabulary_size, dtype=absence.dtype), axis=1)
-        losses = ops.where(said > 0, -ops.log(-ops.expm1(-absence)), absence)
-        # Padding and start stand in every target and in no image.
+        present = ops.max(ops.one_hot(target, self.vocabulary_size, dtype=absence.dtype), axis=1)
+        losses = ops.where(present > 0, -ops.log(-ops.expm1(-absence)), absence)
+        # Padding, start and end are not words of the image.
         return ops.mean(ops.sum(losses[:, UNKNOWN:], axis=1))
 
-    def compute_output_shape(self, features_shape, target_shape=None):
+    def compute_output_shape(
+        self, features_shape: Shape, target_shape: Shape | None = None
+    ) -> Shape:
         return ()
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {**super().get_config(), "vocabulary_size": self.vocabulary_size}

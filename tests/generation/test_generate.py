@@ -1,10 +1,12 @@
 """Texts in, texts out: every hypothesis that was asked for, and unknown words replaced."""
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from keras_attention.generation import BeamSearch, Greedy, generate, replace_unknown
+from keras_attention.models import EncoderDecoder
 from keras_attention.text import END, UNKNOWN, Vocabulary
 from keras_attention.text.subwords import Subwords
 from keras_attention.tfa import tfa_beam_search
@@ -193,3 +195,86 @@ def test_a_function_that_returns_no_tokens_is_refused(returned):
     reader = Reader(WORDS, WORDS, [4, UNKNOWN])
     with pytest.raises(ValueError, match="replace_unknown: expected a function that returns 2 str"):
         generate(reader, ["le roi"], replace_unknown=lambda *given: returned)
+
+
+class Speller(Toy):
+    """Knows only how many ids there are."""
+
+    source_vocabulary, target_vocabulary = 20, 9
+
+
+def test_ids_are_read_and_written_where_there_is_no_vocabulary():
+    ids = [[5, 6], [9, 4, 7, 8], [3]]
+    matrix = np.array([[5, 6, 0, 0], [9, 4, 7, 8], [3, 0, 0, 0]])
+    model, search = Speller(seed=3, end_bias=0.5), Greedy(max_length=5)
+    found = generate(model, ids, search)
+    assert all(map(same, found, generate(model, matrix, search)))
+    for one, source in zip(found, ids):
+        expected = search(model, np.array([source]))
+        written = [str(i) for i in np.asarray(expected.sequences[0, 0]) if i > END]
+        assert one.source_tokens == [str(i) for i in source]
+        assert one.tokens == written and one.text == " ".join(written)
+        assert one.attention.shape == (len(written), len(source))
+    with pytest.raises(ValueError, match="inputs: expected lists of ids, since the model has no"):
+        generate(model, ["ab"])
+
+
+def test_ids_are_read_with_a_vocabulary_too(writer):
+    found = generate(writer, [LETTERS.encode(text) for text in TEXTS], SEARCH)
+    for one, other in zip(found, generate(writer, TEXTS, SEARCH), strict=True):
+        assert one.text == other.text and one.score == pytest.approx(other.score, abs=1e-5)
+    with pytest.raises(ValueError, match=r"inputs: expected ids from 0 to 19, received \[20\]"):
+        generate(writer, [[20]])
+
+
+@pytest.mark.parametrize(
+    ("inputs", "message"),
+    [
+        ("ab", "inputs: expected a list of strings, received the string 'ab'"),
+        ({"source": ["ab"]}, "inputs: expected a list of strings or ids, received a dictionary"),
+        ([["ab"]], "inputs: expected strings or lists of ids"),
+        ([[0.5]], "inputs: expected strings or lists of ids"),
+    ],
+)
+def test_wrong_inputs_are_refused(writer, inputs, message):
+    with pytest.raises(ValueError, match=message):
+        generate(writer, inputs)
+
+
+@pytest.mark.parametrize("search", ["greedy", None, Greedy, 4])
+def test_what_is_no_search_is_refused(writer, search):
+    with pytest.raises(ValueError, match="search: expected Greedy"):
+        generate(writer, TEXTS, search)
+
+
+def test_a_model_without_vocabularies_is_refused():
+    with pytest.raises(ValueError, match="model: expected one with source_vocabulary and target"):
+        generate(Toy(), TEXTS)
+
+
+def test_nothing_gives_nothing(writer):
+    assert generate(writer, []) == []
+
+
+def test_a_text_is_tokenized_once(writer):
+    """All of a text twice is slow: pieces are searched for one by one."""
+    calls = []
+
+    class Counted(Vocabulary):
+        def split(self, text):
+            calls.append(text)
+            return super().split(text)
+
+    class Model(Writer):
+        source_vocabulary = Counted("abcdefghijklmnop")
+
+    generate(Model(seed=3), ["ab", "fghij"], SEARCH)
+    assert sorted(calls) == ["ab", "fghij"]
+
+
+def test_the_method_of_a_model_is_the_function():
+    keras.utils.set_random_seed(2)
+    model = EncoderDecoder(LETTERS, SHORT, embedding_dim=4, units=6)
+    options = {"search": SEARCH, "n_best": 2, "batch_size": 2, "replace_unknown": True}
+    for mine, other in zip(model.generate(TEXTS, **options), generate(model, TEXTS, **options)):
+        assert len(mine) == len(other) == 2 and all(map(same, mine, other))

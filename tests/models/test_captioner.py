@@ -357,8 +357,8 @@ def test_the_encoder_has_a_stage_for_every_number_of_filters(filters, size):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"filters": ()}, "filters: expected one number a stage"),
-        ({"filters": 16}, "filters: expected one number a stage"),
+        ({"filters": ()}, "filters: expected one number per stage"),
+        ({"filters": 16}, "filters: expected one number per stage"),
         ({"filters": (4, 6), "blocks": (1,)}, "blocks: expected one number, or one for each of 2"),
         ({"filters": (4,), "blocks": -1}, "blocks: expected integers of at least 0"),
     ],
