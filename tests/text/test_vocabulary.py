@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from keras_attention.models import EncoderDecoder
 from keras_attention.text import (
     GraphVocabulary,
     Subwords,
@@ -216,6 +217,17 @@ def test_an_object_of_ones_own_is_a_vocabulary():
     assert isinstance(own, VocabularyLike)
     assert as_vocabulary(own) is own
     assert isinstance(graph_vocabulary(own), GraphVocabulary)
+
+
+def test_a_model_generates_with_a_vocabulary_of_ones_own():
+    letters = Vocabulary("abc")
+    own, plain = (EncoderDecoder(source, letters, units=8) for source in (Reversed(), letters))
+    own.build()
+    plain.build()
+    plain.set_weights(own.get_weights())
+    (found,), (expected,) = own.generate(["abb"]), plain.generate(["bba"])
+    assert found.text == expected.text and found.score == pytest.approx(expected.score)
+    assert list(found.source_tokens) == ["b", "b", "a"]
 
 
 def test_other_special_ids_are_refused():
