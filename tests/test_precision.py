@@ -1,6 +1,6 @@
-"""The spelling model learns alike in every precision and way of running.
+"""The spelling model learns equally well in every precision, compiled and eagerly.
 
-`benchmarks/precision.py` shows it at length, on real words.
+`benchmarks/precision.py` shows the same with longer training on real words.
 """
 
 import keras
@@ -26,7 +26,7 @@ def losses(policy="float32", **options):
     """The mean loss of the first and of the last steps."""
     keras.utils.set_random_seed(0)
     keras.config.set_dtype_policy(policy)
-    # Without dropout, or each way would draw masks of its own: chance, which hides rounding.
+    # Without dropout, whose random masks would hide differences of rounding.
     settings = g2p.Settings(units=32, embedding_dim=16, dropout=0.0)
     model = g2p.build(ENTRIES, settings)
     sources = [model.source_vocabulary.encode(word) for word in WORDS]

@@ -83,7 +83,7 @@ class Case:
 
 
 def mechanism(kind, case, number="", positions=POSITIONS, **arguments):
-    """A tfa mechanism over a memory of its own, whose rows differ in length."""
+    """A tfa mechanism over its own memory of different lengths."""
     case.draw("memory" + number, BATCH, positions, FEATURES)
     case.put("inputs/lengths" + number, LENGTHS * positions // POSITIONS)
     units = UNITS["Luong" if kind.startswith("Luong") else "Bahdanau"]
@@ -223,7 +223,7 @@ def run_wrapper(cell, kinds, size, output_attention):
 
 
 def run_training(cell, sampling=None):
-    """Teacher forcing over rows of different lengths; or each input after the first is sampled.
+    """Teacher forcing over sequences of different lengths, or sampling of all later inputs.
 
     With a probability of 1, and logits so large that they leave no doubt, nothing is random.
     """
@@ -362,7 +362,7 @@ def run_losses():
     logits = tf.constant(case.draw("logits", BATCH, STEPS, VOCABULARY))
     targets = case.put("inputs/targets", case.rng.integers(0, VOCABULARY, (BATCH, STEPS)))
     weights = case.rng.uniform(0.5, 2.0, (BATCH, STEPS)).astype("float32")
-    # With zeros, so that counting and summing the weights differ; a row and a step of zeros.
+    # With zeros, so that counting and summing the weights differ; an example and a step of zeros.
     weights[1, 3:] = weights[2] = weights[:, 4] = 0
     case.put("inputs/weights", weights)
     for flags in itertools.product((False, True), repeat=4):

@@ -42,7 +42,7 @@ def _config(loss: str | WeightLoss | Config, function: WeightLoss) -> Any:
 class AttentionLoss(keras.losses.Loss):
     """A loss over attention weights for `compile(loss=...)`, for a model that returns weights.
 
-    `y_true` says which steps and positions are real; for `"alignment"` it holds
+    `y_true` marks the real steps and positions; for `"alignment"` it holds
     the alignments.
 
     Args:

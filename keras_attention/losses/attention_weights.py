@@ -1,9 +1,9 @@
 """Losses over attention weights, independent of the task.
 
 All of them take weights `(B, T, S)`, or over a feature map `(B, T, H, W)`, and masks, lengths or
-None that say which steps and positions are real. Padding has no effect on either axis, whatever it
-contains. Each example has a loss of its own; the result is the mean over the examples with a real
-step and a real position, and 0 without any.
+None that mark the real steps and positions. Padding has no effect on either axis, even if it is
+NaN. Each example has a loss of its own; the result is the mean over the examples with a real step
+and a real position, and 0 without any.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from keras_attention._core.types import Config, DType, Tensor
 class SequenceCrossentropy(keras.losses.Loss):
     """Cross-entropy per token: the mean of `-log p(label)` over all labels that are not 0.
 
-    The labels alone say what is padding. A mask that Keras attached to the
+    Padding is known from the labels alone. A mask that Keras attached to the
     logits is not needed, and does not act a second time. With label smoothing e
     the target is `1 - e` on the label plus `e / V` on every id. Logits where
     the label is 0, or where the sample weight is, have no effect on the loss or

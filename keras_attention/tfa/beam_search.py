@@ -155,9 +155,9 @@ def tfa_beam_search(
     search = _Search(beam_width, length_penalty_weight, coverage_penalty_weight)
     stepper = Stepper(model, inputs)
     slots = ops.arange(stepper.batch * beam_width)
-    rows = slots // beam_width
+    examples = slots // beam_width
     logits, state, first_weights = stepper.first()
-    logits, first_weights = gather_rows(logits, rows), gather_rows(first_weights, rows)
+    logits, first_weights = gather_rows(logits, examples), gather_rows(first_weights, examples)
     stepper.spread(beam_width)
     best = ops.reshape(ops.equal(slots % beam_width, 0), (-1, beam_width))
     unwritten = ops.zeros((stepper.batch, max_length, beam_width), dtype="int32")
@@ -169,7 +169,7 @@ def tfa_beam_search(
         coverage=search.by_beam(ops.zeros_like(first_weights)) if coverage_penalty_weight else (),
         steps=_Steps(ops.cast(unwritten, "float32"), unwritten, unwritten),
         tokens=None,
-        state=[gather_rows(tensor, rows) for tensor in state],
+        state=[gather_rows(tensor, examples) for tensor in state],
     )
     count = ops.convert_to_tensor(0, dtype="int32")
     beams = search.extend(count, beams, logits, first_weights)

@@ -1,4 +1,4 @@
-"""The spelling model and its global batches, alike in every process that imports this."""
+"""The spelling model and its global batches, the same in every process."""
 
 import os
 import subprocess
@@ -14,7 +14,7 @@ from keras_attention.losses import SequenceCrossentropy
 from keras_attention.recipes import g2p
 from keras_attention.text import END, START
 
-# Of very unlike lengths: the halves of a batch do not have equally many tokens.
+# Of very different lengths: the halves of a batch have different numbers of tokens.
 WORDS = ["a", "b", "ab", "ba", "c", "abcabcab", "cbacba", "bbbbbb", "cab", "abc", "bca", "cc"]
 ENTRIES = [Entry(word, (tuple(word.upper()),)) for word in WORDS]
 BATCH, STEPS = 4, 12
@@ -85,7 +85,7 @@ def assert_same(path, other):
 
 
 def run_together(commands, seconds=300):
-    """Runs modules as processes at the same time; if one fails, ends the others and says why."""
+    """Runs modules as parallel processes; if one fails, ends the others and shows its output."""
     running = [
         subprocess.Popen(
             [sys.executable, "-m", *map(str, command)],

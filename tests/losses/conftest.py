@@ -5,4 +5,4 @@ from tests.losses import loops
 
 @pytest.fixture
 def weights(rng):
-    return loops.draw(rng)
+    return loops.random_weights(rng)

@@ -4,19 +4,19 @@ import numpy as np
 
 from keras_attention import losses
 
-# With holes, and a row of which nothing is real.
+# With holes, and an example that is all padding.
 TARGET_MASK = np.array([[1, 1, 1, 1], [1, 0, 1, 0], [0, 1, 0, 1], [0, 0, 0, 0]], bool)
 SOURCE_MASK = np.array([[1, 1, 1, 1, 1], [1, 1, 0, 1, 0], [0, 1, 0, 0, 1], [1, 1, 1, 0, 0]], bool)
 
 
-def draw(rng, target_mask=TARGET_MASK, source_mask=SOURCE_MASK):
+def random_weights(rng, target_mask=TARGET_MASK, source_mask=SOURCE_MASK):
     """Weights that sum to 1 over the real positions."""
     scores = np.exp(rng.normal(size=(*target_mask.shape, source_mask.shape[1])))
     scores = scores * target_mask[:, :, None] * source_mask[:, None]
     return scores / np.maximum(scores.sum(axis=-1, keepdims=True), 1e-9)
 
 
-# The loops see one row without padding, as a list of steps.
+# The loops get one example without padding, as a list of steps.
 
 
 def coverage(steps):
@@ -103,6 +103,6 @@ def aligned(kind):
     return by_hand
 
 
-def sliced(array, row, target_mask=TARGET_MASK, source_mask=SOURCE_MASK):
-    steps, positions = np.flatnonzero(target_mask[row]), np.flatnonzero(source_mask[row])
-    return array[row][np.ix_(steps, positions)].tolist()
+def sliced(array, example, target_mask=TARGET_MASK, source_mask=SOURCE_MASK):
+    steps, positions = np.flatnonzero(target_mask[example]), np.flatnonzero(source_mask[example])
+    return array[example][np.ix_(steps, positions)].tolist()

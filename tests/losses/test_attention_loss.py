@@ -24,7 +24,7 @@ NAMED = ["coverage", "guided", "doubly_stochastic", "entropy", "redundancy"]
 @pytest.mark.parametrize("name", NAMED)
 def test_compiled_in_the_labels_say_which_cells_are_real(name, weights):
     real = TARGET_MASK[:, :, None] & SOURCE_MASK[:, None]
-    # The masks are read from the cells: a row that has no steps has no positions either.
+    # The masks are read from the cells: an example without steps has no positions.
     expected = LOSSES[name][0](weights, TARGET_MASK, SOURCE_MASK)
     loss = AttentionLoss(name)
     np.testing.assert_allclose(loss(real, weights), expected, rtol=1e-10)
@@ -34,10 +34,10 @@ def test_compiled_in_the_labels_say_which_cells_are_real(name, weights):
 
 def test_compiled_in_with_options_and_row_weights(weights):
     real = TARGET_MASK[:, :, None] & SOURCE_MASK[:, None]
-    rows = np.array([1.0, 0.0, 3.0, 1.0])
+    per_example = np.array([1.0, 0.0, 3.0, 1.0])
     np.testing.assert_allclose(
-        AttentionLoss("guided", sigma=0.5)(real, weights, rows),
-        losses.guided_attention_loss(weights, TARGET_MASK, SOURCE_MASK, 0.5, rows),
+        AttentionLoss("guided", sigma=0.5)(real, weights, per_example),
+        losses.guided_attention_loss(weights, TARGET_MASK, SOURCE_MASK, 0.5, per_example),
         rtol=1e-10,
     )
     links = LINKS[:, :4, :5]

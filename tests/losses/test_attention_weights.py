@@ -12,7 +12,7 @@ from tests.losses.loops import (
     SOURCE_MASK,
     TARGET_MASK,
     aligned,
-    draw,
+    random_weights,
     sliced,
     supervised,
 )
@@ -25,16 +25,18 @@ every_loss = pytest.mark.parametrize("loss", ALL.values(), ids=ALL)
 @pytest.mark.parametrize("name", LOSSES)
 def test_equals_a_loop_over_what_is_real(name, weights):
     loss, by_hand = LOSSES[name]
-    expected = np.mean([by_hand(sliced(weights, row)) for row in range(3)])
+    expected = np.mean([by_hand(sliced(weights, example)) for example in range(3)])
     np.testing.assert_allclose(loss(weights, TARGET_MASK, SOURCE_MASK), expected, rtol=1e-10)
 
 
 @pytest.mark.parametrize("kind", ["cross_entropy", "mse"])
 def test_alignment_equals_a_loop_over_what_is_supervised(kind, weights):
     by_hand = aligned(kind)
-    rows = [by_hand(sliced(weights, row), sliced(LINKS, row)) for row in range(3)]
+    per_example = [
+        by_hand(sliced(weights, example), sliced(LINKS, example)) for example in range(3)
+    ]
     found = supervised(kind)(weights, TARGET_MASK, SOURCE_MASK)
-    np.testing.assert_allclose(found, np.mean(rows), rtol=1e-10)
+    np.testing.assert_allclose(found, np.mean(per_example), rtol=1e-10)
 
 
 def test_guided_attention_agrees_with_a_published_figure():
@@ -45,11 +47,11 @@ def test_guided_attention_agrees_with_a_published_figure():
             [[0.6, 0.2, 0.2], [0.1, 0.7, 0.2], [0.3, 0.4, 0.3], [0.2, 0.3, 0.5]],
         ]
     )
-    rows = [
+    per_example = [
         losses.guided_attention_loss(weights[i : i + 1], np.array([t]), np.array([s]))
         for i, (t, s) in enumerate([(3, 2), (4, 3)])
     ]
-    np.testing.assert_allclose((6 * rows[0] + 12 * rows[1]) / 24, 0.1142, atol=5e-5)
+    np.testing.assert_allclose((6 * per_example[0] + 12 * per_example[1]) / 24, 0.1142, atol=5e-5)
 
 
 def test_the_mean_over_the_padded_rectangle_is_something_else(weights):
@@ -96,7 +98,7 @@ def test_extra_padding_changes_nothing_whatever_stands_in_it(loss, weights):
 
 @every_loss
 def test_rows_of_padding_change_nothing(loss, weights):
-    # The last row is one.
+    # The last example is one.
     np.testing.assert_allclose(
         loss(weights, TARGET_MASK, SOURCE_MASK),
         loss(weights, TARGET_MASK, SOURCE_MASK, sample_weight=np.array([2.0, 2.0, 2.0, 5.0])),
@@ -107,9 +109,9 @@ def test_rows_of_padding_change_nothing(loss, weights):
 @pytest.mark.parametrize("name", LOSSES)
 def test_rows_count_by_their_weight(name, weights):
     loss, by_hand = LOSSES[name]
-    rows = [by_hand(sliced(weights, row)) for row in range(3)]
+    per_example = [by_hand(sliced(weights, example)) for example in range(3)]
     found = loss(weights, TARGET_MASK, SOURCE_MASK, sample_weight=np.array([1.0, 0.0, 3.0, 1.0]))
-    np.testing.assert_allclose(found, (rows[0] + 3 * rows[2]) / 4, rtol=1e-10)
+    np.testing.assert_allclose(found, (per_example[0] + 3 * per_example[2]) / 4, rtol=1e-10)
 
 
 @every_loss
@@ -130,7 +132,7 @@ def test_an_empty_mask_gives_no_loss_and_no_gradient(loss, empty, weights):
 def test_lengths_are_masks(loss, rng):
     steps, positions = np.array([4, 2, 3, 0]), np.array([5, 3, 1, 2])
     masks = np.arange(4) < steps[:, None], np.arange(5) < positions[:, None]
-    weights = draw(rng, *masks) + 0.01
+    weights = random_weights(rng, *masks) + 0.01
     expected = loss(weights, *masks)
     np.testing.assert_allclose(loss(weights, steps, positions), expected, rtol=1e-12)
 
@@ -146,7 +148,7 @@ def test_without_masks_all_is_real(loss, weights):
 def test_feature_maps_count_as_their_positions(name, rng):
     loss = LOSSES[name][0]
     mask = np.array([[1, 1, 0, 1, 1, 1]] * 2, bool)
-    weights = draw(rng, TARGET_MASK[:2], mask)
+    weights = random_weights(rng, TARGET_MASK[:2], mask)
     maps, map_mask = weights.reshape(2, 4, 2, 3), mask.reshape(2, 2, 3)
     expected = loss(weights, TARGET_MASK[:2], mask)
     np.testing.assert_allclose(loss(maps, TARGET_MASK[:2], map_mask), expected, rtol=1e-12)
@@ -206,7 +208,7 @@ def value_and_gradient_of(loss, tensor, *masks):
 
 
 def test_maps_of_unknown_size(rng):
-    weights = draw(rng, TARGET_MASK[:2], np.ones((2, 6), bool)).astype("float32")
+    weights = random_weights(rng, TARGET_MASK[:2], np.ones((2, 6), bool)).astype("float32")
     traced = tf.function(
         losses.doubly_stochastic_loss,
         input_signature=[tf.TensorSpec((None,) * 4), tf.TensorSpec((None, None), tf.bool)],
@@ -228,7 +230,7 @@ REFUSED = {
         lambda w: losses.entropy_loss(w, np.ones(4, bool)),
         "target_mask: expected integers where it holds one length per example, received dtype bool",
     ),
-    "rows": (
+    "examples": (
         lambda w: losses.entropy_loss(w, sample_weight=np.ones(3)),
         "sample_weight: expected one weight per example",
     ),

@@ -79,11 +79,11 @@ def test_a_position_of_weight_zero_may_be_anything(filler, logits):
     np.testing.assert_allclose(loss(LABELS, spoiled, sample_weight=weights), expected, rtol=1e-6)
 
 
-def test_sample_weights_a_row_and_a_token(logits):
+def test_sample_weights_per_example_and_per_token(logits):
     loss = SequenceCrossentropy()
-    row = np.array([2.0, 0.5])
-    expected = by_hand(LABELS, logits, weights=np.repeat(row[:, None], 3, axis=1))
-    np.testing.assert_allclose(loss(LABELS, logits, sample_weight=row), expected, rtol=1e-5)
+    example = np.array([2.0, 0.5])
+    expected = by_hand(LABELS, logits, weights=np.repeat(example[:, None], 3, axis=1))
+    np.testing.assert_allclose(loss(LABELS, logits, sample_weight=example), expected, rtol=1e-5)
     token = np.array([[1.0, 3.0, 1.0], [0.0, 1.0, 1.0]])
     expected = by_hand(LABELS, logits, weights=token)
     np.testing.assert_allclose(loss(LABELS, logits, sample_weight=token), expected, rtol=1e-5)

@@ -1,4 +1,4 @@
-"""Subwords: the same ids in Python, in a graph and from tokenizer.json, whatever comes in."""
+"""Subwords: the same ids in Python, in a graph and from tokenizer.json, for any text."""
 
 import random
 import unicodedata
@@ -119,7 +119,7 @@ def test_pieces_are_the_longest_known_and_unknown_words_stay_whole():
 
 def test_a_word_of_known_characters_is_known(pieces):
     assert all(3 not in pieces.encode(text) for text in TEXTS)
-    # Not one of these characters was seen at such a place.
+    # All of these characters occurred, but not in these positions.
     assert 3 not in pieces.encode("É,t ,w «4,É» L")
     assert len(pieces) <= 130
 

@@ -21,7 +21,7 @@ SETTINGS = {
 
 
 class Model:
-    """A decoder over the embedded source itself: quick to trace, and all that the protocol asks."""
+    """A decoder over the embedded source, with the least that the protocol needs."""
 
     def __init__(self):
         self.embedding = keras.layers.Embedding(12, 6)
@@ -66,7 +66,7 @@ def assert_same(found, expected):
 
 
 def test_each_hypothesis_has_its_own_probability_and_attention(model):
-    # Without penalties no beam changes its place after the end.
+    # Without penalties the order of finished beams does not change.
     found = tfa_beam_search(model, SOURCE, beam_width=3, max_length=7)
     lengths = np.asarray(found.lengths)
     assert len(np.unique(lengths)) > 2, "some should end"
@@ -97,11 +97,11 @@ def test_padding_and_neighbours_change_nothing(model, found):
     padded = tfa_beam_search(model, np.pad(SOURCE, [(0, 0), (0, 3)]), **SETTINGS)
     np.testing.assert_allclose(padded.attention[..., :4], found.attention, atol=1e-5)
     assert not np.any(padded.attention[..., 4:])
-    for row in range(len(SOURCE)):
-        alone = tfa_beam_search(model, SOURCE[row : row + 1], **SETTINGS)
+    for i in range(len(SOURCE)):
+        alone = tfa_beam_search(model, SOURCE[i : i + 1], **SETTINGS)
         width = alone.sequences.shape[2]
-        assert np.array_equal(padded.sequences[row, :, :width], alone.sequences[0])
-        np.testing.assert_allclose(padded.log_probs[row], alone.log_probs[0], rtol=1e-4)
+        assert np.array_equal(padded.sequences[i, :, :width], alone.sequences[0])
+        np.testing.assert_allclose(padded.log_probs[i], alone.log_probs[0], rtol=1e-4)
 
 
 def test_a_graph_of_unknown_dimensions_equals_eager(model, found):

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from keras_attention.tfa import SequenceLoss, sequence_loss
 
-# With a weight that is no 1, a row without any, and a step without any.
+# With weights other than 1, an example without any, and a step without any.
 WEIGHTS = np.array([[2.0, 0.5, 1.0, 0.0], [0.0, 0.0, 0.0, 0.0], [1.0, 0.0, 3.0, 0.0]], "float32")
 TARGETS = np.array([[3, 2, 0, 1], [4, 0, 0, 0], [5, 1, 2, 2]])
 # average_across_timesteps, average_across_batch, sum_over_timesteps, sum_over_batch
@@ -119,9 +119,9 @@ def test_without_weights_ids_of_zero_are_padding(many):
     real = (TARGETS != 0).astype("float32")
     loss = SequenceLoss()
     np.testing.assert_allclose(loss(TARGETS, many), loss(TARGETS, many, real), rtol=1e-6)
-    row = np.array([1.0, 0.0, 2.0], "float32")
-    expected = loss(TARGETS, many, real * row[:, None])
-    np.testing.assert_allclose(loss(TARGETS, many, row), expected, rtol=1e-6)
+    example = np.array([1.0, 0.0, 2.0], "float32")
+    expected = loss(TARGETS, many, real * example[:, None])
+    np.testing.assert_allclose(loss(TARGETS, many, example), expected, rtol=1e-6)
     with pytest.raises(ValueError, match=r"sample_weight: expected shape \(batch, length\)"):
         loss(np.eye(6)[TARGETS], many)
 

@@ -10,12 +10,12 @@ from keras_attention.tfa import trace_back
 def by_hand(parents, lengths):
     found = np.zeros_like(parents)
     batch, steps, width = parents.shape
-    for row in range(batch):
+    for example in range(batch):
         for beam in range(width):
             at = beam
             for t in reversed(range(steps)):
-                found[row, t, beam] = at
-                at = parents[row, t, at] if t < lengths[row] else at
+                found[example, t, beam] = at
+                at = parents[example, t, at] if t < lengths[example] else at
     return found
 
 

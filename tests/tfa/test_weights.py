@@ -1,4 +1,4 @@
-"""Weights of tfa find their places, or a message says what is wrong with them."""
+"""Weights of tfa are assigned to our variables, or an error says which do not fit."""
 
 import keras
 import numpy as np
