@@ -14,8 +14,8 @@ from typing import Any, ClassVar
 import numpy as np
 import tensorflow as tf
 
-from keras_attention.datasets.images import decode_image
 from keras_attention._core.checks import check_choice
+from keras_attention.datasets.images import decode_image
 from keras_attention.export.interface import Exportable, interface_of
 from keras_attention.export.random_inputs import (
     random_files,
