@@ -1,18 +1,28 @@
 """Ids of source words that are not in the vocabulary, for models that copy."""
 
+from __future__ import annotations
+
+from collections.abc import Iterable
+
 from keras import ops
 
-from keras_attention._core.checks import (
-    check_rank,
-)
-from keras_attention.layers.pointer_generator import _within
+from keras_attention._core.checks import check_rank
+from keras_attention._core.types import Tensor
+from keras_attention.text.protocol import VocabularyLike
 from keras_attention.text.vocabulary import END, UNKNOWN
 
 
-def within_vocabulary(ids, vocabulary_size):
-    """Extended ids as ids of the vocabulary: what it lacks becomes unknown (3).
+def within_vocabulary(ids: Tensor, vocabulary_size: int | Tensor) -> Tensor:
+    """Extended ids as ids of the vocabulary: ids beyond it become unknown (3).
 
-    What was copied goes through this before it is embedded as the next input.
+    Copied words go through this before they are embedded as the next input.
+
+    Args:
+        ids: extended ids, of any shape.
+        vocabulary_size: V.
+
+    Returns:
+        Ids below V, of the same shape.
 
     Example:
 
@@ -21,26 +31,27 @@ def within_vocabulary(ids, vocabulary_size):
     >>> within_vocabulary(np.array([[4, 9, 2]]), 9).numpy().tolist()
     [[4, 3, 2]]
     """
-    return _within(ops.convert_to_tensor(ids), vocabulary_size)
+    ids = ops.convert_to_tensor(ids)
+    return ops.where(ids < vocabulary_size, ids, UNKNOWN)
 
 
-def extended_ids(ids, vocabulary_size):
-    """Numbers what the vocabulary lacks row by row: V, V + 1, ... in the order of appearance.
+def extended_ids(ids: Tensor, vocabulary_size: int) -> tuple[Tensor, Tensor]:
+    """Replaces ids beyond the vocabulary by V, V + 1, ..., in each source in order of appearance.
 
-    The ids come from a larger vocabulary, or are any numbers that tell words
-    apart (hashes, say), the first V of which the model knows. This runs inside
-    a graph, compiles and converts to ONNX.
+    The ids are those of a larger vocabulary, or any numbers that identify words
+    (hashes, for instance), of which the model knows the first V. The function
+    works inside a graph, compiles and can be exported to ONNX.
 
     Args:
-        ids: `(B, S)`, 0 for padding; those from V on are unknown to the model.
+        ids: `(B, S)`, 0 for padding; ids from V on are unknown to the model.
         vocabulary_size: V.
 
     Returns:
-        The extended ids `(B, S)`, and which id stands for V + k in each row,
-        `(B, S)`, 0 where none does.
+        The extended ids `(B, S)`, and the extension `(B, S)`: at k the id that
+        V + k stands for, or 0.
 
     Raises:
-        ValueError: where ids are no matrix.
+        ValueError: if the ids are not of rank 2.
 
     Example:
 
@@ -52,32 +63,32 @@ def extended_ids(ids, vocabulary_size):
     """
     ids = ops.convert_to_tensor(ids)
     check_rank("ids", ids, (2,), "(batch, length)")
-    lacking = ids >= vocabulary_size
-    places = ops.arange(ops.shape(ids)[1], dtype="int32")
+    beyond = ids >= vocabulary_size
+    positions = ops.arange(ops.shape(ids)[1], dtype="int32")
     same = ops.expand_dims(ids, 2) == ops.expand_dims(ids, 1)
-    # The first place at which each word stands; not by argmax, which ONNX lacks for booleans.
-    first = ops.min(ops.where(same, places, ops.shape(ids)[1]), axis=2)
-    new = ops.logical_and(lacking, first == places)
+    # The first position of each word; not by argmax, which ONNX lacks for booleans.
+    first = ops.min(ops.where(same, positions, ops.shape(ids)[1]), axis=2)
+    new = ops.logical_and(beyond, first == positions)
     count = ops.cumsum(ops.cast(new, "int32"), axis=1)
     number = ops.take_along_axis(count, first, axis=1) - 1
-    extended = ops.where(lacking, ops.cast(vocabulary_size + number, ids.dtype), ids)
-    # By place in the extension: the word that is new there, and no other, has that number.
-    here = ops.logical_and(
-        ops.expand_dims(new, 1), ops.expand_dims(count - 1, 1) == places[:, None]
+    extended = ops.where(beyond, ops.cast(vocabulary_size + number, ids.dtype), ids)
+    # At k of the extension: the only word that is new and has the number k.
+    numbered = ops.logical_and(
+        ops.expand_dims(new, 1), ops.expand_dims(count - 1, 1) == positions[:, None]
     )
-    return extended, ops.sum(ops.where(here, ops.expand_dims(ids, 1), 0), axis=2)
+    return extended, ops.sum(ops.where(numbered, ops.expand_dims(ids, 1), 0), axis=2)
 
 
-def restored_ids(extended, extension, vocabulary_size):
-    """Extended ids as those of the larger vocabulary again, the reverse of `extended_ids`.
+def restored_ids(extended: Tensor, extension: Tensor, vocabulary_size: int) -> Tensor:
+    """The ids of the larger vocabulary from extended ids: the inverse of `extended_ids`.
 
     Args:
-        extended: `(B, T)`, as generated.
+        extended: generated ids `(B, T)`.
         extension: the second result of `extended_ids`.
         vocabulary_size: V.
 
     Returns:
-        `(B, T)`; an extended id that no word of the row has becomes unknown (3).
+        `(B, T)`; an extended id that stands for no word becomes unknown (3).
 
     Example:
 
@@ -87,25 +98,24 @@ def restored_ids(extended, extension, vocabulary_size):
     [[60, 4, 2]]
     """
     extended, extension = ops.convert_to_tensor(extended), ops.convert_to_tensor(extension)
-    place = extended - vocabulary_size
-    size = ops.cast(ops.shape(extension)[1], place.dtype)
-    known = ops.logical_and(place >= 0, place < size)
-    found = ops.take_along_axis(extension, ops.where(known, place, 0), axis=1)
+    number = extended - vocabulary_size
+    size = ops.cast(ops.shape(extension)[1], number.dtype)
+    known = ops.logical_and(number >= 0, number < size)
+    found = ops.take_along_axis(extension, ops.where(known, number, 0), axis=1)
     found = ops.where(ops.logical_and(known, found != 0), found, UNKNOWN)
-    return ops.where(place >= 0, ops.cast(found, extended.dtype), extended)
+    return ops.where(number >= 0, ops.cast(found, extended.dtype), extended)
 
 
 class ExtendedVocabulary:
-    """A vocabulary and, with ids after its own, the words of one source that it lacks.
+    """A vocabulary extended by the out-of-vocabulary words of one source.
 
     Args:
-        vocabulary: a `keras_attention.text.Vocabulary`.
-        source: the text that words may be copied from.
+        vocabulary: a `keras_attention.text.Vocabulary`, or an object like it.
+        source: the text from which words may be copied.
 
     Attributes:
         source_ids: the extended ids of the source.
-        extension: the words that the vocabulary lacks, by their place in V,
-            V + 1, ...
+        extension: the words with the ids V, V + 1, ...
 
     Example:
 
@@ -120,24 +130,25 @@ class ExtendedVocabulary:
     'Ann to Rome'
     """
 
-    def __init__(self, vocabulary, source):
+    def __init__(self, vocabulary: VocabularyLike, source: str) -> None:
         self._vocabulary = vocabulary
         words, ids = vocabulary.split(source), vocabulary.encode(source)
-        lacking = (word for word, i in zip(words, ids) if i == UNKNOWN)
-        self.extension = tuple(dict.fromkeys(lacking))
+        unknown = (word for word, i in zip(words, ids) if i == UNKNOWN)
+        self.extension = tuple(dict.fromkeys(unknown))
         self._numbers = {word: len(vocabulary) + k for k, word in enumerate(self.extension)}
         self.source_ids = self.encode(source)
 
-    def encode(self, text):
-        """The extended ids of a text; what neither the vocabulary nor the source has becomes 3."""
+    def encode(self, text: str) -> list[int]:
+        """The extended ids of a text; 3 for words in neither the vocabulary nor the source."""
         words, ids = self._vocabulary.split(text), self._vocabulary.encode(text)
         return [
             self._numbers.get(word, UNKNOWN) if i == UNKNOWN else i for word, i in zip(words, ids)
         ]
 
-    def to_tokens(self, ids):
-        """The words of a row of extended ids, up to its end, without start and padding."""
-        size, words = len(self._vocabulary), []
+    def to_tokens(self, ids: Iterable[int]) -> list[str]:
+        """The words of a sequence of extended ids up to its end, without start and padding."""
+        size = len(self._vocabulary)
+        words: list[str] = []
         for i in map(int, ids):
             if i >= size:
                 k = i - size
@@ -148,6 +159,6 @@ class ExtendedVocabulary:
             words += self._vocabulary.to_tokens([i])
         return words
 
-    def decode(self, ids):
-        """The text of a row of extended ids, up to its end, without start and padding."""
+    def decode(self, ids: Iterable[int]) -> str:
+        """The text of a sequence of extended ids up to its end, without start and padding."""
         return self._vocabulary.join(self.to_tokens(ids))

@@ -606,11 +606,11 @@ REFUSED = {
     "rank": (lambda: PointerHead()(np.ones(3), np.ones((1, 2, 3))), "query: expected"),
     "rows": (
         lambda: PointerHead()(np.ones((2, 1, 3)), np.ones((1, 2, 3))),
-        "value: expected as many rows as query has",
+        "value: expected the batch size of query",
     ),
     "used": (
         lambda: PointerHead()(np.ones((2, 1, 3)), np.ones((2, 4, 3)), np.ones((2, 3), bool)),
-        "used: expected one boolean a position",
+        "used: expected one boolean per position",
     ),
     "size": (
         lambda: pointer()(np.ones((2, 1, 3)), np.ones((2, 4, 6))),
@@ -621,7 +621,7 @@ REFUSED = {
         lambda: PointerHead(scores.Location(4, kernel_size=3, filters=2))(
             np.ones((2, 1, 3)), np.ones((2, 4, 3))
         ),
-        "score: expected one that does not look back on earlier weights, received",
+        "score: expected a score without a state of earlier weights, received",
     ),
     "end": (lambda: PointerHead(end=1), "end: expected True or False, received 1"),
     "choices": (lambda: used_positions(np.ones(3, int), 2), "choices: expected"),
@@ -629,13 +629,13 @@ REFUSED = {
         lambda: PointerGenerator()(
             np.ones((2, 3, 4)), np.ones((2, 4, 5)), np.ones((2, 3, 6)), np.ones((2, 6), int)
         ),
-        "logits: expected one row a step of features",
+        "logits: expected one vector per step of features",
     ),
     "source_ids": (
         lambda: PointerGenerator()(
             np.ones((2, 3, 4)), np.ones((2, 3, 5)), np.ones((2, 3, 6)), np.ones((2, 5), int)
         ),
-        "source_ids: expected one id a position of weights",
+        "source_ids: expected one id per position of weights",
     ),
     "labels": (
         lambda: PointerGenerator()(
@@ -645,7 +645,7 @@ REFUSED = {
             np.ones((2, 6), int),
             labels=np.ones((2, 4), int),
         ),
-        "labels: expected one id a step",
+        "labels: expected one id per step",
     ),
     "extension": (
         lambda: PointerGenerator(extension=0),
