@@ -21,7 +21,7 @@ def pad(sequences: Sequence[Sequence[int]], length: int | None = None) -> NDArra
 
     Example:
 
-    >>> from keras_attention.datasets import pad
+    >>> from keras_attention._core.padding import pad
     >>> pad([[4, 5], [6]]).tolist()
     [[4, 5], [6, 0]]
     """

@@ -11,6 +11,7 @@ from keras_attention._core.optional import require
 from keras_attention._core.types import Tensor
 from keras_attention.plots.arrays import as_numbers
 from keras_attention.plots.labels import drawable, extent, fonts, label_of
+from keras_attention.plots.panels import bounds, make_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -36,6 +37,8 @@ _COLORS = (
     "#27294d",
     "#19182a",
 )
+
+_GAP = 0.1  # between parts of the figure, in inches
 
 
 def plot_attention(
@@ -96,20 +99,17 @@ def plot_attention(
     >>> [label.get_text() for label in figure.axes[0].get_yticklabels()]
     ['K', 'AE', 'T']
     """
-    source, target = (
-        _tokens("source_tokens", source_tokens),
-        _tokens("target_tokens", target_tokens),
-    )
+    source = _tokens("source_tokens", source_tokens)
+    target = _tokens("target_tokens", target_tokens)
     weights = _clipped(weights, len(target), len(source))
     if vmax is not None and not vmax > 0:
         raise ValueError(f"vmax: expected a number above 0 or None, received {vmax!r}.")
     if vmax is None:
         vmax = float(weights.max()) or 1.0
 
-    figure = require("matplotlib.figure", "plots").Figure(dpi=120)
-    # Measuring text needs a canvas that can draw.
-    canvas = require("matplotlib.backends.backend_agg", "plots").FigureCanvasAgg(figure)
-    axes, bar_axes = figure.add_axes([0.1, 0.1, 0.5, 0.5]), figure.add_axes([0.7, 0.1, 0.1, 0.5])
+    # The final size is known when the labels are measured.
+    figure, canvas = make_figure(6.0, 6.0)
+    axes, bar_axes = figure.add_axes((0.1, 0.1, 0.5, 0.5)), figure.add_axes((0.7, 0.1, 0.1, 0.5))
 
     if cmap is None:
         colors = require("matplotlib.colors", "plots")
@@ -129,46 +129,58 @@ def plot_attention(
     bar.ax.tick_params(length=2, width=0.5, labelsize=8, colors="0.25")
     bar.set_label(drawable(colorbar_label), size=9, color="0.25", **fonts(colorbar_label))
 
-    # The layout is in inches, so that cells are square and labels have enough room.
-    gap = 0.1
-    name = size / 72 + gap
-    top = gap + above + (name if source_label else 0.0)
-    left = gap + beside + (name if target_label else 0.0)
-    width, height = columns * cell, rows * cell
-    heading = None
-    if title:
-        heading = figure.text(
-            0, 0, drawable(title), size=size + 2, color="0.1", parse_math=False, **fonts(title)
-        )
-        heading_width, heading_height = extent(heading, canvas)
-        top += heading_height + 1.5 * gap
-    bar_height = max(height, 1.4)
-    right = 0.2 + 0.14 + 0.65
-    full_width = left + width + right
-    if heading is not None:
-        full_width = max(full_width, heading_width + 2 * gap)
-    full_height = top + bar_height + gap
-    figure.set_size_inches(full_width, full_height)
-
-    def place(part: Axes, x: float, y: float, w: float, h: float) -> None:
-        bounds = (x / full_width, 1 - (y + h) / full_height, w / full_width, h / full_height)
-        part.set_position(bounds)
-
-    place(axes, left, top, width, height)
-    place(bar_axes, left + width + 0.2, top, 0.14, bar_height)
-    small = {"size": size, "color": "0.4", "parse_math": False}
+    name = size / 72 + _GAP
+    top = _GAP + above + (name if source_label else 0.0)
+    left = _GAP + beside + (name if target_label else 0.0)
+    _lay_out(figure, canvas, (left, top, columns * cell, rows * cell), title, size + 2)
+    small: dict[str, Any] = {"size": size, "color": "0.4", "parse_math": False}
     if source_label:
         axes.set_xlabel(drawable(source_label), labelpad=4, **small, **fonts(source_label))
         axes.xaxis.set_label_position("top")
     if target_label:
         axes.set_ylabel(drawable(target_label), labelpad=4, **small, **fonts(target_label))
-    if heading is not None:
-        middle = np.clip(
-            left + width / 2, gap + heading_width / 2, full_width - gap - heading_width / 2
-        )
-        heading.set_position((middle / full_width, 1 - gap / full_height))
-        heading.set(ha="center", va="top")
     return figure
+
+
+def _lay_out(
+    figure: Figure,
+    canvas: FigureCanvasAgg,
+    rectangle: tuple[float, float, float, float],
+    title: str | None,
+    title_size: float,
+) -> None:
+    """Sets the size of the figure, places heat map and color bar, and adds the title.
+
+    The layout is in inches, so that cells are square and labels have enough room.
+
+    Args:
+        figure: a figure with the axes of the heat map and of the color bar.
+        canvas: measures the title.
+        rectangle: left, top, width and height of the heat map, without title.
+        title: or None.
+        title_size: in points.
+    """
+    left, top, width, height = rectangle
+    bar_height = max(height, 1.4)
+    full_width = left + width + 0.2 + 0.14 + 0.65
+    heading, heading_width = None, 0.0
+    if title:
+        heading = figure.text(
+            0, 0, drawable(title), size=title_size, color="0.1", parse_math=False, **fonts(title)
+        )
+        heading_width, heading_height = extent(heading, canvas)
+        top += heading_height + 1.5 * _GAP
+        full_width = max(full_width, heading_width + 2 * _GAP)
+    full_height = top + bar_height + _GAP
+    figure.set_size_inches(full_width, full_height)
+    axes, bar_axes = figure.axes
+    axes.set_position(bounds(figure, left, top, width, height))
+    bar_axes.set_position(bounds(figure, left + width + 0.2, top, 0.14, bar_height))
+    if heading is not None:
+        half = heading_width / 2
+        middle = np.clip(left + width / 2, _GAP + half, full_width - _GAP - half)
+        heading.set_position((middle / full_width, 1 - _GAP / full_height))
+        heading.set(ha="center", va="top")
 
 
 def _tokens(name: str, given: Sequence[str | bytes]) -> list[str]:

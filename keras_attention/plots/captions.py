@@ -10,7 +10,7 @@ import numpy as np
 from keras_attention._core.checks import check_positive
 from keras_attention._core.optional import require
 from keras_attention._core.types import Tensor
-from keras_attention.plots import overlay
+from keras_attention.plots import overlay, panels
 from keras_attention.plots.labels import drawable, fonts, label_of
 
 if TYPE_CHECKING:
@@ -93,16 +93,15 @@ def plot_caption(
     if columns is not None:
         columns = check_positive("columns", columns)
 
-    panels = len(tokens) + 1
-    rows = -(-panels // (columns or 6))
-    per_row = min(columns or -(-panels // rows), panels)
+    count = len(tokens) + 1
+    rows = -(-count // (columns or 6))
+    per_row = min(columns or -(-count // rows), count)
     height, width = (_PANEL * n / max(size) for n in size)
     above, gap, margin = 0.24, 0.1, 0.08  # inches
     full_width = 2 * margin + per_row * width + (per_row - 1) * gap
     heading = 0.24 if title else 0.0
     full_height = heading + rows * (height + above) + (rows - 1) * 0.04 + margin
-    figure = require("matplotlib.figure", "plots").Figure((full_width, full_height), dpi=120)
-    require("matplotlib.backends.backend_agg", "plots").FigureCanvasAgg(figure)
+    figure, _ = panels.make_figure(full_width, full_height)
     if title:
         figure.text(
             0.5,
@@ -120,17 +119,11 @@ def plot_caption(
         row, column = divmod(number, per_row)
         left = margin + column * (width + gap)
         top = heading + above + row * (height + above + 0.04)
-        bounds = left / full_width, 1 - (top + height) / full_height
-        axes = figure.add_axes([*bounds, width / full_width, height / full_height])
+        rectangle = (left, top, width, height)
+        axes = panels.add_panel(figure, rectangle, label_of(word), 10, "0.6", 0.5)
         # The edges of pixels have integer coordinates, as in boxes.
         extent = (0, size[1], size[0], 0)
         axes.imshow(pixels, extent=extent, interpolation="bilinear", aspect="auto")
-        axes.set_xticks([])
-        axes.set_yticks([])
-        for spine in axes.spines.values():
-            spine.set(linewidth=0.5, color="0.6")
-        label = label_of(word)
-        axes.set_title(label, size=10, color="0.1", pad=3.5, parse_math=False, **fonts(label))
         return axes
 
     add_panel(0, colors, "")

@@ -10,7 +10,7 @@ import numpy as np
 from keras_attention._core.optional import require
 from keras_attention._core.types import Tensor
 from keras_attention.plots.arrays import as_array
-from keras_attention.plots.labels import drawable, fonts
+from keras_attention.plots.panels import add_panel, make_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -105,34 +105,22 @@ def plot_glimpses(
     body = max(tall, rows * side + (rows - 1) * above)
     full_width = 2 * margin + wide + most * (side + gap)
     full_height = above + body + margin
-    figure = require("matplotlib.figure", "plots").Figure((full_width, full_height), dpi=120)
-    require("matplotlib.backends.backend_agg", "plots").FigureCanvasAgg(figure)
+    figure, _ = make_figure(full_width, full_height)
 
-    def add_panel(left: float, top: float, wide: float, tall: float, text: str | None) -> Axes:
-        bounds = left / full_width, 1 - (top + tall) / full_height
-        axes = figure.add_axes([*bounds, wide / full_width, tall / full_height])
-        axes.set_xticks([])
-        axes.set_yticks([])
-        if text:
-            text = drawable(text)
-            axes.set_title(text, size=9, color="0.1", pad=3, parse_math=False, **fonts(text))
-        return axes
-
-    axes = add_panel(margin, above, wide, tall, title)
+    axes = add_panel(figure, (margin, above, wide, tall), title, 9, "0.6", 0.5)
     _show(axes, image, (0, width, height, 0), shown)
     axes.set_xlim(0, width)
     axes.set_ylim(height, 0)
     if box is not None:
         _draw_box(axes, box, _BOX, 1.4)
     _draw_path(axes, centers, colors, retina.size)
-    for spine in axes.spines.values():
-        spine.set(linewidth=0.5, color="0.6")
 
     for i, (center, color) in enumerate(zip(centers, colors)):
         row, column = divmod(i, most)
         left = margin + wide + gap + column * (side + gap)
         text = f"{i + 1}:  {labels[i]}" if labels is not None and labels[i] else f"{i + 1}"
-        axes = add_panel(left, above + row * (side + above), side, side, text)
+        rectangle = (left, above + row * (side + above), side, side)
+        axes = add_panel(figure, rectangle, text, 9, color, 1.6)
         for scale in reversed(range(retina.scales)):
             half = retina.size * retina.growth**scale / 2
             extent = (center[1] - half, center[1] + half, center[0] + half, center[0] - half)
@@ -142,8 +130,6 @@ def plot_glimpses(
         _draw_box(axes, (0, 0, height, width), "0.8", 0.8)
         axes.set_xlim(center[1] - half, center[1] + half)
         axes.set_ylim(center[0] + half, center[0] - half)
-        for spine in axes.spines.values():
-            spine.set(linewidth=1.6, color=color)
     return figure
 
 
