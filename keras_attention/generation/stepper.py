@@ -53,14 +53,10 @@ class Stepper:
         tokens = ops.full((self.batch,), START, dtype="int32")
         logits, tensors, weights = self.next(tokens, self.tensors)
         for i, (before, after) in enumerate(zip(self.tensors, tensors)):
-            grows = [
-                None not in (a, b) and a != b
-                for a, b in zip(tuple(before.shape), tuple(after.shape))
-            ]
-            if any(grows):
+            sizes = list(zip(tuple(before.shape), tuple(after.shape)))
+            if any(None not in (a, b) and a != b for a, b in sizes):
                 # A cache, longer with every step.
-                sizes = [None if grown else size for grown, size in zip(grows, after.shape)]
-                tensors[i] = open_sizes(after, sizes)
+                tensors[i] = open_sizes(after, tuple(b if a == b else None for a, b in sizes))
         return logits, tensors, weights
 
     def next(
