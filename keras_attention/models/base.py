@@ -10,6 +10,7 @@ import keras
 from keras import ops, tree
 
 from keras_attention._core.backend.graphs import is_concrete
+from keras_attention._core.backend.replicas import averaged_over_replicas
 from keras_attention._core.renamed import present_names
 from keras_attention._core.types import Config, Shapes, Structure, Tensor
 from keras_attention.generation import Greedy, Search, generate
@@ -145,6 +146,8 @@ class DecoderModel(keras.Model):
         """
         target = inputs.get("target") if isinstance(inputs, dict) else None
         if self._start_checked or target is None or not is_concrete(target):
+            return
+        if averaged_over_replicas():
             return
         self._start_checked = True
         first = ops.convert_to_numpy(target)[:, 0]

@@ -39,7 +39,7 @@ def compiled(
     return run
 
 
-def is_concrete(x: Any) -> bool:
+def is_concrete(x: Tensor) -> bool:
     """Whether the values of a tensor or an array are known now, that is outside of a graph."""
     if isinstance(x, keras.KerasTensor):
         return False
