@@ -15,6 +15,10 @@ ROOT = Path(__file__).resolve().parent.parent
 EVERYWHERE = [
     "tests/conformance",
     "tests/core/test_backend.py",
+    "tests/core/test_masks.py",
+    "tests/core/test_protocols.py",
+    "tests/layers/test_blocks.py",
+    "tests/layers/test_tied_logits.py",
     "tests/tfa/test_parity.py",
     # Decoding gives the ids that it gave on TensorFlow from the same weights.
     "tests/test_saved_models.py",

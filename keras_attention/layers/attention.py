@@ -344,27 +344,8 @@ class Attention(keras.layers.Layer):
             factors = factors * noise.dropout
         return ops.matmul(factors, memory.values), weights, state
 
-    def _check(
-        self,
-        query: Tensor,
-        value: Tensor,
-        key: Tensor | None,
-        query_mask: Tensor | None,
-        value_mask: Tensor | None,
-        key_mask: Tensor | None,
-        attention_mask: Tensor | None,
-        use_causal_mask: bool,
-    ) -> None:
-        check_attention_call(
-            query,
-            value,
-            key,
-            query_mask=query_mask,
-            value_mask=value_mask,
-            key_mask=key_mask,
-            attention_mask=attention_mask,
-            use_causal_mask=use_causal_mask,
-        )
+    def _check(self, query: Tensor, value: Tensor, key: Tensor | None, *others: Structure) -> None:
+        check_attention_call(query, value, key, *others)
         if self.built:
             check_size("query", query, self._query_size)
             name, compared = ("value", value) if key is None else ("key", key)

@@ -14,7 +14,6 @@ def check_attention_call(
     query: Tensor,
     value: Tensor,
     key: Tensor | None,
-    *,
     query_mask: Tensor | None,
     value_mask: Tensor | None,
     key_mask: Tensor | None,

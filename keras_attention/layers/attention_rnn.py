@@ -14,7 +14,6 @@ from keras_attention._core.checks import (
     check_choice,
     check_features,
     check_flag,
-    check_size,
 )
 from keras_attention._core.freezing import freeze_parts
 from keras_attention._core.masks import zero_where_masked
@@ -25,6 +24,7 @@ from keras_attention._core.types import Config, LayerOptions, Shape, Shapes, Str
 from keras_attention.layers import rnn_arguments as arguments
 from keras_attention.layers.multi_source import MultiSourceAttention
 from keras_attention.layers.rnn_loops import all_at_once, join, step_by_step
+from keras_attention.layers.rnn_specs import output_specs
 from keras_attention.layers.scheduled_sampling import ScheduledSampling
 from keras_attention.layers.states import AttentionRNNState
 
@@ -239,7 +239,9 @@ class AttentionRNN(keras.layers.Layer):
         sampling: ScheduledSampling | None = None,
         training: bool | None = None,
     ) -> Structure:
-        initial_state = self._checked(sequence, value, initial_state, sequence_mask, value_mask)
+        initial_state = arguments.checked_state(
+            self, sequence, value, initial_state, sequence_mask, value_mask
+        )
         mechanism = self._mechanism()
         memory = mechanism.memory(value, mask=value_mask)
         state = self.initial_state(memory, initial_state)
@@ -429,31 +431,6 @@ class AttentionRNN(keras.layers.Layer):
         maps = [unflatten_positions(*pair) for pair in zip(weights, values)]
         return maps if isinstance(self.attention, MultiSourceAttention) else maps[0]
 
-    def _checked(
-        self,
-        sequence: Tensor,
-        value: Structure,
-        initial_state: Structure,
-        sequence_mask: Tensor | None,
-        value_mask: Structure,
-    ) -> Structure:
-        """Checks the arguments of a call, and returns the initial state in its present form."""
-        arguments.check_rnn_call(sequence, value, sequence_mask, value_mask)
-        several = isinstance(value, (list, tuple))
-        values = value if several else [value]
-        if self.built:
-            check_size("sequence", sequence, self._sequence_size)
-            sizes = self._value_size if several else [self._value_size]
-            for one, size in zip(values, sizes):
-                check_size("value", one, size)
-        state = arguments.recognized_state(initial_state, self.cell, self.upper_cells)
-        if self.input_feeding and isinstance(state, AttentionRNNState):
-            sizes = [one.shape[-1] for one in values]
-            size = self._vector_size(sizes if several else sizes[0])
-            arguments.check_attentional(state, sequence.shape[0], size)
-        arguments.check_initial_state(self, state, sequence.shape[0])
-        return state
-
     def compute_output_spec(
         self,
         sequence: Tensor,
@@ -466,33 +443,10 @@ class AttentionRNN(keras.layers.Layer):
         sampling: ScheduledSampling | None = None,
         training: bool | None = None,
     ) -> Structure:
-        self._checked(sequence, value, initial_state, sequence_mask, value_mask)
-
-        def spec(*shape: int | None) -> keras.KerasTensor:
-            return keras.KerasTensor(shape, dtype=self.compute_dtype)
-
-        batch, length = sequence.shape[:2]
-        values = value if isinstance(value, (list, tuple)) else [value] * self._num_sources
-        several = isinstance(self.attention, MultiSourceAttention)
-        sizes = [one.shape[-1] for one in values]
-        results: list[Structure] = [
-            spec(batch, length, self.output_size(sizes if several else sizes[0]))
-        ]
-        if return_attention_scores:
-            weights = [spec(batch, length, *one.shape[1:-1]) for one in values]
-            results.append(weights if several else weights[0])
-        if return_state:
-            states = [cells.zero_state(cell, 1, self.compute_dtype) for cell in self._cells]
-            states = map_tensors(lambda s: spec(batch, *s.shape[1:]), states)
-            fed = spec(batch, self._vector_size(self._value_size)) if self.input_feeding else ()
-
-            def attention_state(value: Structure, mask: Structure = None) -> Structure:
-                mechanism = self._mechanism()
-                return mechanism.initial_state(mechanism.memory(value, mask=mask))
-
-            attention = spec_of(attention_state, value, value_mask)
-            results.append(AttentionRNNState(states[0], fed, attention, tuple(states[1:])))
-        return results[0] if len(results) == 1 else tuple(results)
+        arguments.checked_state(self, sequence, value, initial_state, sequence_mask, value_mask)
+        return output_specs(
+            self, sequence, value, value_mask, return_attention_scores, return_state
+        )
 
     def compute_output_shape(self, sequence_shape: Shape, value_shape: Shapes) -> Shape:
         return (*sequence_shape[:2], self.output_size(_sizes(value_shape)))

@@ -10,7 +10,13 @@ import keras
 from keras import ops, tree
 
 from keras_attention._core import cells
-from keras_attention._core.checks import check_batch, check_positive, check_rank, check_shape
+from keras_attention._core.checks import (
+    check_batch,
+    check_positive,
+    check_rank,
+    check_shape,
+    check_size,
+)
 from keras_attention._core.types import Structure, Tensor
 from keras_attention.layers.attention_arguments import VALUE_MEANING
 from keras_attention.layers.states import AttentionRNNState
@@ -75,25 +81,40 @@ def check_rnn_call(
             check_shape("value_mask", mask, expected, "one boolean per position of value")
 
 
-def check_initial_state(rnn: AttentionRNN, state: Structure, batch: int | None) -> None:
-    """Refuses states whose number or sizes are not those of the cells."""
+def checked_state(
+    rnn: AttentionRNN,
+    sequence: Tensor,
+    value: Structure,
+    state: Structure,
+    sequence_mask: Tensor | None,
+    value_mask: Structure,
+) -> Structure:
+    """Checks the arguments of a call, and returns its initial state in its present form."""
+    check_rnn_call(sequence, value, sequence_mask, value_mask)
+    several = isinstance(value, (list, tuple))
+    values = value if several else [value]
+    if rnn.built:
+        check_size("sequence", sequence, rnn._sequence_size)
+        sizes = rnn._value_size if several else [rnn._value_size]
+        for one, size in zip(values, sizes):
+            check_size("value", one, size)
     if state is None:
-        return
-    cell_state = state
+        return None
+    batch = sequence.shape[0]
+    state = recognized_state(state, rnn.cell, rnn.upper_cells)
+    of_cells = state
     if isinstance(state, AttentionRNNState):
-        cell_state = (state.cell, state.upper)
+        of_cells = (state.cell, state.upper)
+        if rnn.input_feeding:
+            sizes = [one.shape[-1] for one in values]
+            size = rnn._vector_size(sizes if several else sizes[0])
+            given = ops.zeros(()) if tree.is_nested(state.attentional) else state.attentional
+            meaning = "the attentional vector of a layer with input feeding"
+            check_shape("initial_state.attentional", given, (batch, size), meaning)
     sizes = tree.flatten([cell.state_size for cell in rnn._cells])
-    for tensor, size in zip(cell_tensors(rnn._cells, cell_state), sizes):
+    for tensor, size in zip(cell_tensors(rnn._cells, of_cells), sizes):
         check_shape("initial_state", tensor, (batch, size), "one state per example")
-
-
-def check_attentional(state: Structure, batch: int | None, size: int) -> None:
-    """Refuses a whole state without the attentional vector of a layer with input feeding."""
-    if isinstance(state, AttentionRNNState):
-        given = state.attentional
-        given = ops.zeros(()) if tree.is_nested(given) else given
-        meaning = "the attentional vector of a layer with input feeding"
-        check_shape("initial_state.attentional", given, (batch, size), meaning)
+    return state
 
 
 def check_rnn_step(inputs: Tensor, memory: Structure, state: Structure, beams: int) -> None:

@@ -229,8 +229,8 @@ def test_an_attention_with_steps_alone_is_completed(score, input_feeding, tmp_pa
     inputs = np.repeat(SEQUENCE[:, 0], 3, axis=0)
     found, weights, _ = own.step(inputs, memory, beams, beams=3)
     once = whole.step(SEQUENCE[:, 0], memory, whole.initial_state(memory))
-    assert_close(found, np.repeat(once[0], 3, axis=0))
-    assert_close(weights, np.repeat(once[1], 3, axis=0))
+    assert_close(found, ops.repeat(once[0], 3, axis=0))
+    assert_close(weights, ops.repeat(once[1], 3, axis=0))
     sources = AttentionRNN(layers.GRUCell(4), [Steps(Attention(score)), LuongAttention()])
     assert sources(SEQUENCE, TEXT).shape == (2, 4, 4 + 2 * 6)
 

@@ -46,7 +46,7 @@ def is_concrete(x: Tensor) -> bool:
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 
-        return tf.executing_eagerly()
+        return bool(tf.executing_eagerly())
     if keras.backend.backend() == "jax":
         import jax
 
