@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import keras
 
@@ -11,16 +11,17 @@ from keras_attention._core.types import Structure, Tensor
 from keras_attention.text import VocabularyLike
 
 
+@runtime_checkable
 class Exportable(Protocol):
-    """A model that can be exported: the decoder's methods, and all variables they use.
+    """A model that can be exported: it decodes, and names all variables that it uses.
 
-    A model declares by these optional attributes what it reads and writes with;
-    `interface_of` reads them, and nothing else does:
+    By further attributes a model declares what it reads and writes with. They
+    are optional; `interface_of` reads them, and nothing else does:
 
-    - `source_vocabulary`, a `Vocabulary` or the number of ids: the model reads ids.
-    - `image_size`, `(height, width)`, with `as_maps`, which gives weights over
-      positions the shape of a map: the model reads images.
-    - `target_vocabulary`, or `vocabulary` if it has no other: the `Vocabulary`
+    - `source_vocabulary`, a vocabulary or the number of ids: the model reads ids.
+    - `image_size`, `(height, width)`, and `as_maps(weights)`, which gives weights
+      over positions the shape of a map: the model reads images.
+    - `target_vocabulary`, or `vocabulary` if it has no other: the vocabulary
       that the model writes with, or the number of ids.
     """
 
@@ -33,9 +34,31 @@ class Exportable(Protocol):
         """The state before the first token."""
         ...
 
-    def step(self, tokens: Tensor, state: Structure) -> tuple[Tensor, Structure, Tensor]:
+    def step(self, tokens: Tensor, state: Structure) -> tuple[Tensor, Structure, Tensor | None]:
         """Logits, the next state, and the attention weights."""
         ...
+
+
+@runtime_checkable
+class _ReadsIds(Protocol):
+    source_vocabulary: VocabularyLike | int
+
+
+@runtime_checkable
+class _ReadsImages(Protocol):
+    image_size: tuple[int, int]
+
+    def as_maps(self, weights: Tensor) -> Tensor: ...
+
+
+@runtime_checkable
+class _WritesIds(Protocol):
+    target_vocabulary: VocabularyLike | int
+
+
+@runtime_checkable
+class _HasOneVocabulary(Protocol):
+    vocabulary: VocabularyLike | int
 
 
 class Interface(NamedTuple):
@@ -103,14 +126,16 @@ def interface_of(model: Exportable) -> Interface:
     Returns:
         An `Interface`.
     """
-    # The attributes are optional; a model without any of them can be exported with examples.
-    size = getattr(model, "image_size", None)
-    return Interface(
-        getattr(model, "source_vocabulary", None),
-        getattr(model, "target_vocabulary", getattr(model, "vocabulary", None)),
-        None if size is None else (int(size[0]), int(size[1])),
-        getattr(model, "as_maps", _unchanged),
-    )
+    writes = None
+    if isinstance(model, _WritesIds):
+        writes = model.target_vocabulary
+    elif isinstance(model, _HasOneVocabulary):
+        writes = model.vocabulary
+    reads = model.source_vocabulary if isinstance(model, _ReadsIds) else None
+    if isinstance(model, _ReadsImages):
+        height, width = model.image_size
+        return Interface(reads, writes, (int(height), int(width)), model.as_maps)
+    return Interface(reads, writes, None, _unchanged)
 
 
 def _unchanged(weights: Tensor) -> Tensor:
@@ -132,8 +157,9 @@ def check_exportable(model: object) -> None:
             "model: export traces it with TensorFlow; expected the Keras backend 'tensorflow', "
             f"received {keras.backend.backend()!r}."
         )
-    missing = [name for name in ("start", "step", "variables") if not hasattr(model, name)]
-    if missing:
+    if not isinstance(model, Exportable):
+        present = set(dir(model))
+        missing = [name for name in ("start", "step", "variables") if name not in present]
         raise ValueError(
             "model: expected something that decodes, with start(inputs), step(tokens, state) and "
             "variables, such as keras_attention.models.EncoderDecoder, received "

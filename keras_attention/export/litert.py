@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import ClassVar
 
 import tensorflow as tf
 
@@ -38,7 +37,7 @@ class LiteRTWriter:
     kinds: tuple[str, ...] = ("ids",)
     has_versions = False
     batch: int | None = 1
-    graphs: ClassVar[dict[str, str] | None] = {
+    graphs: dict[str, str] | None = {
         "encoder": "encode",
         "step": "step",
         "greedy": "greedy",

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import tensorflow as tf
 
@@ -51,7 +51,7 @@ class OnnxWriter:
     kinds: tuple[str, ...] = ("ids",)
     has_versions = False
     batch: int | None = None
-    graphs: ClassVar[dict[str, str] | None] = {
+    graphs: dict[str, str] | None = {
         "encoder": "encode",
         "step": "step",
         "greedy": "greedy",

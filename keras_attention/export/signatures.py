@@ -91,6 +91,7 @@ def ids_signatures(
     search = beam_settings(search)
     source = source_of(model)
     spec = source.spec(batch)
+    decoder = generation.as_decoder(model)
     layout = _state_layout(model, source, spec)
 
     def outputs_of(found: Any) -> Tensors:
@@ -103,10 +104,12 @@ def ids_signatures(
     def step(**given: tf.Tensor) -> Tensors:
         state = same_batch("step", given)
         token = state.pop("token")
-        logits, after, weights = model.step(token, layout.nested(state))
+        logits, after, weights = decoder.step(token, layout.nested(state))
+        if weights is None:
+            weights = tf.zeros((tf.shape(token)[0], 0))
         after = layout.named(after)
-        # What the step returns as it came (the memory) need not travel back.
-        changed = {f"next_{n}": t for n, t in after.items() if t is not state[n]}
+        # The constant parts (the memory) need not travel back.
+        changed = {f"next_{name}": after[name] for name in layout.changing}
         return {"logits": logits, "attention": source.shaped(weights), **changed}
 
     def greedy(**given: tf.Tensor) -> Tensors:
@@ -273,7 +276,8 @@ def _state_layout(model: Exportable, source: Source, spec: tf.TensorSpec) -> Sta
     @tf.function(input_signature=[spec], autograph=False)
     def start(given: tf.Tensor) -> Structure:
         state = model.start(source.read(given)[0])
-        layouts.append(StateLayout(state))
+        constant = generation.as_decoder(model).constant_parts
+        layouts.append(StateLayout(state, constant))
         return layouts[-1].named(state)
 
     with portable_kernels(model):

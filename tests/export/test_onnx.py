@@ -147,8 +147,8 @@ def test_an_operation_that_onnx_has_not(tmp_path, only_step):
 
 
 class Choosy(Foreign):
-    def step(self, tokens, state):
-        logits, state, weights = super().step(tokens, state)
+    def step(self, tokens, state, beams=1):
+        logits, state, weights = super().step(tokens, state, beams)
         chosen = ops.one_hot(ops.argmax(weights, axis=-1), ops.shape(weights)[1])
         return logits, state, chosen
 

@@ -70,7 +70,9 @@ def images():
 
 
 class Foreign:
-    """No Keras model: the step protocol over bare TensorFlow variables, with an odd state."""
+    """No Keras model: a decoder over bare TensorFlow variables, with an odd state."""
+
+    constant_parts = ("tokens", "values", "unused")
 
     def __init__(self, size=9, units=4):
         generator = tf.random.Generator.from_seed(5)
@@ -88,11 +90,14 @@ class Foreign:
             "unused": tf.ones_like(inputs),
         }
 
-    def step(self, tokens, state):
+    def step(self, tokens, state, beams=1):
+        source, values = state["tokens"], state["values"]
+        if beams > 1:
+            source, values = tf.repeat(source, beams, 0), tf.repeat(values, beams, 0)
         query = tf.gather(self.table, tokens)
-        scores = tf.einsum("bd,bsd->bs", query, state["values"]) - state["attention"]
-        weights = tf.nn.softmax(tf.where(state["tokens"] == 0, -1e9, scores))
-        context = tf.einsum("bs,bsd->bd", weights, state["values"])
+        scores = tf.einsum("bd,bsd->bs", query, values) - state["attention"]
+        weights = tf.nn.softmax(tf.where(source == 0, -1e9, scores))
+        context = tf.einsum("bs,bsd->bd", weights, values)
         count, nothing = state["steps"]
         logits = tf.matmul(context + query, self.out)
         after = {**state, "attention": state["attention"] + weights, "steps": [count + 1, nothing]}
