@@ -1,6 +1,6 @@
-"""AttentionRNN without input feeding: all queries attend at once, against one query a step.
+"""AttentionRNN without input feeding: all queries attend at once, against one query per step.
 
-LSTM of 256, additive attention of 256 units, attentional layer of 256; 64 rows, inputs of 128,
+LSTM of 256, additive attention of 256 units, attentional layer of 256; 64 examples, inputs of 128,
 target and source of the same length; the outputs and the gradients of all weights.
 """
 
@@ -53,17 +53,18 @@ def recurrence(length, steps, xla):
 
     from keras_attention import AttentionRNN, BahdanauAttention
 
+    class StepByStep(AttentionRNN):
+        def _feeds_back(self):
+            return True
+
     keras.utils.set_random_seed(0)
-    layer = AttentionRNN(
+    layer = (StepByStep if steps else AttentionRNN)(
         keras.layers.LSTMCell(UNITS),
         BahdanauAttention(UNITS),
         input_feeding=False,
         attention_layer=UNITS,
     )
     layer.build((BATCH, length, INPUTS), (BATCH, length, UNITS))
-    if steps:
-        # An attention that knows nothing but steps is asked step by step.
-        layer.attention.attend = None
     rng = np.random.default_rng(0)
     sizes = (BATCH, length, INPUTS), (BATCH, length, UNITS), (BATCH, length, UNITS)
     sequence, value, upstream = (

@@ -1,6 +1,6 @@
 """How time and memory of additive attention grow with the number of keys, forward and backward.
 
-The work is that of `additive.py`: 4 rows of 64 queries, 256 units, and 64 to 4,096 keys.
+The work is that of `additive.py`: 4 examples of 64 queries, 256 units, and 64 to 4,096 keys.
 """
 
 from pathlib import Path
@@ -56,7 +56,8 @@ def draw(measured, folder):
         axis.grid(alpha=0.3)
     axes[0].legend()
     figure.suptitle(
-        f"Additive attention, forward and backward: {BATCH} rows, {QUERIES} queries, {UNITS} units"
+        "Additive attention, forward and backward: "
+        f"{BATCH} examples, {QUERIES} queries, {UNITS} units"
     )
     figure.savefig(Path(folder) / "growth.png", dpi=120)
     pyplot.close(figure)

@@ -2,6 +2,8 @@
 
 import importlib.util
 import os
+import re
+import types
 from pathlib import Path
 
 import pytest
@@ -54,8 +56,8 @@ def images(notebook):
     return sum(any(kind.startswith("image/") for kind in o.get("data", {})) for o in outputs)
 
 
-# The longest of them; the others run through the same cells of training and export.
-RUN = [pytest.param(n, marks=pytest.mark.slow if n.startswith("02") else ()) for n in NAMES]
+# One of them; that the others use names that exist is tested below.
+RUN = [pytest.param(n, marks=() if n.startswith("01") else pytest.mark.slow) for n in NAMES]
 
 
 @pytest.mark.parametrize("name", RUN)
@@ -75,6 +77,21 @@ def test_runs(name, runner, tmp_path, monkeypatch):
     assert not complaints
     assert images(notebook) >= IMAGES[name] - 5
     assert not runner.machine_paths(runner.clean(notebook))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_names_of_the_package_that_a_notebook_uses_exist(name):
+    skip_without_packages(name)
+    lines = [line for cell in code_cells(committed(name)) for line in cell.source.splitlines()]
+    imports = [line for line in lines if line.startswith("from keras_attention")]
+    assert imports
+    names = {}
+    for line in imports:
+        exec(line, names)
+    modules = {n: m for n, m in names.items() if isinstance(m, types.ModuleType)}
+    for module, attribute in re.findall(r"\b(\w+)\.(\w+)", "\n".join(lines)):
+        if module in modules:
+            assert hasattr(modules[module], attribute), f"{module}.{attribute}"
 
 
 def translator():

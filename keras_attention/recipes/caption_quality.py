@@ -13,7 +13,7 @@ from keras_attention._core.backend.gradients import gradient
 from keras_attention._core.optional import require
 from keras_attention._core.types import Tensor
 from keras_attention.datasets import Scene, pad
-from keras_attention.generation import BeamSearch, Generation, Greedy, generate
+from keras_attention.generation import Generation, Greedy, Search, generate
 from keras_attention.metrics import peaks_inside
 from keras_attention.models import Captioner
 from keras_attention.text.vocabulary import START
@@ -33,6 +33,8 @@ class Pictured(NamedTuple):
     captions: tuple[str, ...]
 
 
+# More words than any caption of a scene has.
+MAX_LENGTH = 40
 # What captions are compared with.
 Example: TypeAlias = Scene | Pictured
 
@@ -80,9 +82,8 @@ class Quality(NamedTuple):
 def evaluate(
     model: Captioner,
     examples: Sequence[Example],
-    search: BeamSearch | None = None,
+    search: Search = Greedy(max_length=MAX_LENGTH),  # noqa: B008 (frozen)
     batch_size: int = 100,
-    max_length: int = 40,
 ) -> Quality:
     """Captions images, and compares the words and the attention with the truth.
 
@@ -92,9 +93,8 @@ def evaluate(
     Args:
         model: a trained `Captioner`.
         examples: a list of `Scene` or of `Pictured`.
-        search: how to decode, see `generate`; greedily by default.
+        search: how to decode, see `generate`.
         batch_size: images at once.
-        max_length: how many words at most; of greedy decoding.
 
     Returns:
         `Quality`.
@@ -104,7 +104,6 @@ def evaluate(
     """
     sacrebleu = require("sacrebleu", "translation")
     images = np.stack([example.image for example in examples])
-    search = search or Greedy(max_length=max_length)
     captions = generate(model, images, search, batch_size=batch_size)
     texts, right = [c.text for c in captions], [references(example) for example in examples]
     # One list per reference, with None for an image that has fewer references than others.
@@ -215,7 +214,7 @@ def _names(scene: Scene) -> list[str]:
 
 
 def chance_inside(
-    map_shape: tuple[int, int], boxes: np.ndarray, image_size: Sequence[int]
+    map_shape: tuple[int, int], boxes: np.ndarray, image_size: tuple[int, int]
 ) -> np.ndarray:
     """The share of a map's locations whose centre lies inside each box.
 

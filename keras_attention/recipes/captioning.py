@@ -9,7 +9,7 @@ from argparse import ArgumentParser
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import keras
 import numpy as np
@@ -21,6 +21,7 @@ from keras_attention.models import Captioner, backbone
 from keras_attention.normalizers.sampled import HardSample
 from keras_attention.recipes import training_run
 from keras_attention.recipes.caption_quality import (
+    MAX_LENGTH,
     Example,
     Name,
     Pictured,
@@ -54,7 +55,6 @@ __all__ = [
     "references",
 ]
 
-MAX_LENGTH = 40
 DEV_SCENES = 500
 
 
@@ -82,11 +82,11 @@ class Settings(NamedTuple):
     'none'
     """
 
-    attention: str = "soft"
+    attention: Literal["soft", "hard", "none"] = "soft"
     units: int = 256
     embedding_dim: int = 128
     attention_units: int = 128
-    cell: str = "lstm"
+    cell: Literal["lstm", "gru"] = "lstm"
     dropout: float = 0.1
     doubly_stochastic: float = 0.0
     word_detection: float = 0.2
@@ -132,7 +132,7 @@ class Data(NamedTuple):
 
 def build(
     words: Sequence[str],
-    image_size: Sequence[int],
+    image_size: tuple[int, int],
     settings: Settings,
     encoder: keras.Model | None = None,
 ) -> Captioner:
@@ -193,10 +193,6 @@ class Captioning(Recipe[Data]):
     hard: bool = True
 
     settings: ClassVar[type[Settings]] = Settings
-    choices: ClassVar[Mapping[str, Sequence[str]]] = {
-        "attention": ("soft", "none", "hard"),
-        "cell": ("lstm", "gru"),
-    }
     search: ClassVar[BeamSearch] = BeamSearch(max_length=MAX_LENGTH)
     artifacts: ClassVar[Mapping[str, Artifact]] = {
         "saved_model_image": Artifact("saved_model_image", kind="image"),
@@ -343,7 +339,7 @@ class Captioning(Recipe[Data]):
         for name, (model, seconds, steps) in trained.items():
             measured: dict[str, Any] = {}
             for split, examples in test.items():
-                quality = evaluate(model, examples, max_length=MAX_LENGTH)
+                quality = evaluate(model, examples)
                 one = dict(figures(quality))
                 if name == "no_attention" and "pointing" in one:
                     # Its weights are the same everywhere: only its gradient can point.

@@ -6,7 +6,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 from keras_attention._core.types import Config
 from keras_attention.recipes.recipe import Recipe, run, train_only
@@ -78,15 +78,15 @@ def make_parser(recipe: type[Recipe[Any]], description: str) -> argparse.Argumen
         metavar="SECONDS",
         help="when the whole command began, in seconds since 1970, for the report",
     )
+    types = get_type_hints(recipe.settings)
     for name, default in recipe.settings()._asdict().items():
         flag = f"--{name.replace('_', '-')}"
         if isinstance(default, bool):
             parser.add_argument(flag, action=argparse.BooleanOptionalAction, default=default)
         else:
-            choices = recipe.choices.get(name)
-            kind = type(default)
+            choices = get_args(types[name]) or None
             parser.add_argument(
-                flag, type=kind, default=default, choices=choices, help=f"({default})"
+                flag, type=type(default), default=default, choices=choices, help=f"({default})"
             )
     return parser
 

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple, TypeAlias
+from typing import Any, ClassVar, Literal, NamedTuple, TypeAlias
 
 import keras
 import numpy as np
@@ -62,7 +62,7 @@ class Settings(NamedTuple):
     4
     """
 
-    kind: str = "glimpses"
+    kind: Literal["glimpses", "random_places", "cnn"] = "glimpses"
     image_size: int = 32
     pieces: int = 4
     steps: int = 6
@@ -257,7 +257,6 @@ class Glimpses(Recipe[Splits]):
     """
 
     settings: ClassVar[type[Settings]] = Settings
-    choices: ClassVar[Mapping[str, Sequence[str]]] = {"kind": KINDS}
 
     def variants(self) -> dict[str, Variant]:
         return {kind: Variant(changes={"kind": kind}) for kind in KINDS}

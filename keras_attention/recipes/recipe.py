@@ -83,8 +83,7 @@ class Recipe(ABC, Generic[DataT]):
 
     Attributes:
         settings: the class of the settings, a named tuple. Its defaults are those
-            of the command.
-        choices: by name of a setting, the values that are allowed.
+            of the command, and the values of a `Literal` its choices.
         search: how the exported model decodes.
         artifacts: by key of the report, what is exported.
         in_processes: whether the command trains several variants in processes of
@@ -92,7 +91,6 @@ class Recipe(ABC, Generic[DataT]):
     """
 
     settings: ClassVar[Any]
-    choices: ClassVar[Mapping[str, Sequence[str]]] = {}
     search: ClassVar[BeamSearch] = BeamSearch()
     artifacts: ClassVar[Mapping[str, Artifact]] = {}
     in_processes: ClassVar[bool] = False

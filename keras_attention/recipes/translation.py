@@ -8,7 +8,7 @@ from argparse import ArgumentParser
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple, TypeAlias
+from typing import Any, ClassVar, Literal, NamedTuple, TypeAlias
 
 import keras
 
@@ -21,7 +21,7 @@ from keras_attention.datasets import (
     split_pairs,
     teacher_forcing_batches,
 )
-from keras_attention.generation import BeamSearch, Greedy, generate
+from keras_attention.generation import BeamSearch, Greedy, Search, generate
 from keras_attention.layers.attention import Attention
 from keras_attention.layers.presets import BahdanauAttention, LuongAttention
 from keras_attention.models import EncoderDecoder
@@ -64,9 +64,9 @@ class Settings(NamedTuple):
     'none'
     """
 
-    attention: str = "general"
+    attention: Literal["general", "additive", "none"] = "general"
     pieces: int = 4000
-    cell: str = "gru"
+    cell: Literal["lstm", "gru"] = "gru"
     units: int = 256
     embedding_dim: int = 256
     num_encoder_layers: int = 1
@@ -134,9 +134,8 @@ class Quality(NamedTuple):
 def evaluate(
     model: EncoderDecoder,
     pairs: Sequence[Pair],
-    search: BeamSearch | None = None,
+    search: Search = Greedy(max_length=MAX_LENGTH),  # noqa: B008 (frozen)
     batch_size: int = 64,
-    max_length: int = MAX_LENGTH,
 ) -> Quality:
     """BLEU and chrF of a model's translations, by sacrebleu on plain text.
 
@@ -146,9 +145,8 @@ def evaluate(
     Args:
         model: a trained model.
         pairs: a list of `Pair`.
-        search: how to decode, see `generate`; greedily by default.
+        search: how to decode, see `generate`.
         batch_size: texts at once.
-        max_length: how many pieces at most; of greedy decoding.
 
     Returns:
         `Quality`.
@@ -158,7 +156,6 @@ def evaluate(
     """
     sacrebleu = require("sacrebleu", "translation")
     sources = [pair.source for pair in pairs]
-    search = search or Greedy(max_length=max_length)
     decoded = generate(model, sources, search, batch_size=batch_size)
     texts = [found.text for found in decoded]
     references = [[pair.target for pair in pairs]]
@@ -193,10 +190,6 @@ class Translation(Recipe[Splits]):
     baseline: bool = True
 
     settings: ClassVar[type[Settings]] = Settings
-    choices: ClassVar[Mapping[str, Sequence[str]]] = {
-        "attention": ("general", "additive", "none"),
-        "cell": ("lstm", "gru"),
-    }
     # The best of length penalties 0, 0.6 and 1 and coverage penalties 0 and 0.2 on dev.
     search: ClassVar[BeamSearch] = BeamSearch(
         num_beams=4, length_penalty=0.6, max_length=MAX_LENGTH
@@ -290,7 +283,7 @@ class Translation(Recipe[Splits]):
             "steps": steps,
             "parameters": model.count_params(),
             "beam": {
-                "num_beams": self.search.width,
+                "num_beams": self.search.num_beams,
                 "length_penalty": self.search.length_penalty,
                 "max_length": self.search.max_length,
             },

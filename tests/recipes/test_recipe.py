@@ -8,7 +8,7 @@ from argparse import ArgumentParser
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import pytest
 
@@ -39,7 +39,7 @@ sys.exit(name == "fails")
 class Settings(NamedTuple):
     size: int = 3
     shuffled: bool = True
-    kind: str = "large"
+    kind: Literal["large", "small"] = "large"
     seed: int = 0
 
 
@@ -51,7 +51,6 @@ class Sums(Recipe[list[int]]):
     others: tuple[str, ...] = ("small",)
 
     settings: ClassVar[type[Settings]] = Settings
-    choices: ClassVar[Mapping[str, Any]] = {"kind": ("large", "small")}
     in_processes: ClassVar[bool] = True
 
     @classmethod
