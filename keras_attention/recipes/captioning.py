@@ -9,7 +9,7 @@ from argparse import ArgumentParser
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple, TypeAlias
 
 import keras
 import numpy as np
@@ -56,6 +56,7 @@ __all__ = [
 ]
 
 DEV_SCENES = 500
+Split: TypeAlias = Literal["train", "dev", "test", "places"]
 
 
 class Settings(NamedTuple):
@@ -244,11 +245,12 @@ class Captioning(Recipe[Data]):
         if self.flickr8k is not None:
             splits = datasets.load_flickr8k(self.flickr8k or None)
         elif self.images is not None:
-            splits = datasets.load_captions(*self.images)
+            images, captions = self.images
+            splits = datasets.load_captions(images, captions)
         else:
             return self._scenes(size)
-        for name, images in splits.items():
-            if not images:
+        for name, held_out in splits.items():
+            if not held_out:
                 raise ValueError(f"images: expected some that are held out for {name}, found none.")
         examples: dict[str, Any] = {
             name: datasets.CaptionedImages(splits[name], (size, size)) for name in ("train", "dev")
@@ -277,11 +279,12 @@ class Captioning(Recipe[Data]):
         if self.backbone:
             raise ValueError("backbone: expected flickr8k or images with it.")
 
-        def scenes(split: str, count: int | None = None) -> datasets.Scenes:
+        def scenes(split: Split, count: int | None = None) -> datasets.Scenes:
             return datasets.Scenes(split, size=size, language=self.language, count=count)
 
         examples = {"train": scenes("train"), "dev": scenes("dev", DEV_SCENES)}
-        test = {name: scenes(name, self.test_scenes) for name in ("test", "places")}
+        held_out: tuple[Split, ...] = ("test", "places")
+        test = {str(name): scenes(name, self.test_scenes) for name in held_out}
         return Data(examples, examples["train"].words, test)
 
     def digest(self, data: Data) -> str:
@@ -310,8 +313,9 @@ class Captioning(Recipe[Data]):
         def epoch() -> int:
             return training_run.epochs_done(model, batches)
 
-        def order(epoch: int) -> np.ndarray:
-            return np.random.default_rng((settings.seed, epoch)).permutation(len(train))[:count]
+        def order(epoch: int) -> list[int]:
+            rng = np.random.default_rng((settings.seed, epoch))
+            return list(rng.permutation(len(train))[:count].tolist())
 
         def example(sequence: Any) -> Callable[[int], tuple[np.ndarray, str]]:
             return lambda i: (getattr(sequence[i], kind), sequence[i].caption)

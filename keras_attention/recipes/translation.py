@@ -21,6 +21,7 @@ from keras_attention.datasets import (
     split_pairs,
     teacher_forcing_batches,
 )
+from keras_attention.datasets.bible import Language
 from keras_attention.generation import BeamSearch, Greedy, Search, generate
 from keras_attention.layers.attention import Attention
 from keras_attention.layers.presets import BahdanauAttention, LuongAttention
@@ -185,7 +186,7 @@ class Translation(Recipe[Splits]):
     ['model', 'without_attention']
     """
 
-    languages: Sequence[str] = ("en", "fr")
+    languages: Sequence[Language] = ("en", "fr")
     pairs: Sequence[Path] | None = None
     baseline: bool = True
 
@@ -228,7 +229,8 @@ class Translation(Recipe[Splits]):
 
     def load(self, folder: Path, settings: Settings) -> Splits:
         if self.pairs is None:
-            return load_bible(*self.languages)
+            source, target = self.languages
+            return load_bible(source, target)
         if len(self.pairs) > 2:
             raise ValueError(f"pairs: expected one file or two, received {len(self.pairs)}.")
         return split_pairs(load_pairs(*self.pairs))

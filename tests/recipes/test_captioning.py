@@ -142,7 +142,7 @@ def test_a_training_with_other_words_is_another(tmp_path, monkeypatch):
     note = {"settings": SETTINGS._asdict(), "seconds": 1.0, "steps": 2, "data": words}
     (tmp_path / "training.json").write_text(json.dumps(note), "utf-8")
     (tmp_path / "model.keras").touch()
-    monkeypatch.setattr(keras.saving, "load_model", lambda path: "model")
+    monkeypatch.setattr(training_run, "load_model", lambda path: "model")
     assert training_run.finished(tmp_path, SETTINGS, words).model == "model"
     assert training_run.finished(tmp_path, SETTINGS, fewer) is None
 

@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Literal, NamedTuple
 
 import pytest
 
-from keras_attention.recipes import captioning, command, glimpses, recipe, translation
+from keras_attention.recipes import captioning, command, glimpses, recipe, training_run, translation
 from keras_attention.recipes.demo import Demo
 from keras_attention.recipes.g2p import Pronunciation
 from keras_attention.recipes.recipe import Measured, Recipe, Variant
@@ -170,8 +170,6 @@ def test_the_arguments_of_a_script_are_those_of_its_recipe(script):
 
 @pytest.mark.parametrize("old", [True, False])
 def test_a_folder_finished_under_old_names_is_recognised(tmp_path, monkeypatch, old):
-    from keras_attention.recipes import training_run
-
     settings = translation.Settings(num_encoder_layers=2)
     noted = settings._asdict()
     if old:
@@ -180,6 +178,6 @@ def test_a_folder_finished_under_old_names_is_recognised(tmp_path, monkeypatch, 
     note = {"settings": noted, "seconds": 1.0, "steps": 2}
     (tmp_path / "training.json").write_text(json.dumps(note), "utf-8")
     (tmp_path / "model.keras").touch()
-    monkeypatch.setattr("keras.saving.load_model", lambda path: "model")
+    monkeypatch.setattr(training_run, "load_model", lambda path: "model")
     assert training_run.finished(tmp_path, settings).model == "model"
     assert training_run.finished(tmp_path, settings._replace(units=1)) is None
