@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import keras
+import numpy as np
 from keras import ops
 
 from keras_attention._core.checks import check_rank, check_shape, score_dtype
@@ -39,8 +41,9 @@ def max_over_positions(features: Tensor, mask: Tensor | None = None) -> Tensor:
     features, kept = _flat(features, mask)
     if kept is None:
         return ops.max(features, axis=1)
-    # A finite fill value: the gradient through infinity can be NaN.
-    highest = ops.max(ops.where(kept, features, -1e30), axis=1)
+    # The lowest finite number: the gradient through infinity can be NaN.
+    lowest = float(np.finfo(keras.backend.standardize_dtype(features.dtype)).min)
+    highest = ops.max(ops.where(kept, features, lowest), axis=1)
     return ops.where(ops.any(kept, axis=1), highest, 0.0)
 
 

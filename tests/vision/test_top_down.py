@@ -47,3 +47,34 @@ def test_it_is_saved_goes_on_from_a_state_and_has_its_cells_dropout(tmp_path, rn
 def test_something_else_than_one_attention_is_refused():
     with pytest.raises(ValueError, match="attention: expected a keras_attention"):
         vision.TopDownRNN(layers.GRUCell(4), [BahdanauAttention(4)], layers.GRUCell(4))
+
+
+class Steps(layers.Layer):
+    """An attention with the three methods that are required."""
+
+    def __init__(self):
+        super().__init__()
+        self.attention = BahdanauAttention(3)
+
+    def build(self, query_shape, value_shape):
+        self.attention.build(query_shape, value_shape)
+        self.built = True
+
+    def memory(self, value, mask=None):
+        return self.attention.memory(value, mask=mask)
+
+    def initial_state(self, memory):
+        return self.attention.initial_state(memory)
+
+    def step(self, query, memory, state):
+        return self.attention.step(query, memory, state)
+
+
+def test_an_attention_with_steps_alone_is_completed(rng):
+    words, value = rng.normal(size=(2, 3, 4)), rng.normal(size=(2, 6, 5))
+    steps, cells = Steps(), (layers.GRUCell(4), layers.GRUCell(3))
+    decoder = vision.TopDownRNN(cells[0], steps, cells[1])
+    found = decoder(words, value, return_attention_scores=True)
+    whole = vision.TopDownRNN(cells[0], steps.attention, cells[1])
+    for one, other in zip(found, whole(words, value, return_attention_scores=True)):
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
