@@ -160,11 +160,18 @@ class Vocabulary:
         return [self._ids.get(token, UNKNOWN) for token in tokens]
 
     def to_tokens(self, ids: Iterable[int]) -> list[str]:
-        """The tokens of a sequence of ids up to its end, without start and padding."""
+        """The tokens of a sequence of ids up to its end, without start and padding.
+
+        Raises:
+            ValueError: if `ids` is not one sequence of integers, or has an id
+                that the vocabulary does not have.
+        """
         kept = []
         for i in _integers("to_tokens", ids):
             if i == END:
                 break
+            if not 0 <= i < len(self.tokens):
+                raise ValueError(f"ids: expected ids from 0 to {len(self) - 1}, received {i}.")
             if i not in (PAD, START):
                 kept.append(self.tokens[i])
         return kept
@@ -173,7 +180,8 @@ class Vocabulary:
         """The text of a sequence of ids up to its end, without start and padding.
 
         Raises:
-            ValueError: if `ids` is not one sequence of integers.
+            ValueError: if `ids` is not one sequence of integers, or has an id
+                that the vocabulary does not have.
         """
         return self.join(self.to_tokens(_integers("decode", ids)))
 

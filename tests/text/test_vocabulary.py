@@ -156,6 +156,13 @@ def test_what_is_no_text_is_refused_with_what_to_write(call, message, vocabulary
         call(vocabulary)
 
 
+@pytest.mark.parametrize("i", [6, -1])
+def test_ids_that_the_vocabulary_lacks_are_refused(i):
+    with pytest.raises(ValueError, match=f"ids: expected ids from 0 to 5, received {i}."):
+        Vocabulary("ab").decode([4, i, 5])
+    assert Vocabulary("ab").decode([4, 2, i]) == "a"
+
+
 def test_ids_may_be_any_iterable_of_integers():
     vocabulary = Vocabulary("ab")
     for ids in ([1, 4, 5, 2], np.array([1, 4, 5, 2]), tf.constant([1, 4, 5, 2]), iter([4, 5])):
