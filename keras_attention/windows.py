@@ -235,14 +235,14 @@ class LocalPredictive(Window):
 
 
 # What an argument `window` may be.
-WindowLike: TypeAlias = "str | type[Window] | Window | Config | None"
+WindowIdentifier: TypeAlias = "str | type[Window] | Window | Config | None"
 
 NAMES: dict[str, type[Window]] = {"local_m": LocalMonotonic, "local_p": LocalPredictive}
 
 _REGISTRY = Registry("window", Window, NAMES, ", a keras_attention.windows.Window or None")
 
 
-def get(window: WindowLike, **kwargs: Any) -> Window | None:
+def get(window: WindowIdentifier, **kwargs: Any) -> Window | None:
     """The window that `window` names or describes; a `Window` or None is returned as it is.
 
     Args:

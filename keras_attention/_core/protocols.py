@@ -8,8 +8,82 @@ from keras import ops
 
 from keras_attention._core.backend.loops import scan
 from keras_attention._core.masks import keep_where_masked, zero_where_masked
+from keras_attention._core.memory import Memory
 from keras_attention._core.structure import map_tensors, swap_batch_and_time
-from keras_attention._core.types import Structure, Tensor
+from keras_attention._core.types import Shape, Structure, Tensor
+
+
+@runtime_checkable
+class ScoreLike(Protocol):
+    """How a query is compared with a key; `keras_attention.scores.Score` is the base class."""
+
+    def build(self, query_shape: Shape, key_shape: Shape) -> None:
+        """Makes the weights."""
+
+    def project_query(self, query: Tensor) -> Tensor:
+        """Projects queries `(..., Dq)` to `(..., U)`, once per step."""
+
+    def project_keys(self, key: Tensor) -> Tensor:
+        """Projects keys `(B, Tk, Dk)` to `(B, Tk, U)`, once per sequence."""
+
+    def compare(self, query: Tensor, keys: Tensor, state: Structure = None) -> Tensor:
+        """The scores `(B, Tq, Tk)` of projected queries and keys in at least float32.
+
+        `state` is passed, with `Tq = 1`, only if `initial_state` is not `()`.
+        """
+
+    def initial_state(self, memory: Memory) -> Structure:
+        """The state before the first step: tensors with the batch first, `()` if stateless."""
+
+    def next_state(self, state: Structure, weights: Tensor) -> Structure:
+        """The state after a step with the weights `(B, Tk)`."""
+
+
+@runtime_checkable
+class NormalizerLike(Protocol):
+    """How scores become weights; `keras_attention.normalizers.Normalizer` is the base class."""
+
+    # Whether the gradient of the context stops at the weights.
+    detached: bool
+
+    def build(self, scores_shape: Shape, mask_shape: Shape | None = None) -> None:
+        """Makes the weights."""
+
+    def call(self, scores: Tensor, mask: Tensor | None = None) -> Tensor:
+        """The weights of scores `(B, Tq, Tk)`, zero where the mask is False.
+
+        Also has an argument `state`, with `Tq = 1`, if `initial_state` is not `()`, and an
+        argument `noise` if `noise` is not None.
+        """
+
+    def initial_state(self, memory: Memory) -> Structure:
+        """The state before the first step: tensors with the batch first, `()` if stateless."""
+
+    def next_state(self, state: Structure, weights: Tensor) -> Structure:
+        """The state after a step with the weights `(B, Tk)`."""
+
+    def noise(self, shape: tuple[int | Tensor, ...], dtype: str) -> Tensor | None:
+        """Random numbers of `shape` `(B, Tq, Tk)` for a call in training, or None."""
+
+
+@runtime_checkable
+class WindowLike(Protocol):
+    """Which keys a query may attend to; `keras_attention.windows.Window` is the base class."""
+
+    def build(self, query_shape: Shape) -> None:
+        """Makes the weights."""
+
+    def initial_state(self, memory: Memory) -> Structure:
+        """The state before the first step: tensors with the batch first, `()` if stateless."""
+
+    def call(
+        self,
+        query: Tensor,
+        memory: Memory,
+        state: Structure = (),
+        query_mask: Tensor | None = None,
+    ) -> tuple[Tensor, Tensor | None, Structure]:
+        """A mask `(B, Tq, Tk)`, factors of the weights or None, and the next state."""
 
 
 @runtime_checkable

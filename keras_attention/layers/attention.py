@@ -27,9 +27,9 @@ from keras_attention.layers.states import AttentionNoise, AttentionState
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-    from keras_attention.normalizers.registry import NormalizerLike
-    from keras_attention.scores.registry import ScoreLike
-    from keras_attention.windows import WindowLike
+    from keras_attention.normalizers.registry import NormalizerIdentifier
+    from keras_attention.scores.registry import ScoreIdentifier
+    from keras_attention.windows import WindowIdentifier
 
 
 @keras.saving.register_keras_serializable(package="keras_attention")
@@ -101,9 +101,9 @@ class Attention(keras.layers.Layer):
 
     def __init__(
         self,
-        score: ScoreLike,
-        normalizer: NormalizerLike = "softmax",
-        window: WindowLike = None,
+        score: ScoreIdentifier,
+        normalizer: NormalizerIdentifier = "softmax",
+        window: WindowIdentifier = None,
         dropout: float = 0.0,
         seed: int | None = None,
         **kwargs: Unpack[LayerOptions],

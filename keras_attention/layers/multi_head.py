@@ -29,9 +29,9 @@ from keras_attention.layers.states import AttentionNoise, AttentionState
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-    from keras_attention.normalizers.registry import NormalizerLike
-    from keras_attention.scores.registry import ScoreLike
-    from keras_attention.windows import WindowLike
+    from keras_attention.normalizers.registry import NormalizerIdentifier
+    from keras_attention.scores.registry import ScoreIdentifier
+    from keras_attention.windows import WindowIdentifier
 
 
 @keras.saving.register_keras_serializable(package="keras_attention")
@@ -86,9 +86,9 @@ class MultiHeadAttention(Attention):
         value_dim: int | None = None,
         output_shape: int | tuple[int] | None = None,
         use_bias: bool = True,
-        score: ScoreLike = "scaled_dot",
-        normalizer: NormalizerLike = "softmax",
-        window: WindowLike = None,
+        score: ScoreIdentifier = "scaled_dot",
+        normalizer: NormalizerIdentifier = "softmax",
+        window: WindowIdentifier = None,
         dropout: float = 0.0,
         seed: int | None = None,
         average_heads: bool = True,

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
     from keras_attention._core.types import LayerOptions
-    from keras_attention.scores.registry import ScoreLike
+    from keras_attention.scores.registry import ScoreIdentifier
 
 
 @keras.saving.register_keras_serializable(package="keras_attention")
@@ -76,7 +76,7 @@ class PointerHead(keras.layers.Layer):
     """
 
     def __init__(
-        self, score: ScoreLike = "additive", end: bool = False, **kwargs: Unpack[LayerOptions]
+        self, score: ScoreIdentifier = "additive", end: bool = False, **kwargs: Unpack[LayerOptions]
     ) -> None:
         super().__init__(**kwargs)
         self._score_name = score if isinstance(score, str) else None

@@ -35,14 +35,14 @@ from keras_attention.losses import redundancy_loss
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-    from keras_attention.normalizers.registry import NormalizerLike
-    from keras_attention.scores.registry import ScoreLike
+    from keras_attention.normalizers.registry import NormalizerIdentifier
+    from keras_attention.scores.registry import ScoreIdentifier
 
 
 class _AttentionOptions(TypedDict):
     """The arguments of the attention inside a pooling layer."""
 
-    normalizer: NormalizerLike
+    normalizer: NormalizerIdentifier
     dropout: float
     seed: int | None
 
@@ -69,7 +69,7 @@ class _Pooling(keras.layers.Layer):
         self,
         queries: int,
         units: int | None,
-        score: ScoreLike | None,
+        score: ScoreIdentifier | None,
         activation: Activation,
         use_bias: bool,
         attention: _AttentionOptions,
@@ -258,8 +258,8 @@ class AttentionPooling(_Pooling):
     def __init__(
         self,
         units: int | None = None,
-        score: ScoreLike | None = None,
-        normalizer: NormalizerLike = "softmax",
+        score: ScoreIdentifier | None = None,
+        normalizer: NormalizerIdentifier = "softmax",
         activation: Activation = "tanh",
         use_bias: bool = True,
         dropout: float = 0.0,
@@ -331,7 +331,7 @@ class StructuredSelfAttention(_Pooling):
         hops: int,
         units: int | None = None,
         penalty: float = 0.0,
-        normalizer: NormalizerLike = "softmax",
+        normalizer: NormalizerIdentifier = "softmax",
         activation: Activation = "tanh",
         use_bias: bool = False,
         dropout: float = 0.0,

@@ -21,8 +21,8 @@ from keras_attention.layers.attention import Attention
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-    from keras_attention.normalizers.registry import NormalizerLike
-    from keras_attention.windows import WindowLike
+    from keras_attention.normalizers.registry import NormalizerIdentifier
+    from keras_attention.windows import WindowIdentifier
 
 LuongScore = Literal["dot", "general", "concat", "scaled_dot", "cosine"]
 
@@ -76,8 +76,8 @@ class BahdanauAttention(_Preset):
         normalize: bool = False,
         activation: Activation = "tanh",
         kernel_initializer: Initializer = "glorot_uniform",
-        normalizer: NormalizerLike = "softmax",
-        window: WindowLike = None,
+        normalizer: NormalizerIdentifier = "softmax",
+        window: WindowIdentifier = None,
         dropout: float = 0.0,
         seed: int | None = None,
         kernel_regularizer: Regularizer = None,
@@ -143,8 +143,8 @@ class LuongAttention(_Preset):
         units: int | None = None,
         score: LuongScore | type[scores.Score] | scores.Score | Config = "general",
         scale: bool = False,
-        normalizer: NormalizerLike = "softmax",
-        window: WindowLike = None,
+        normalizer: NormalizerIdentifier = "softmax",
+        window: WindowIdentifier = None,
         dropout: float = 0.0,
         seed: int | None = None,
         **kwargs: Unpack[LayerOptions],

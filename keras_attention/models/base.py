@@ -11,6 +11,7 @@ from keras import ops, tree
 
 from keras_attention._core.backend.graphs import is_concrete
 from keras_attention._core.backend.replicas import averaged_over_replicas
+from keras_attention._core.freezing import freeze_parts
 from keras_attention._core.renamed import present_names
 from keras_attention._core.types import Config, Shapes, Structure, Tensor
 from keras_attention.generation import Greedy, Search, generate
@@ -53,10 +54,7 @@ class DecoderModel(keras.Model):
         """Builds all parts; the last statement of the constructor of a subclass."""
         self._build_parts()
         self.built = True
-        if not self.trainable:
-            # Made frozen, or loaded so: Keras would pass on only a later change.
-            for layer in self.layers:
-                layer.trainable = False
+        freeze_parts(self, self.layers)
 
     def build(self, inputs_shape: Shapes | None = None) -> None:
         # All parts were built in the constructor, and not by this method: Keras lets no layer be

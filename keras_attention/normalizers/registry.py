@@ -14,7 +14,7 @@ from keras_attention.normalizers.softmax import Hardmax, Sigmoid, Softmax
 from keras_attention.normalizers.sparse import Entmax15, Sparsemax
 
 # What an argument `normalizer` may be.
-NormalizerLike: TypeAlias = "str | type[Normalizer] | Normalizer | Config"
+NormalizerIdentifier: TypeAlias = "str | type[Normalizer] | Normalizer | Config"
 
 NAMES: dict[str, type[Normalizer]] = {
     "softmax": Softmax,
@@ -32,7 +32,7 @@ _REGISTRY = Registry(
 )
 
 
-def get(normalizer: NormalizerLike, **kwargs: Any) -> Normalizer:
+def get(normalizer: NormalizerIdentifier, **kwargs: Any) -> Normalizer:
     """The normalizer that `normalizer` names or describes; a `Normalizer` is returned as it is.
 
     Args:

@@ -13,7 +13,7 @@ from keras_attention.scores.history import Coverage, CumulativeLocation, Locatio
 from keras_attention.scores.multiplicative import Biaffine, Cosine, Dot, General, ScaledDot
 
 # What an argument `score` may be.
-ScoreLike: TypeAlias = "str | type[Score] | Score | Config"
+ScoreIdentifier: TypeAlias = "str | type[Score] | Score | Config"
 
 NAMES: dict[str, type[Score]] = {
     "dot": Dot,
@@ -31,7 +31,7 @@ NAMES: dict[str, type[Score]] = {
 _REGISTRY = Registry("score", Score, NAMES, " or a keras_attention.scores.Score")
 
 
-def get(score: ScoreLike, **kwargs: Any) -> Score:
+def get(score: ScoreIdentifier, **kwargs: Any) -> Score:
     """The score that `score` names or describes; a `Score` is returned as it is.
 
     Args:

@@ -17,9 +17,9 @@ from keras_attention.layers.states import AttentionNoise, AttentionState
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-    from keras_attention.normalizers.registry import NormalizerLike
-    from keras_attention.scores.registry import ScoreLike
-    from keras_attention.windows import WindowLike
+    from keras_attention.normalizers.registry import NormalizerIdentifier
+    from keras_attention.scores.registry import ScoreIdentifier
+    from keras_attention.windows import WindowIdentifier
 
 
 @keras.saving.register_keras_serializable(package="keras_attention")
@@ -71,10 +71,10 @@ class GatedAttention(Attention):
 
     def __init__(
         self,
-        score: ScoreLike,
-        normalizer: NormalizerLike = "softmax",
+        score: ScoreIdentifier,
+        normalizer: NormalizerIdentifier = "softmax",
         gate: Literal["scalar", "vector"] = "scalar",
-        window: WindowLike = None,
+        window: WindowIdentifier = None,
         dropout: float = 0.0,
         seed: int | None = None,
         **kwargs: Unpack[LayerOptions],

@@ -30,8 +30,8 @@ from keras_attention.layers.states import AttentionNoise, AttentionState
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-    from keras_attention.normalizers.registry import NormalizerLike
-    from keras_attention.scores.registry import ScoreLike
+    from keras_attention.normalizers.registry import NormalizerIdentifier
+    from keras_attention.scores.registry import ScoreIdentifier
 
 
 class LSTMCellOptions(LayerOptions, total=False):
@@ -181,8 +181,8 @@ class SentinelAttention(Attention):
 
     def __init__(
         self,
-        score: ScoreLike,
-        normalizer: NormalizerLike = "softmax",
+        score: ScoreIdentifier,
+        normalizer: NormalizerIdentifier = "softmax",
         dropout: float = 0.0,
         seed: int | None = None,
         **kwargs: Unpack[LayerOptions],

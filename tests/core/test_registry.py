@@ -1,10 +1,13 @@
 """Names, classes, instances and configs of scores, normalizers and windows, and names of losses."""
 
+import inspect
+
 import keras
 import pytest
 
 from keras_attention import Attention, losses, normalizers, scores, windows
 from keras_attention._core.freezing import freeze_parts
+from keras_attention._core.protocols import NormalizerLike, ScoreLike, WindowLike
 from keras_attention.normalizers.registry import NAMES as NORMALIZERS
 from keras_attention.scores.registry import NAMES as SCORES
 from keras_attention.windows import NAMES as WINDOWS
@@ -28,6 +31,33 @@ def test_a_name_a_class_an_instance_and_a_config_give_the_same_part(module, name
     for again in (module.deserialize(config), module.get(config)):
         assert type(again) is kind
         assert again.get_config() == by_name.get_config()
+
+
+CONTRACTS = {scores: ScoreLike, normalizers: NormalizerLike, windows: WindowLike}
+BASES = [(scores.Score, ScoreLike), (normalizers.Normalizer, NormalizerLike)]
+BASES += [(windows.Window, WindowLike)]
+
+
+@pytest.mark.parametrize(("base", "contract"), BASES)
+def test_a_base_class_has_the_methods_of_its_contract_with_the_same_signatures(base, contract):
+    # A type checker cannot see it: Keras' classes have no types, so their subclasses pass always.
+    methods = [name for name in vars(contract) if not name.startswith("_")]
+    assert len(methods) >= 3
+    for name in methods:
+        expected, found = getattr(contract, name, None), getattr(base, name)
+        if inspect.isfunction(expected):
+            assert inspect.signature(found) == inspect.signature(expected), name
+
+
+@pytest.mark.parametrize(("module", "name", "kind", "options"), CASES, ids=IDS)
+def test_every_part_fulfils_the_contract_of_its_kind(module, name, kind, options):
+    part = module.get(name, **options)
+    assert isinstance(part, CONTRACTS[module])
+    assert not isinstance(keras.layers.Dense(1), CONTRACTS[module])
+    if module is not scores:
+        assert not isinstance(part, ScoreLike)
+    if module is not normalizers:
+        assert not isinstance(part, NormalizerLike)
 
 
 @pytest.mark.parametrize(("module", "name", "kind", "options"), CASES, ids=IDS)
