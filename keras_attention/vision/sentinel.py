@@ -132,9 +132,9 @@ class SentinelAttention(Attention):
     The query is `[h; s]`, the output of `SentinelCell`, so that this layer
     needs `AttentionRNN(..., attend="after")`. The sentinel's key is `W_s s`,
     with its own matrix. The returned weights are those of the memory only:
-    beta is 1 minus their sum, the share of the sentinel. If the whole memory is
-    masked, the context is zero. Masks and `use_causal_mask` limit the positions
-    of the memory; the sentinel is never masked apart from them.
+    beta is 1 minus their sum, the share of the sentinel. Masks limit the
+    positions of the memory and not the sentinel, but if they leave a query no
+    position, its context is zero.
 
     The paper adds h to the context before the logits, see
     `hidden_plus_context`, and projects the features to the size of the cell
@@ -230,7 +230,9 @@ class SentinelAttention(Attention):
         noise: AttentionNoise | None,
     ) -> tuple[Tensor, Tensor, AttentionState]:
         if attention_mask is not None:
-            # Over the positions of the value; a query may use its sentinel if it has any.
+            # It has the positions of the value. A query has its sentinel if any of them is left.
+            if memory.mask is not None:
+                attention_mask = ops.logical_and(attention_mask, memory.mask[:, None, :-1])
             sentinel = ops.any(attention_mask, axis=-1, keepdims=True)
             attention_mask = ops.concatenate([attention_mask, sentinel], axis=-1)
         contexts, weights, state = super()._attend(

@@ -9,7 +9,7 @@ PAIRS = [([10 + i] * (1 + i % 7), [40 + i] * (1 + i % 5)) for i in range(25)]
 
 
 def epoch(batches):
-    """The pairs of one epoch, in order, and the shapes of its batches."""
+    """The pairs of an epoch in order, and the shapes of its batches."""
     pairs, shapes = [], []
     for inputs, labels in batches:
         source, target = inputs["source"].numpy(), inputs["target"].numpy()
@@ -61,7 +61,7 @@ def test_short_pairs_come_first_in_as_many_epochs_as_asked_for():
     first, second = widths()
     assert first == sorted(first) != second
     assert sorted(second) == first
-    # A training that is resumed after one epoch goes on with the second.
+    # A training run that is resumed after one epoch continues with the second.
     assert widths(epoch=lambda: 1)[0] == second
 
 

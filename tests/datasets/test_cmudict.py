@@ -30,7 +30,7 @@ def test_no_word_of_cmudict_is_in_two_splits(cmudict):
     assert all(entry.pronunciations for split in cmudict.values() for entry in split)
 
 
-def test_words_are_split_by_their_place_and_comments_dropped(tmp_path):
+def test_words_are_split_by_their_index_and_comments_removed(tmp_path):
     lines = [f"w{i:02} AA1 # a comment" for i in range(20)] + ["w19(2) AA2 B", "w19(3) AA0"]
     (tmp_path / "some.dict").write_text("\n".join(lines))
     splits = load_cmudict(tmp_path / "some.dict")

@@ -1,4 +1,4 @@
-"""Handwritten digits, and images in which each is somewhere."""
+"""Handwritten digits, and larger images that contain one."""
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ def digits():
 
 @pytest.fixture
 def made(rng):
-    """Digits of which every pixel has ink, each with numbers of its own."""
+    """Digits without white pixels, each with different values."""
     return Digits(rng.uniform(0.1, 1, size=(6, 8, 8)).astype("float32"), np.arange(6))
 
 
@@ -44,19 +44,19 @@ def test_clutter_is_cut_out_of_the_digits_and_hides_none(made):
         assert 64 < np.count_nonzero(image) <= 64 + 3 * 16
 
 
-def test_every_place_occurs(made):
+def test_every_location_occurs(made):
     many = Digits(made.images.repeat(200, 0), made.labels.repeat(200))
     corners = place_digits(many, size=10, pieces=0).corners
     assert {tuple(corner) for corner in corners.tolist()} == set(np.ndindex(3, 3))
 
 
-def test_the_seed_says_all(made):
+def test_the_seed_determines_the_images(made):
     one, same, other = (place_digits(made, 32, 4, seed).images for seed in ([1, 2], [1, 2], 5))
     np.testing.assert_array_equal(one, same)
     assert (one != other).any()
 
 
-def test_batches_place_anew_every_epoch(made):
+def test_every_epoch_has_other_locations(made):
     batches = PlacedDigitBatches(made, batch_size=5, size=16, pieces=1, copies=2, seed=1)
     assert len(batches) == 2
     first = [batches[i] for i in range(2)]
@@ -69,12 +69,12 @@ def test_batches_place_anew_every_epoch(made):
     np.testing.assert_array_equal(again[0][0], batches[0][0])
 
 
-def test_the_same_digit_lies_elsewhere_in_the_next_epoch(made):
+def test_the_same_digit_is_elsewhere_in_the_next_epoch(made):
     batches = PlacedDigitBatches(made, batch_size=6, size=24, pieces=0)
     (first, labels), _ = batches[0], batches.on_epoch_end()
     again, others = batches[0]
     assert (first[labels.argsort()] != again[others.argsort()]).any(axis=(1, 2, 3)).all()
-    # Nor do the places of an epoch only change hands.
+    # The locations of an epoch are not merely permuted either.
     assert ((first > 0) != (again > 0)).any()
 
 

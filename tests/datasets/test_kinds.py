@@ -21,7 +21,7 @@ def test_there_are_128_kinds_of_one_or_two_words():
 
 
 def test_groups_keep_every_pair_apart():
-    """By construction: which pairs a split may have at all."""
+    """The pairs that each split may have are disjoint by construction."""
     for groups in (DEV_GROUP, TEST_GROUP):
         assert np.bincount(groups).tolist() == [8] * 16
     for one, other in itertools.combinations(range(128), 2):

@@ -53,7 +53,7 @@ def quadrant(box):
     return 2 * (top + bottom >= 96) + (left + right >= 96)
 
 
-def test_a_scene_depends_on_seed_split_and_place_alone():
+def test_a_scene_depends_on_seed_split_and_index_alone():
     forwards, backwards = Scenes("train"), Scenes("train", count=20)
     first = [forwards[i] for i in range(20)]
     second = [backwards[i] for i in reversed(range(20))][::-1]
@@ -65,7 +65,7 @@ def test_a_scene_depends_on_seed_split_and_place_alone():
 
 
 def test_scenes_stay_what_they_were():
-    """Published figures hold for these scenes: another generator would need a new name."""
+    """Published results are for these scenes: another generator would need another name."""
     assert (
         Scenes("test")[0].caption
         == "a doughnut above a pizza , above a hot dog , to the left of a peach"
@@ -74,7 +74,7 @@ def test_scenes_stay_what_they_were():
 
 
 def test_every_box_holds_what_is_drawn_and_touches_it(monkeypatch):
-    """The same scene on two backgrounds: covered is what does not change with it."""
+    """The same scene on two backgrounds: the pixels of objects do not change."""
     for i in range(40):
         images = []
         for shade in (0, 255):
@@ -104,7 +104,7 @@ def test_boxes_do_not_touch(placed, split):
 
 @pytest.mark.parametrize("split", SPLITS)
 def test_captions_are_true(some, split):
-    """Read the caption back and compare with the boxes, which knows nothing of how it was made."""
+    """Parses the caption and compares it with the boxes."""
     says = {"to the left of": lambda dy, dx: dx > abs(dy), "above": lambda dy, dx: dy > abs(dx),
             "below": lambda dy, dx: -dy > abs(dx)}  # fmt: skip
     for scene in some[split]:

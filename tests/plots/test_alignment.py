@@ -16,7 +16,7 @@ def labels(figure, axis="x"):
 
 
 def picture(figure):
-    """The pixels; drawing is where matplotlib warns of a glyph it does not have."""
+    """The pixels; matplotlib warns of missing glyphs when it draws."""
     matplotlib_image = pytest.importorskip("matplotlib.image")
     file = io.BytesIO()
     figure.savefig(file, format="png", dpi=50)
@@ -38,7 +38,7 @@ def test_rows_are_targets_and_columns_are_sources():
     assert figure.axes[0].get_xlabel() == "source"
     assert figure.axes[0].get_ylabel() == "target"
     assert figure.axes[1].get_ylabel() == "attention weight"
-    # The first target is on top.
+    # The first target is at the top.
     top, bottom = figure.axes[0].get_ylim()[::-1]
     assert top < bottom
 

@@ -24,7 +24,7 @@ def frames(path):
         return [(gif.seek(i), np.asarray(gif.convert("RGB")))[1] for i in range(gif.n_frames)]
 
 
-def test_an_animation_has_a_frame_a_word(image, maps, tmp_path):
+def test_an_animation_has_one_frame_per_word(image, maps, tmp_path):
     path = animate_caption(image, WORDS, maps, tmp_path / "apple.gif", seconds=0.3)
     with Image.open(path) as gif:
         assert gif.n_frames == 4 and gif.info["loop"] == 0
@@ -33,13 +33,13 @@ def test_an_animation_has_a_frame_a_word(image, maps, tmp_path):
     assert not any(np.array_equal(a, b) for a, b in itertools.pairwise(frames(path)))
 
 
-def test_an_animation_shows_the_image_and_where_each_word_looked(tmp_path):
+def test_an_animation_shows_the_image_and_the_attention_of_each_word(tmp_path):
     image = np.full((40, 40, 3), (220, 60, 40), "uint8")
     maps = np.zeros((2, 2, 2))
     maps[0, 0, 0] = maps[1, 1, 1] = 1.0
     path = animate_caption(image, ["left", "right"], maps, tmp_path / "a.gif", smooth=0.1)
     whole, first, second = (frame.astype(int) for frame in frames(path))
-    # The image is square, below a margin of 10 pixels, with as much at its sides.
+    # The image is square, with margins of 10 pixels above and at the sides.
     size = whole.shape[1]
     near, far = 10 + (size - 20) // 5, size - 10 - (size - 20) // 5
     for frame, place, red in (
@@ -54,7 +54,7 @@ def test_an_animation_shows_the_image_and_where_each_word_looked(tmp_path):
     assert (whole[2, 2] == 255).all() and (second[2, 2] == 255).all()
 
 
-def test_the_word_of_the_moment_is_blue(image, maps, tmp_path):
+def test_the_current_word_is_blue(image, maps, tmp_path):
     blue = np.array([0x3B, 0x6C, 0xB4])
     places = []
     for frame in frames(animate_caption(image, ["one", "two", "six"], maps, tmp_path / "a.gif")):
@@ -69,7 +69,7 @@ def test_long_captions_are_broken_into_lines(image, tmp_path):
     short = frames(animate_caption(image, words[:2], maps, tmp_path / "a.gif"))[0]
     long = frames(animate_caption(image, words, maps, tmp_path / "b.gif"))[0]
     assert long.shape[1] == short.shape[1] and long.shape[0] >= short.shape[0] + 40
-    # No word reaches into the margin.
+    # No word extends into the margin.
     assert (long[-60:, -8:] == 255).all()
 
 

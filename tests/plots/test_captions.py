@@ -36,7 +36,7 @@ def test_no_attention_at_all_lights_nothing(image):
     assert not figure.axes[1].lines
 
 
-def test_a_panel_a_word(image, maps):
+def test_one_panel_per_word(image, maps):
     figure = plot_caption(image, WORDS, maps, title="a red apple")
     assert [axes.get_title() for axes in figure.axes] == ["", *WORDS]
     assert [text.get_text() for text in figure.texts] == ["a red apple"]
@@ -46,7 +46,7 @@ def test_a_panel_a_word(image, maps):
         np.testing.assert_allclose(shown(figure, i + 1), overlay.lit(image / 255, light[i]))
 
 
-def test_where_all_the_attention_is_the_image_has_its_colours(image):
+def test_the_image_is_in_color_where_all_the_attention_is(image):
     maps = np.zeros((1, 3, 4))
     maps[0, 1, 2] = 1.0
     drawn = shown(plot_caption(image, ["it"], maps, smooth=0), 1)
@@ -92,7 +92,7 @@ def test_boxes_and_peaks_are_in_pixels_of_the_image(image):
     for patch in figure.axes[2].patches:
         assert patch.get_bbox().extents.tolist() == [8, 4, 30, 40]
     assert figure.axes[2].lines[0].get_xydata().tolist() == [[24, 40]]
-    # The image covers its pixels' edges, from the top left.
+    # The image extends to the edges of its pixels, from the top left.
     assert figure.axes[2].get_xlim() == (0, 64) and figure.axes[2].get_ylim() == (48, 0)
 
 

@@ -1,4 +1,4 @@
-"""Pictures of where a glimpse network looked."""
+"""Plots of glimpses."""
 
 import io
 
@@ -22,12 +22,12 @@ def pictures(axes):
     return [(np.asarray(shown.get_array()), shown.get_extent()) for shown in axes.get_images()]
 
 
-def test_squares_surround_what_was_seen_sharply(image):
+def test_squares_mark_the_first_scale(image):
     figure = plot_glimpses(image, LOCATIONS, Retina(4, 2), box=(1, 2, 9, 10), title="a 7")
     first = figure.axes[0]
     assert first.get_title() == "a 7"
     boxes = [(p.get_y(), p.get_x(), p.get_height(), p.get_width()) for p in first.patches]
-    # Edges of pixels are whole numbers: the image is 16 high and 24 wide.
+    # The edges of pixels have integer coordinates: the image is 16 high and 24 wide.
     assert boxes == [(1, 2, 8, 8), (6, 10, 4, 4), (10, 7, 4, 4), (14, 22, 4, 4)]
     assert [text.get_text() for text in first.texts] == ["1", "2", "3"]
     ((array, extent),) = pictures(first)
@@ -67,7 +67,7 @@ def test_an_image_of_zeros_is_drawn_white():
     assert [axes.get_title() for axes in figure.axes] == ["", "1", "2", "3"]
     for axes in figure.axes:
         (shown,) = axes.get_images()
-        # A range without width would draw zeros black, or warn.
+        # A color range of width zero would draw zeros black, or warn.
         assert shown.get_clim() == (0.0, 1.0)
         assert not np.asarray(shown.get_array()).any()
         assert (shown.to_rgba(shown.get_array()) == 1.0).all()

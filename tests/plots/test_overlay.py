@@ -8,7 +8,7 @@ from keras_attention.plots import overlay
 pytest.importorskip("matplotlib")
 
 
-def test_light_is_the_mean_of_the_weights_by_their_distance(rng):
+def test_brightness_is_the_mean_of_the_weights_by_their_distance(rng):
     weights, size, smooth = rng.random((2, 3, 4)), (6, 12), 0.6
     expected = np.zeros((2, *size))
     for i, y, x in np.ndindex(expected.shape):
@@ -27,7 +27,7 @@ def test_light_is_the_mean_of_the_weights_by_their_distance(rng):
 
 
 @pytest.mark.parametrize("smooth", [0, 0.02, 0.75, 3])
-def test_attention_to_everything_alike_lights_everything(smooth):
+def test_uniform_attention_is_uniform_brightness(smooth):
     np.testing.assert_allclose(
         overlay.brightness_of(np.full((1, 7, 5), 1 / 35), (20, 31), smooth), 1.0
     )

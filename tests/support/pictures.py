@@ -7,7 +7,7 @@ from PIL import Image
 
 
 def encoded(mode="RGB", form="PNG", **options):
-    """A smooth picture, 60 x 50, as a file."""
+    """The bytes of a smooth image, 60 x 50 pixels."""
     small = np.random.default_rng(0).integers(0, 256, (4, 5, 3), "uint8")
     image = Image.fromarray(small).resize((60, 50), Image.Resampling.BICUBIC).convert(mode)
     file = io.BytesIO()

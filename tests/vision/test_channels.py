@@ -1,4 +1,4 @@
-"""Squeeze-and-excitation and CBAM: each against a loop, and what masks mean there."""
+"""Squeeze-and-excitation and CBAM: compared with a loop, masks, precision, saving."""
 
 import keras
 import numpy as np
@@ -8,7 +8,7 @@ from keras import layers
 from keras_attention import vision
 from tests.support import backends
 
-# A row as it is, one cut at the right and below, and one of which nothing is real.
+# An image without padding, one with padding right and below, and one that is all padding.
 MASK = np.ones((3, 4, 5), bool)
 MASK[1, 3:] = MASK[1, :, 3:] = False
 MASK[2] = False
@@ -37,7 +37,7 @@ def largest(features, mask):
     return np.array([max(column) for column in zip(*real(features, mask))])
 
 
-# Each of these takes one image, and gives what comes out and the weights.
+# Each of these takes one image, and returns the output and the weights.
 
 
 def channels(*summaries):
@@ -152,7 +152,7 @@ def test_gradients_equal_finite_differences(name):
         np.testing.assert_allclose(np.sum(found * direction), expected, rtol=1e-6, atol=1e-8)
 
 
-# The largest relative error of rounding to a number of the dtype.
+# The largest relative rounding error of each dtype.
 @table
 @pytest.mark.parametrize("policy, rounding", [("float16", 2**-11), ("mixed_bfloat16", 2**-8)])
 def test_half_precision_differs_by_rounding_alone(name, policy, rounding):

@@ -1,4 +1,4 @@
-"""Gated attention beyond its rows in tests/conformance: normalizers, maps, and that it learns."""
+"""GatedAttention, beyond its rows in tests/conformance: normalizers, maps, training."""
 
 import keras
 import numpy as np
@@ -67,7 +67,7 @@ def test_another_gate_is_refused():
 
 
 def find_the_symbol(rng, rows):
-    """A map on which each word stands at one place, with a label beside it that is asked for."""
+    """Maps with each word and its label at one position, and a sequence of words to look up."""
     words, labels, places = 3, 4, 4
     at = np.array([rng.permutation(places)[:words] for _ in range(rows)])
     says = rng.integers(labels, size=(rows, words))
@@ -82,7 +82,7 @@ def find_the_symbol(rng, rows):
 
 @pytest.mark.parametrize("kind", ["soft", "straight_through", "score_function"])
 def test_soft_and_hard_attention_learn_where_to_look(kind, rng):
-    """A map of four places shows three words, each with a label; two are asked for in turn."""
+    """A map of four positions has three words with labels; the labels of two are predicted."""
     normalizer = "softmax" if kind == "soft" else normalizers.HardSample(kind, seed=1)
     attention = vision.GatedAttention("general", normalizer)
     decoder = AttentionRNN(layers.GRUCell(8), attention, input_feeding=False, attention_layer=4)

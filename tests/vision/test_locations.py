@@ -1,4 +1,4 @@
-"""Where to look next: what is drawn, and the gradient of its probability."""
+"""Location policies: samples, log-probabilities and their gradients."""
 
 import keras
 import numpy as np
@@ -24,9 +24,9 @@ def density(policy, state, location):
     return -0.5 * squares.sum(-1) - np.log(2 * np.pi * std**2)
 
 
-def test_the_log_probability_is_that_of_the_place_as_drawn(rng):
+def test_the_log_probability_is_that_of_the_location_as_sampled(rng):
     policy, state = gaussian(), rng.normal(size=(4, 3))
-    # Far enough to lie outside.
+    # Far enough to be outside of the image.
     noise = 10 * rng.normal(size=(4, 2))
     location, log_prob = policy(state, noise)
     assert np.abs(location).max() > 1
@@ -42,7 +42,7 @@ def test_without_noise_it_is_the_mean_and_noise_is_for_training():
     np.testing.assert_allclose([drawn.mean(), drawn.std()], [0, 1], atol=0.05)
 
 
-def test_before_training_it_looks_at_the_middle(rng):
+def test_before_training_the_mean_is_the_center(rng):
     location, _ = vision.GaussianLocations()(rng.normal(size=(3, 5)))
     np.testing.assert_array_equal(location, np.zeros((3, 2)))
 
@@ -59,7 +59,7 @@ def test_the_score_function_climbs_the_expected_reward():
         baseline = ops.mean(rewards)
         loss = hard_attention_loss(ops.reshape(log_prob, (-1, 1, 1)), rewards, baseline)
     found = tape.gradient(loss, policy.mean.bias)
-    # E[reward] = -(mean - target)^2 - 2 std^2, of which the loss has the opposite.
+    # E[reward] = -(mean - target)^2 - 2 std^2; the loss is its negative.
     kernel, bias = policy.mean.get_weights()
     mean = np.tanh(states[0] @ kernel + bias)
     expected = 2 * (mean - target) * (1 - mean**2)
@@ -79,7 +79,7 @@ def test_the_deviation_can_be_changed_and_is_saved(tmp_path):
     np.testing.assert_allclose(model(np.ones((1, 3)))[0] - mean, [[0.01, 0.01]], rtol=1e-3)
 
 
-def test_uniform_places_cover_the_image_and_are_drawn_afterwards_too():
+def test_uniform_locations_cover_the_image_in_inference_too():
     policy = vision.UniformLocations(seed=2)
     noise = policy.noise((4000, 2))
     location, log_prob = policy(np.ones((4000, 3)), noise)
@@ -99,7 +99,7 @@ def test_config(policy):
     np.testing.assert_array_equal(again.noise((3, 2), True), policy.noise((3, 2), True))
 
 
-def test_half_precision_places_in_float32():
+def test_half_precision_has_locations_in_float32():
     location, log_prob = gaussian("mixed_float16")(np.ones((2, 3), "float16"), np.ones((2, 2)))
     for found in (location, log_prob):
         assert keras.backend.standardize_dtype(found.dtype) == "float32"

@@ -1,4 +1,4 @@
-"""The first state of a decoder, from the mean feature."""
+"""MeanState: the initial state of a decoder."""
 
 import keras
 import numpy as np
@@ -7,7 +7,7 @@ from keras import layers
 
 from keras_attention import AttentionRNN, vision
 
-# With a hole, and an image of which nothing is real.
+# A masked position inside an image, and an image that is all padding.
 MASK = np.array([[[1, 1, 1], [1, 0, 0]], [[1, 1, 1], [1, 1, 1]], [[0, 0, 0], [0, 0, 0]]], bool)
 
 
@@ -50,7 +50,7 @@ def test_padding_changes_nothing_whatever_stands_in_it(rng):
 
 @pytest.mark.parametrize("policy", ["float16", "bfloat16", "mixed_float16", "mixed_bfloat16"])
 def test_large_features_stay_finite_in_half_precision(policy, rng):
-    # 900 of these sum up to more than float16 holds.
+    # The sum of 900 of these overflows float16.
     features = 100 + rng.normal(size=(2, 30, 30, 5))
     exact, layer = built("float32"), built(policy)
     for half, full in zip(layer(features), exact(features)):

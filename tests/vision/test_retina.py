@@ -1,4 +1,4 @@
-"""Patches at several scales, cut out around any location."""
+"""Retina: patches at several scales around any location."""
 
 import pathlib
 
@@ -14,7 +14,7 @@ def overlap(start, end, pixel):
 
 
 def cut_out(image, location, size, scales, growth):
-    """Cell by cell and pixel by pixel; edges of pixels are whole numbers."""
+    """Cell by cell and pixel by pixel; the edges of pixels have integer coordinates."""
     height, width, channels = image.shape
     middle = [(p + 1) / 2 * side for p, side in zip(location, (height, width))]
     patches = np.zeros((scales, size, size, channels))
@@ -38,15 +38,15 @@ def test_equals_a_loop(size, scales, growth, rng):
     np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-12)
 
 
-def test_a_place_on_the_grid_is_a_plain_crop(rng):
+def test_a_location_on_the_grid_is_a_plain_crop(rng):
     images = rng.normal(size=(1, 8, 8, 1)).astype("float32")
-    # Rows 1 to 4, columns 3 to 6: their middle is at 3 and 5 of 8 pixels.
+    # Rows 1 to 4, columns 3 to 6: their center is at 3 and 5 of 8 pixels.
     location = np.array([[2 * 3 / 8 - 1, 2 * 5 / 8 - 1]], "float32")
     found = vision.Retina(4, 1)(images, location)
     np.testing.assert_allclose(found[0, 0], images[0, 1:5, 3:7], rtol=1e-6)
 
 
-def test_a_place_is_the_same_at_every_resolution(rng):
+def test_a_location_is_the_same_at_every_resolution(rng):
     small = rng.normal(size=(2, 6, 6, 1))
     large = small.repeat(2, axis=1).repeat(2, axis=2)
     locations = rng.uniform(-1, 1, size=(2, 2))
@@ -56,7 +56,7 @@ def test_a_place_is_the_same_at_every_resolution(rng):
 
 
 @pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
-def test_places_are_not_rounded_in_half_precision(policy, rng):
+def test_locations_are_not_rounded_in_half_precision(policy, rng):
     images = rng.integers(0, 2, size=(2, 64, 64, 1)).astype("float32")
     locations = rng.uniform(-1, 1, size=(2, 2)).astype("float32")
     found = vision.Retina(4, 2, dtype=policy)(images, locations)

@@ -1,4 +1,4 @@
-"""The sentinel beyond its rows in tests/conformance."""
+"""SentinelCell and SentinelAttention, beyond their rows in tests/conformance."""
 
 import keras
 import numpy as np
@@ -8,7 +8,7 @@ from keras import layers, ops
 from keras_attention import Attention, AttentionRNN, normalizers, vision
 
 
-def test_what_the_maps_lack_to_one_is_the_sentinels_share(rng):
+def test_weights_and_the_share_of_the_sentinel_sum_to_one(rng):
     query, value = rng.normal(size=(2, 3, 8)), rng.normal(size=(2, 2, 3, 4))
     layer = vision.SentinelAttention("additive", dtype="float64")
     context, maps = layer(query, value, return_attention_scores=True)
@@ -20,8 +20,8 @@ def test_what_the_maps_lack_to_one_is_the_sentinels_share(rng):
         np.testing.assert_allclose(context[b, t], seen + beta * query[b, t, 4:], rtol=1e-9)
 
 
-def test_the_attention_to_the_places_is_that_of_an_attention_without_sentinel(rng):
-    """Lu's `beta s + (1 - beta) c`: the places share what is left as they would share all."""
+def test_weights_are_proportional_to_those_without_a_sentinel(rng):
+    """Lu's `beta s + (1 - beta) c`: 1 - beta times the weights without a sentinel."""
     query, value = rng.normal(size=(2, 3, 8)), rng.normal(size=(2, 6, 4))
     layer = vision.SentinelAttention("additive", dtype="float64")
     _, weights = layer(query, value, return_attention_scores=True)
@@ -30,24 +30,20 @@ def test_the_attention_to_the_places_is_that_of_an_attention_without_sentinel(rn
     np.testing.assert_allclose(weights / ops.sum(weights, -1, keepdims=True), expected, rtol=1e-9)
 
 
-def test_a_causal_mask_hides_later_positions_and_never_the_sentinel(rng):
+def test_an_attention_mask_limits_the_memory_and_keeps_the_sentinel(rng):
     query, value = rng.normal(size=(2, 4, 8)), rng.normal(size=(2, 4, 4))
     layer = vision.SentinelAttention("additive", dtype="float64")
-    context, weights = layer(query, value, use_causal_mask=True, return_attention_scores=True)
-    for t in range(4):
-        options = {"return_attention_scores": True}
-        expected, seen = layer(query[:, t : t + 1], value[:, : t + 1], **options)
-        np.testing.assert_allclose(context[:, t : t + 1], expected, rtol=1e-9)
-        np.testing.assert_allclose(weights[:, t, : t + 1], seen[:, 0], rtol=1e-9)
-        assert not np.any(weights[:, t, t + 1 :])
+    causal = layer(query, value, use_causal_mask=True)
     mask = np.tril(np.ones((4, 4), bool))[None].repeat(2, axis=0)
-    np.testing.assert_allclose(layer(query, value, attention_mask=mask), context, rtol=1e-12)
+    np.testing.assert_allclose(layer(query, value, attention_mask=mask), causal, rtol=1e-12)
     mask[:, 2] = False
-    assert not np.any(layer(query, value, attention_mask=mask)[:, 2]), "nothing to choose from"
+    masked = layer(query, value, attention_mask=mask)
+    assert not np.any(masked[:, 2]), "no position is left to choose from"
+    np.testing.assert_allclose(masked[:, 3], causal[:, 3], rtol=1e-12)
 
 
 @pytest.mark.parametrize("name", ["sparsemax", "entmax15", "hardmax", "hard_sample", "sigmoid"])
-def test_every_normalizer_that_does_not_look_back(name, rng):
+def test_every_normalizer_without_a_state(name, rng):
     query, value = rng.normal(size=(2, 30, 8)), rng.normal(size=(2, 3, 4))
     layer = vision.SentinelAttention("general", name, dtype="float64")
     _, weights = layer(query, value, return_attention_scores=True, training=True)
@@ -125,7 +121,7 @@ def test_other_sizes_are_refused(rng):
         decoder(rng.normal(size=(2, 3, 8)), rng.normal(size=(2, 6, 4)))
 
 
-def test_a_causal_mask_is_as_the_positions_up_to_each_query(rng):
+def test_a_causal_mask_equals_slicing_the_memory(rng):
     query, value = rng.normal(size=(2, 3, 8)), rng.normal(size=(2, 5, 4))
     mask = np.array([[0, 1, 1, 1, 1], [1, 1, 1, 1, 1]], bool)
     layer = vision.SentinelAttention("additive", dtype="float64")
@@ -136,4 +132,4 @@ def test_a_causal_mask_is_as_the_positions_up_to_each_query(rng):
         expected = layer(query[:, i], value[:, seen], value_mask=mask[:, seen], **options)
         np.testing.assert_allclose(found[0][:, i], expected[0], atol=1e-12)
         np.testing.assert_allclose(found[1][:, i, seen], expected[1], atol=1e-12)
-    assert not np.asarray(found[0])[0, 0].any(), "nothing to choose from"
+    assert not np.asarray(found[0])[0, 0].any(), "no position is left to choose from"

@@ -1,4 +1,4 @@
-"""The steps of the decoders for images: with beams that share a memory, and exported."""
+"""Steps of the decoders for images: with beams that share a memory, and exported."""
 
 import keras
 import numpy as np
@@ -50,7 +50,7 @@ def built(name):
 
 
 @pytest.mark.parametrize("name", DECODERS)
-def test_beams_that_share_a_memory_equal_rows_that_have_one_each(name, rng):
+def test_beams_with_a_shared_memory_equal_examples_with_their_own(name, rng):
     decoder, beams = built(name), 3
     features, mask = rng.normal(size=(2, 2, 3, 4)), rng.uniform(size=(2, 2, 3)) > 0.3
     memory = decoder.attention.memory(features, mask=mask)
@@ -65,7 +65,7 @@ def test_beams_that_share_a_memory_equal_rows_that_have_one_each(name, rng):
 
 
 def two_steps(decoder):
-    """Features and two words to what comes out of two steps, as a graph with unknown batch."""
+    """Two steps of a decoder as a graph with unknown batch size."""
 
     @tf.function(
         input_signature=[tf.TensorSpec((None, 2, 3, 4), name="features"),

@@ -1,4 +1,4 @@
-"""The top-down decoder beyond its row in tests/conformance."""
+"""TopDownRNN, beyond its row in tests/conformance."""
 
 import keras
 import numpy as np
