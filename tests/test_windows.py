@@ -60,7 +60,7 @@ def test_the_kernels_of_the_prediction_are_regularized_and_constrained():
     again.build((None, None, 4))
     for weight in (again.kernel, again.v):
         assert isinstance(weight.constraint, keras.constraints.NonNeg)
-    np.testing.assert_allclose(sum(map(float, again.losses)), 0.01 * (12 + 3), rtol=1e-6)
+    np.testing.assert_allclose(sum(numbers(again.losses)), 0.01 * (12 + 3), rtol=1e-6)
 
 
 def test_the_prediction_learns():

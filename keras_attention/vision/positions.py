@@ -32,7 +32,7 @@ def mean_over_positions(features: Tensor, mask: Tensor | None = None) -> Tensor:
     features, kept = _flat(features, mask)
     if kept is None:
         return ops.mean(features, axis=1)
-    total = ops.sum(ops.where(kept, features, 0.0), axis=1)
+    total = ops.sum(ops.where(kept, features, ops.zeros_like(features)), axis=1)
     return total / ops.maximum(ops.sum(ops.cast(kept, features.dtype), axis=1), 1.0)
 
 
@@ -49,7 +49,9 @@ def max_over_positions(features: Tensor, mask: Tensor | None = None) -> Tensor:
 
 def _flat(features: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor | None]:
     features = flatten_positions(features)
-    features = ops.cast(features, score_dtype(features.dtype))
+    # On torch a tensor's dtype is no string.
+    dtype = keras.backend.standardize_dtype(features.dtype)
+    features = ops.cast(features, score_dtype(dtype))
     if mask is None:
         return features, None
     return features, ops.expand_dims(flatten_positions(ops.cast(mask, "bool"), trailing=0), -1)
