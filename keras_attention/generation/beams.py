@@ -128,7 +128,7 @@ class BeamLoop:
         """Whether an unfinished hypothesis of `steps + 1` tokens can become one of the best."""
         done = steps + 1 >= self.limits if self.ratio else None
         if self.early_stop:
-            # The first is the best, and none of them gains by going on.
+            # The first beam has the highest log-probability, which further tokens only lower.
             bound = beams.logp[:, :1]
             for penalty in self.penalties:
                 bound = None if bound is None else penalty.bound(bound, self.limits)
@@ -152,17 +152,17 @@ class BeamLoop:
         logp, parent, tokens, base = best_extensions(logits, beams.logp, width, self.constrained)
         codes = parent * size + tokens
 
-        # Those that end now, if they are among the best of all.
+        # Hypotheses that end now, if they are among the best of all.
         ends = ops.reshape(logits[:, END], (-1, slots)) + base
         both, _ = ops.top_k(ops.concatenate([logp, ends], axis=1), width)
         among_best = ends >= ops.maximum(both[:, -1:], POSSIBLE)
         if self.ratio:
-            # A row that is as long as it may be stays as it is.
-            open_rows = length < self.limits
-            among_best = ops.logical_and(among_best, open_rows)
-            logp = ops.where(open_rows, logp, beams.logp if slots == width else NEVER)
-            parent = ops.where(open_rows, parent, ops.arange(width))
-            weights = ops.where(ops.repeat(open_rows, slots, axis=0), weights, 0.0)
+            # An example at its largest length stays as it is.
+            is_open = length < self.limits
+            among_best = ops.logical_and(among_best, is_open)
+            logp = ops.where(is_open, logp, beams.logp if slots == width else NEVER)
+            parent = ops.where(is_open, parent, ops.arange(width))
+            weights = ops.where(ops.repeat(is_open, slots, axis=0), weights, 0.0)
         coverage = beams.coverage
         if self.covers:
             seen = ops.reshape(weights, (-1, slots, ops.shape(weights)[-1]))
@@ -177,7 +177,7 @@ class BeamLoop:
         finished = gather_within_rows(finished, kept)
 
         if self.ratio:
-            now = ops.logical_and(now, ops.expand_dims(open_rows, 2))
+            now = ops.logical_and(now, ops.expand_dims(is_open, 2))
         history = gather_within_rows(beams.history, parent)
         history = ops.where(now, ops.expand_dims(codes, 2), history)
         if self.covers:
@@ -217,9 +217,9 @@ class BeamLoop:
         cut = ops.where(cut, self._scores(beams.logp, lengths, beams.coverage), NEVER)
         scores, kept = ops.top_k(ops.concatenate([beams.scores, cut], axis=1), self.n_best)
         history = ops.concatenate([beams.finished, beams.history], axis=1)
-        # By flat rows: XLA finds no bound for a size, that of the longest, behind the other gather.
-        first_of_row = ops.expand_dims(ops.arange(self.stepper.batch), 1) * history.shape[1]
-        history = gather_rows(ops.reshape(history, (-1, self.length)), first_of_row + kept)
+        # With flat indices: behind the other gather, XLA finds no bound for the longest length.
+        first = ops.expand_dims(ops.arange(self.stepper.batch), 1) * history.shape[1]
+        history = gather_rows(ops.reshape(history, (-1, self.length)), first + kept)
         possible = ops.expand_dims(scores > POSSIBLE, 2)
         history = ops.where(possible, history, 0)
         scores = ops.maximum(scores, NEVER)
@@ -235,13 +235,13 @@ class BeamLoop:
     def _attention(
         self, history: Tensor, real: Tensor, first_weights: Tensor, weights: Tensor | None
     ) -> Tensor:
-        """The weights `(B, N, T, S)` of each token, where the histories say they stand."""
+        """The weights `(B, N, T, S)` of each token, at the steps and slots of the histories."""
         batch, width = self.stepper.batch, self.num_beams
-        first_of_row = ops.reshape(ops.arange(batch), (-1, 1, 1))
-        # The first step had one beam a row; and there may have been fewer steps than places.
-        rows = first_of_row * width + history // self.vocabulary
+        first = ops.reshape(ops.arange(batch), (-1, 1, 1))
+        # The first step had one beam per example. There may be fewer steps than positions.
+        rows = first * width + history // self.vocabulary
         rows = rows + (self.positions - 1) * (batch * width) + batch
-        rows = ops.where(self.positions == 0, first_of_row, rows)
+        rows = ops.where(self.positions == 0, first, rows)
         if weights is not None:
             weights = ops.reshape(weights, (-1, ops.shape(weights)[-1]))
             first_weights = ops.concatenate([first_weights, weights], axis=0)

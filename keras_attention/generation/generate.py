@@ -297,17 +297,3 @@ def _written(found: Hypotheses) -> Iterator[list[tuple[Any, float, Any]]]:
                 kept = np.flatnonzero(ids[:length] > END)
                 hypotheses.append((ids[kept], float(score), weights[kept]))
         yield hypotheses
-
-
-def _text_vocabularies(model: Any) -> tuple[VocabularyLike, VocabularyLike]:
-    """The source and the target `Vocabulary` of a model; refuses a model that has only ids."""
-    if isinstance(model, ReadsTokens):
-        pair = model.source_vocabulary, model.target_vocabulary
-        if isinstance(pair[0], VocabularyLike) and isinstance(pair[1], VocabularyLike):
-            return pair[0], pair[1]
-    raise ValueError(
-        "model: expected one with a Vocabulary as source_vocabulary and another as "
-        "target_vocabulary, to turn text into ids and back, received "
-        f"{type(model).__name__} that knows only ids. Build it with keras_attention.text."
-        "Vocabulary objects instead of sizes, or export kind='ids'."
-    )

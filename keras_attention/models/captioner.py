@@ -153,9 +153,15 @@ class Captioner(DecoderModel):
             "word_detection": word_detection,
         }
         self.encoder = encoder
-        self.embedding = layers.Embedding(len(vocabulary), embedding_dim, **policy)
+        self._make_layers(attention)
+        self._finish()
+
+    def _make_layers(self, attention: Attention) -> None:
+        config, size = self._config, len(self.vocabulary)
+        policy = {"dtype": self.dtype_policy}
+        self.embedding = layers.Embedding(size, config["embedding_dim"], **policy)
         self.decoder = AttentionRNN(
-            CELLS[cell][1](units, **policy),
+            CELLS[config["cell"]][1](config["units"], **policy),
             attention,
             attend="before",
             name="decoder",
@@ -163,17 +169,18 @@ class Captioner(DecoderModel):
         )
         sizes = tree.flatten(self.decoder.cell.state_size)
         self.first_state = vision.MeanState(sizes, name="first_state", **policy)
-        self.drop = layers.Dropout(dropout, **policy)
-        self.output_layer = layers.Dense(embedding_dim, use_bias=False, name="output", **policy)
+        self.drop = layers.Dropout(config["dropout"], **policy)
+        self.output_layer = layers.Dense(
+            config["embedding_dim"], use_bias=False, name="output", **policy
+        )
         # Logits stay in float32 under mixed precision: their softmax needs it.
-        self.logits = layers.Dense(len(vocabulary), dtype="float32", name="logits")
+        self.logits = layers.Dense(size, dtype="float32", name="logits")
         self.detection = None
-        if word_detection:
-            self.detection = WordDetection(len(vocabulary), name="detection")
+        if config["word_detection"]:
+            self.detection = WordDetection(size, name="detection")
         self.baseline = None
         if attention.normalizer.detached:
             self.baseline = losses.MovingBaseline(name="baseline")
-        self._finish()
 
     def _build_parts(self) -> None:
         images = (None, *self.image_size, 3)

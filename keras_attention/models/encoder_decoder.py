@@ -166,26 +166,32 @@ class EncoderDecoder(DecoderModel):
             "scheduled_sampling": scheduled_sampling,
             "tied_logits": tied_logits,
         }
+        self._make_layers(attention)
+        self._finish()
 
+    def _make_layers(self, attention: Attention) -> None:
         # The model's own policy, or a model that was saved in mixed precision would be
         # loaded in whatever precision the loading process has.
         policy = {"dtype": self.dtype_policy}
+        config = self._config
+        units, dropout, cell = config["units"], config["dropout"], config["cell"]
         source_size = vocabulary_size(self.source_vocabulary)
         target_size = vocabulary_size(self.target_vocabulary)
-        self.source_embedding = layers.Embedding(source_size, embedding_dim, **policy)
-        self.target_embedding = layers.Embedding(target_size, embedding_dim, **policy)
+        self.source_embedding = layers.Embedding(source_size, config["embedding_dim"], **policy)
+        self.target_embedding = layers.Embedding(target_size, config["embedding_dim"], **policy)
+        encoder, depth = config["encoder"], config["num_encoder_layers"]
         if encoder == "transformer":
-            self.encoder = TransformerEncoder(units, num_encoder_layers, dropout=dropout, **policy)
+            self.encoder = TransformerEncoder(units, depth, dropout=dropout, **policy)
         else:
-            self.encoder = RecurrentEncoder(units, encoder, num_encoder_layers, dropout, **policy)
-        cells = [CELLS[cell][1](units, **policy) for _ in range(num_decoder_layers)]
+            self.encoder = RecurrentEncoder(units, encoder, depth, dropout, **policy)
+        cells = [CELLS[cell][1](units, **policy) for _ in range(config["num_decoder_layers"])]
         for upper in cells[1:]:
             upper.dropout = dropout
         self.decoder = AttentionRNN(
-            cells[0] if num_decoder_layers == 1 else cells,
+            cells[0] if len(cells) == 1 else cells,
             attention,
-            attend=attend,
-            input_feeding=input_feeding,
+            attend=config["attend"],
+            input_feeding=config["input_feeding"],
             attention_layer=units,
             name="decoder",
             **policy,
@@ -194,21 +200,20 @@ class EncoderDecoder(DecoderModel):
         self.bridge = [layers.Dense(size, activation="tanh", **policy) for size in state_sizes]
         self.drop = layers.Dropout(dropout, **policy)
         # Logits stay in float32 under mixed precision: their softmax needs it.
-        if tied_logits:
+        if config["tied_logits"]:
             self.logits = TiedLogits(self.target_embedding, dtype="float32", name="logits")
         else:
             self.logits = layers.Dense(target_size, dtype="float32", name="logits")
         self.sampling_probability = None
-        if scheduled_sampling:
+        if config["scheduled_sampling"]:
             self.sampling_probability = self.add_weight(
                 shape=(),
-                initializer=keras.initializers.Constant(scheduled_sampling),
+                initializer=keras.initializers.Constant(config["scheduled_sampling"]),
                 trainable=False,
                 autocast=False,
                 name="sampling_probability",
             )
             self.sampling_seed = keras.random.SeedGenerator()
-        self._finish()
 
     def _build_parts(self) -> None:
         units, embedded = self._config["units"], (None, None, self._config["embedding_dim"])

@@ -28,8 +28,8 @@ CELLS = {
 class RecurrentEncoder(layers.Layer):
     """A stack of bidirectional recurrent layers.
 
-    The memory is the top layer's outputs, both directions side by side; the
-    summary is all final states of the top layer side by side.
+    The memory is the output of the top layer, both directions concatenated. The
+    summary is the concatenation of all final states of the top layer.
 
     Source: Bahdanau, Cho and Bengio, 2015.
 
@@ -42,8 +42,8 @@ class RecurrentEncoder(layers.Layer):
 
     Call arguments:
         sequence: `(B, S, D)`.
-        mask: `(B, S)`, True for real positions; Keras fills it in. It matters:
-            without it the backward direction starts in the padding.
+        mask: `(B, S)`, True for real positions; Keras fills it in. Without
+            it the backward direction starts in the padding.
         training: whether dropout is applied.
 
     Returns:
@@ -140,8 +140,8 @@ class TransformerEncoder(layers.Layer):
     The memory is the normalized output; the summary is its mean over the real
     positions.
 
-    Sources: Vaswani et al., "Attention Is All You Need", 2017; the place of
-    the normalization: Xiong et al., "On Layer Normalization in the Transformer
+    Sources: Vaswani et al., "Attention Is All You Need", 2017; the position
+    of the normalization: Xiong et al., "On Layer Normalization in the Transformer
     Architecture", 2020.
 
     Args:
@@ -154,7 +154,7 @@ class TransformerEncoder(layers.Layer):
     Call arguments:
         sequence: `(B, S, D)`.
         mask: `(B, S)`, True for real positions; Keras fills it in.
-        training: whether dropout acts.
+        training: whether dropout is applied.
 
     Returns:
         The memory `(B, S, units)` and the summary `(B, units)`.
