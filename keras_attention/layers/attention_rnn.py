@@ -253,7 +253,7 @@ class AttentionRNN(keras.layers.Layer):
         noise = mechanism.noise(memory, length, bool(training))
         numbers = None
         if training and sampling is not None:
-            numbers = sampling.draw(ops.shape(sequence)[0], length)
+            numbers = sampling.noise(ops.shape(sequence)[0], length)
         if training:
             self._prime_dropout(sequence, state)
         if numbers is not None or self._feeds_back():

@@ -35,7 +35,7 @@ class ScheduledSampling:
     >>> from keras_attention import AttentionRNN, LuongAttention
     >>> from keras_attention.layers import ScheduledSampling
     >>> class Zeros(ScheduledSampling):
-    ...     def next_inputs(self, vector, drawn):
+    ...     def next_inputs(self, vector, noise):
     ...         return 0 * vector
     >>> decoder = AttentionRNN(keras.layers.GRUCell(8), LuongAttention(), attention_layer=4)
     >>> frames, value = np.ones((2, 3, 4)), np.ones((2, 5, 6))
@@ -54,7 +54,7 @@ class ScheduledSampling:
         given = isinstance(seed, keras.random.SeedGenerator)
         self.seed: keras.random.SeedGenerator = seed if given else keras.random.SeedGenerator(seed)
 
-    def draw(self, batch: int | Tensor, steps: int | Tensor) -> tuple[Tensor, ...]:
+    def noise(self, batch: int | Tensor, steps: int | Tensor) -> tuple[Tensor, ...]:
         """The random numbers for a sequence, a tuple of tensors `(batch, steps, ...)`.
 
         The first tensor is True for the inputs to replace.
@@ -63,19 +63,19 @@ class ScheduledSampling:
         replaced = uniform < ops.cast(self.probability, uniform.dtype)
         return (ops.logical_and(replaced, ops.arange(steps) > 0),)
 
-    def next_inputs(self, vector: Tensor, drawn: tuple[Tensor, ...]) -> Tensor:
+    def next_inputs(self, vector: Tensor, noise: tuple[Tensor, ...]) -> Tensor:
         """The next inputs `(B, D)` from the last attentional vector `(B, units)`.
 
         Args:
             vector: of the last step.
-            drawn: one step of the result of `draw`.
+            noise: one step of the result of `noise`.
         """
-        raise NotImplementedError(f"{type(self).__name__} must define next_inputs(vector, drawn).")
+        raise NotImplementedError(f"{type(self).__name__} must define next_inputs(vector, noise).")
 
-    def replace(self, inputs: Tensor, vector: Tensor, drawn: tuple[Tensor, ...]) -> Tensor:
+    def replace(self, inputs: Tensor, vector: Tensor, noise: tuple[Tensor, ...]) -> Tensor:
         """`inputs` `(B, D)`, some of them replaced."""
-        made = ops.cast(self.next_inputs(vector, drawn), inputs.dtype)
-        return ops.where(ops.expand_dims(drawn[0], -1), made, inputs)
+        made = ops.cast(self.next_inputs(vector, noise), inputs.dtype)
+        return ops.where(ops.expand_dims(noise[0], -1), made, inputs)
 
 
 class ScheduledEmbedding(ScheduledSampling):
@@ -124,14 +124,14 @@ class ScheduledEmbedding(ScheduledSampling):
         self.embedding = embedding
         self.size = size
 
-    def draw(self, batch: int | Tensor, steps: int | Tensor) -> tuple[Tensor, ...]:
+    def noise(self, batch: int | Tensor, steps: int | Tensor) -> tuple[Tensor, ...]:
         # The highest of logits plus Gumbel noise is a sample from their softmax.
         uniform = keras.random.uniform((batch, steps, self.size), minval=1e-20, seed=self.seed)
-        return (*super().draw(batch, steps), -ops.log(-ops.log(uniform)))
+        return (*super().noise(batch, steps), -ops.log(-ops.log(uniform)))
 
-    def next_inputs(self, vector: Tensor, drawn: tuple[Tensor, ...]) -> Tensor:
+    def next_inputs(self, vector: Tensor, noise: tuple[Tensor, ...]) -> Tensor:
         logits = self.logits(vector)
-        return self.embedding(ops.argmax(logits + ops.cast(drawn[1], logits.dtype), axis=-1))
+        return self.embedding(ops.argmax(logits + ops.cast(noise[1], logits.dtype), axis=-1))
 
 
 class ScheduledOutput(ScheduledSampling):
@@ -172,5 +172,5 @@ class ScheduledOutput(ScheduledSampling):
         super().__init__(probability, seed)
         self.next_inputs_fn = next_inputs_fn
 
-    def next_inputs(self, vector: Tensor, drawn: tuple[Tensor, ...]) -> Tensor:
+    def next_inputs(self, vector: Tensor, noise: tuple[Tensor, ...]) -> Tensor:
         return vector if self.next_inputs_fn is None else self.next_inputs_fn(vector)

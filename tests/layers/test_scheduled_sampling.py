@@ -23,7 +23,7 @@ def decoder():
 
 
 def unrolled(layer, replaced, made):
-    """The same by steps, with the inputs that were drawn."""
+    """The same by steps, with the inputs that were sampled."""
     memory = layer.attention.memory(VALUE)
     state, vectors = layer.initial_state(memory), []
     for t in range(FRAMES.shape[1]):
@@ -38,16 +38,16 @@ def unrolled(layer, replaced, made):
 class Known(ScheduledOutput):
     """Draws what it is told to draw."""
 
-    def draw(self, batch, steps):
-        return (ops.convert_to_tensor(self.drawn),)
+    def noise(self, batch, steps):
+        return (ops.convert_to_tensor(self.replaced),)
 
 
 def test_outputs_take_the_place_of_inputs():
     layer, sampling = decoder(), Known(0.5, lambda vector: 2 * vector)
-    sampling.drawn = RNG.uniform(size=(3, 6)) < 0.5
-    sampling.drawn[:, 0] = False
+    sampling.replaced = RNG.uniform(size=(3, 6)) < 0.5
+    sampling.replaced[:, 0] = False
     found = layer(FRAMES, VALUE, sampling=sampling, training=True)
-    expected = unrolled(layer, sampling.drawn, lambda vector, t: 2 * vector)
+    expected = unrolled(layer, sampling.replaced, lambda vector, t: 2 * vector)
     np.testing.assert_allclose(*numbers([found, expected]), rtol=1e-5, atol=1e-6)
 
 
@@ -66,7 +66,7 @@ def test_probability_decides_how_many(probability, input_feeding):
 
 
 def test_half_of_the_inputs_are_replaced_and_never_the_first():
-    (replaced,) = ScheduledOutput(0.5, seed=1).draw(2000, 6)
+    (replaced,) = ScheduledOutput(0.5, seed=1).noise(2000, 6)
     (replaced,) = numbers([replaced])
     np.testing.assert_allclose(replaced.mean(axis=0), [0] + [0.5] * 5, atol=0.05)
 
@@ -80,7 +80,7 @@ def test_ids_are_drawn_from_the_softmax_of_the_logits():
         size=4,
         seed=1,
     )
-    _, noise = sampling.draw(20_000, 1)
+    _, noise = sampling.noise(20_000, 1)
     drawn = sampling.next_inputs(np.zeros((20_000, 1), "float32"), (None, noise[:, 0]))
     expected = np.exp(logits) / np.exp(logits).sum()
     np.testing.assert_allclose(numbers([drawn])[0].mean(axis=0), expected, atol=0.015)
@@ -126,3 +126,13 @@ def test_what_a_model_reads_while_training_is_its_own():
 def test_a_probability_is_checked(probability):
     with pytest.raises(ValueError, match="probability: expected a number from 0 to 1"):
         ScheduledOutput(probability)
+
+
+@pytest.mark.parametrize("probability", [-0.1, 1.5, np.float32(1.5), "0.5", None])
+def test_a_probability_is_a_number_from_0_to_1(probability):
+    with pytest.raises(ValueError, match="probability: expected a number from 0 to 1, received"):
+        ScheduledOutput(probability)
+
+
+def test_a_numpy_number_is_a_probability():
+    assert ScheduledOutput(np.float32(0.5)).probability == 0.5
