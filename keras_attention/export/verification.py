@@ -1,10 +1,13 @@
-"""Asks an artifact, in a fresh process, what its model was asked, and compares."""
+"""Verification: a fresh process repeats an artifact's golden examples and compares."""
+
+from __future__ import annotations
 
 import json
 import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 from keras_attention.export import replay
 from keras_attention.export.errors import ExportError
@@ -12,15 +15,16 @@ from keras_attention.export.errors import ExportError
 TOLERANCE = 1e-4
 
 
-def verify(path, tolerance=TOLERANCE):
+def verify(path: str | Path, tolerance: float = TOLERANCE) -> dict[str, Any]:
     """Checks that an artifact still answers as its model did when it was written.
 
-    The examples that were recorded from the live model lie in the artifact. A
-    fresh process that cannot import Keras replays them: a SavedModel through
-    TensorFlow's Python loader and its TF1 loader, its warmup requests among
-    them, ONNX through onnx's checker and onnxruntime, LiteRT through
+    The artifact contains golden examples: inputs, and the answers of the live
+    model. A fresh process that cannot import Keras replays them: a SavedModel
+    through TensorFlow's Python loader and its TF1 loader, with its warmup
+    requests, ONNX through onnx's checker and onnxruntime, LiteRT through
     ai-edge-litert. Ids and texts must be equal, floats within `tolerance`
-    (above 100, where float32 is no finer, within a hundredth of it times the number).
+    (numbers above 100, where float32 is coarser, within a hundredth of
+    `tolerance` times the number).
 
     Args:
         path: an ONNX or LiteRT directory, a SavedModel, or a directory of
@@ -32,9 +36,9 @@ def verify(path, tolerance=TOLERANCE):
         the `signatures` (SavedModel) or `graphs` (ONNX, LiteRT).
 
     Raises:
-        ExportError: where an artifact cannot be read, or answers differently;
+        ExportError: if an artifact cannot be read, or answers differently;
             the message names signature, output and difference.
-        FileNotFoundError: where there is no artifact.
+        FileNotFoundError: if there is no artifact.
 
     Example:
 
@@ -54,7 +58,7 @@ def verify(path, tolerance=TOLERANCE):
     return merged
 
 
-def artifacts(path):
+def artifacts(path: str | Path) -> list[Path]:
     """The artifacts at a path: itself, or its versions.
 
     Args:
@@ -64,7 +68,7 @@ def artifacts(path):
         A list of paths.
 
     Raises:
-        FileNotFoundError: where there is none.
+        FileNotFoundError: if there is none.
     """
     path = Path(path)
     if not path.exists():
@@ -80,8 +84,10 @@ def artifacts(path):
     return sorted(versions, key=lambda p: int(p.name))
 
 
-def verify_artifact(folder, tolerance=TOLERANCE, target=None):
-    """`verify` for exactly one artifact; errors call it `target` where that is its name to be."""
+def verify_artifact(
+    folder: Path, tolerance: float = TOLERANCE, target: Path | None = None
+) -> dict[str, Any]:
+    """`verify` for exactly one artifact; errors call it `target`, where it will be, if given."""
     replayed = replay_in_fresh_process(folder, tolerance)
     raise_on_difference(folder if target is None else target, replayed)
     rows = replayed["rows"]
@@ -94,8 +100,8 @@ def verify_artifact(folder, tolerance=TOLERANCE, target=None):
     }
 
 
-def raise_on_difference(folder, replayed):
-    """Raises `ExportError` where what `replay_in_fresh_process` gave is not all well."""
+def raise_on_difference(folder: Path, replayed: dict[str, Any]) -> None:
+    """Raises `ExportError` if `replay_in_fresh_process` reported a problem."""
     if replayed["error"]:
         raise ExportError(f"{folder} cannot be verified: {replayed['error']}")
     problems = [
@@ -108,7 +114,7 @@ def raise_on_difference(folder, replayed):
         raise ExportError(f"{folder} does not answer as its model did: {problems[0]}{more}.")
 
 
-def replay_in_fresh_process(folder, tolerance=TOLERANCE):
+def replay_in_fresh_process(folder: Path, tolerance: float = TOLERANCE) -> dict[str, Any]:
     """Runs `replay` on one artifact.
 
     Args:
@@ -116,17 +122,21 @@ def replay_in_fresh_process(folder, tolerance=TOLERANCE):
         tolerance: the largest allowed difference of floats.
 
     Returns:
-        A dictionary with `rows`, one a signature or graph and loader, and
-        `error`, None where all could be read.
+        A dictionary with `rows`, one per signature or graph and loader, and
+        `error`, None if everything could be read.
 
     Raises:
-        ExportError: where the process ended without a report.
+        ExportError: if the process ended without a report.
     """
     # The live model may hold the memory of the GPU; an artifact must run without.
-    quiet = {"CUDA_VISIBLE_DEVICES": "-1", "TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONWARNINGS": "ignore"}
+    environment = {
+        "CUDA_VISIBLE_DEVICES": "-1",
+        "TF_CPP_MIN_LOG_LEVEL": "3",
+        "PYTHONWARNINGS": "ignore",
+    }
     done = subprocess.run(
         [sys.executable, os.path.dirname(replay.__file__), str(folder), repr(float(tolerance))],
-        env={**os.environ, **quiet},
+        env={**os.environ, **environment},
         capture_output=True,
         text=True,
         encoding="utf-8",

@@ -1,44 +1,52 @@
 """Directories that appear complete or not at all."""
 
+from __future__ import annotations
+
 import contextlib
 import os
 import re
 import shutil
 import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType, TracebackType
 
+fcntl: ModuleType | None
 try:
     import fcntl
-except ImportError:  # Windows, where what a killed process leaves behind stays.
+except ImportError:  # Windows: what a killed process leaves behind is not removed there.
     fcntl = None
 
-# Where an old target lies while the new one takes its place.
+# Where the old target is kept while the new one takes its place.
 REPLACED = "replaced"
 
 
 @contextlib.contextmanager
-def atomic_directory(target, overwrite=False, replaceable=None):
-    """Gives an empty directory to write into, which becomes `target` where all went well.
+def atomic_directory(
+    target: str | Path,
+    overwrite: bool = False,
+    replaceable: Callable[[Path], bool] | None = None,
+) -> Iterator[Path]:
+    """Yields an empty directory to write into, which becomes `target` if there is no error.
 
-    It lies beside the target until then, hidden as `.TARGET-XXXXXXXX.partial`.
-    After an error nothing of it is left, and a target that was there before is
-    there still. A process that is killed leaves it behind; who writes the same
-    target next takes it away.
+    Until then it is a hidden directory beside the target,
+    `.TARGET-XXXXXXXX.partial`. After an error it is removed, and an existing
+    target is left as it was. A killed process leaves the hidden directory
+    behind; the next process that writes the same target removes it.
 
     Args:
-        target: where the directory is to appear. Its parent must exist, or the
-            parent's parent; then the parent is made, and taken away after an
-            error.
-        overwrite: whether a directory that is there may be replaced.
-        replaceable: `replaceable(path) -> bool`, whether a directory that is
-            there is one that may be replaced; by default any.
+        target: the directory to make. Its parent must exist, or the parent of
+            that; then the parent is made, and removed after an error.
+        overwrite: whether an existing directory may be replaced.
+        replaceable: `replaceable(path) -> bool`, whether the existing directory
+            is one that may be replaced; by default any.
 
     Raises:
-        FileExistsError: where the target is there and `overwrite` is not set,
-            or where it is not replaceable.
-        FileNotFoundError, NotADirectoryError: where there is no directory to
-            write into.
-        OSError: where writing is not allowed.
+        FileExistsError: if the target exists and `overwrite` is not set, or it
+            is not replaceable.
+        FileNotFoundError, NotADirectoryError: if there is no directory to write
+            into.
+        OSError: if writing is not allowed.
 
     Example:
 
@@ -61,7 +69,7 @@ def atomic_directory(target, overwrite=False, replaceable=None):
     try:
         remove_leftovers(target)
         with _staging(target) as staging:
-            # mkdtemp is readable for its owner alone; a server may be somebody else.
+            # Only its owner may read what mkdtemp makes; a server may be another user.
             fresh = Path(staging, target.name)
             fresh.mkdir()
             yield fresh
@@ -74,16 +82,18 @@ def atomic_directory(target, overwrite=False, replaceable=None):
         raise
 
 
-def remove_leftovers(target):
-    """Removes what killed processes left behind on their way to `target`.
+def remove_leftovers(target: str | Path) -> None:
+    """Removes what killed processes left behind while they wrote `target`.
 
-    Where one was killed between taking away an old target and putting the new
-    one in its place, the old one comes back.
+    If one was killed after it moved the old target away and before the new one
+    was in place, the old target is restored.
     """
+    if fcntl is None:
+        return
     target = Path(os.path.abspath(target))
-    # Letters and digits as mkdtemp draws them: another target may begin alike.
+    # The characters that mkdtemp uses: the name of another target may begin alike.
     ours = re.compile(rf"\.{re.escape(target.name)}-[a-z0-9_]{{8}}\.partial")
-    for path in target.parent.iterdir() if fcntl else ():
+    for path in target.parent.iterdir():
         if not ours.fullmatch(path.name):
             continue
         with contextlib.suppress(OSError), _Locked(path, fcntl.LOCK_EX | fcntl.LOCK_NB):
@@ -93,18 +103,19 @@ def remove_leftovers(target):
 
 
 @contextlib.contextmanager
-def _staging(target):
-    """A new directory beside the target, locked as long as this process lives and writes."""
+def _staging(target: Path) -> Iterator[str]:
+    """A new directory beside the target, locked while this process writes."""
     while True:
         path = tempfile.mkdtemp(prefix=f".{target.name}-", suffix=".partial", dir=target.parent)
+        lock: contextlib.AbstractContextManager[object] = contextlib.nullcontext()
         try:
-            lock = _Locked(path, fcntl.LOCK_EX) if fcntl else contextlib.nullcontext()
+            lock = _Locked(path, fcntl.LOCK_EX) if fcntl else lock
         except FileNotFoundError:
             continue
         except OSError:
-            # Not every network file system has locks; there nobody takes it away either.
-            lock = contextlib.nullcontext()
-        # Before it was locked, somebody may have taken it for a leftover.
+            # Some network file systems have no locks; then nobody removes it either.
+            pass
+        # Before it was locked, another process may have removed it as a leftover.
         if os.path.exists(path):
             break
     with lock:
@@ -115,9 +126,10 @@ def _staging(target):
 
 
 class _Locked:
-    """Holds the lock of a directory; the system gives it back when a process is killed."""
+    """Holds the lock of a directory; the system releases it when the process ends."""
 
-    def __init__(self, path, how):
+    def __init__(self, path: str | Path, how: int) -> None:
+        assert fcntl is not None
         self._descriptor = os.open(path, os.O_RDONLY)
         try:
             fcntl.flock(self._descriptor, how)
@@ -125,15 +137,20 @@ class _Locked:
             os.close(self._descriptor)
             raise
 
-    def __enter__(self):
+    def __enter__(self) -> _Locked:
         return self
 
-    def __exit__(self, *error):
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
         os.close(self._descriptor)
 
 
-def _flush(folder):
-    """Has everything written to the disk itself, so that a power cut leaves no empty files."""
+def _flush(folder: Path) -> None:
+    """Writes everything to the disk itself, so that a power cut leaves no empty files."""
     if fcntl is None:
         return
     for place, _, files in os.walk(folder):
@@ -145,31 +162,33 @@ def _flush(folder):
                 os.close(descriptor)
 
 
-def _check_target(target, overwrite, replaceable):
+def _check_target(
+    target: Path, overwrite: bool, replaceable: Callable[[Path], bool] | None
+) -> None:
     if not os.path.lexists(target):
         return
     if not overwrite:
         raise FileExistsError(
-            f"{target} is there already. Choose another target, or allow it to be "
-            "overwritten (overwrite=True, or --overwrite)."
+            f"{target} exists already. Choose another target, or allow it to be overwritten "
+            "(overwrite=True, or --overwrite)."
         )
     if replaceable is not None and not replaceable(target):
         raise FileExistsError(
-            f"{target} is there already and is no exported artifact, so it is not overwritten. "
+            f"{target} exists already and is no exported artifact, so it is not overwritten. "
             "Choose another target, or remove it yourself."
         )
 
 
-def _check_folder(folder):
+def _check_folder(folder: Path) -> None:
     if not folder.exists():
         raise FileNotFoundError(f"{folder} does not exist. Make this directory first.")
     if not folder.is_dir():
         raise NotADirectoryError(f"{folder} is no directory, nothing can be written into it.")
 
 
-def _put_in_place(fresh, target, aside, overwrite):
+def _put_in_place(fresh: Path, target: Path, aside: Path, overwrite: bool) -> None:
     if not (overwrite and os.path.lexists(target)):
-        # Somebody else may have made the target since it was checked.
+        # Another process may have made the target since it was checked.
         _check_target(target, overwrite, None)
         fresh.rename(target)
         return

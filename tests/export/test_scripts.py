@@ -95,7 +95,7 @@ def test_to_saved_model_makes_the_next_version(saved, tmp_path, script):
     assert (tmp_path / "s" / "2" / "saved_model.pb").is_file()
     assert listing(old) == before and listing(tmp_path / "s")[:2] == ["1", "1/assets.extra"]
     code, out, err = script("to_saved_model", saved, tmp_path / "s", "--version", "2")
-    assert code == 1 and "is there already" in err
+    assert code == 1 and "exists already" in err
 
 
 def test_verify_says_what_it_checked(onnx_artifact, tmp_path, script):
@@ -138,7 +138,7 @@ def test_errors_are_one_line(name, saved, tmp_path, script):
         ("half.keras", "new", "half.keras is damaged or no .keras file"),
         ("unsafe.keras", "new", "cannot be loaded as a Keras model"),
         ("other.keras", "new", "Sequential without start, step"),
-        (saved, "there", "is there already"),
+        (saved, "there", "exists already"),
         (saved, "a/b/c", "does not exist"),
     ):
         code, _, err = script(name, tmp_path / model, tmp_path / target, *version)

@@ -1,4 +1,6 @@
-"""Makes a package of this directory, under a name of its own: keras_attention is out of reach."""
+"""Makes this directory a package named "replay", because keras_attention cannot be imported."""
+
+from __future__ import annotations
 
 import importlib.util
 import os
@@ -7,13 +9,14 @@ import sys
 HERE = os.path.dirname(os.path.abspath(__file__))
 
 
-def main(folder, tolerance):
+def main(folder: str, tolerance: str) -> None:
     """Prints the report of an artifact as one line of JSON."""
-    # Python put this directory in front, where onnx.py would be taken for the package onnx.
+    # Python put this directory first, where onnx.py would be taken for the package onnx.
     sys.path[:] = [p for p in sys.path if os.path.abspath(p or ".") != HERE]
     spec = importlib.util.spec_from_file_location(
         "replay", os.path.join(HERE, "__init__.py"), submodule_search_locations=[HERE]
     )
+    assert spec is not None and spec.loader is not None
     package = sys.modules["replay"] = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(package)
     importlib.import_module("replay.reporting").main(folder, float(tolerance))

@@ -1,12 +1,20 @@
-"""How an answer is compared with the one that was recorded."""
+"""Compares an answer with the one that was recorded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
+from .artifact import Arrays, Pairs
 
-def plain(array):
+
+def plain(array: Any) -> np.ndarray[Any, Any]:
     """An array of a type that numpy itself has: text for bytes, float32 for bfloat16.
 
-    Bytes that are no text, such as those of an image, keep apart what differs.
+    Bytes that are no text, such as those of an image, become different texts if
+    they differ.
     """
     array = np.asarray(array)
     if array.dtype == object or array.dtype.kind == "S":
@@ -15,9 +23,10 @@ def plain(array):
     return array.astype(np.float32) if array.dtype.kind == "V" else array
 
 
-def compare(expected, received, tolerance):
-    """The largest difference of floats, and a line for every output that is wrong."""
-    largest, problems, discrete_equal = 0.0, [], True
+def compare(expected: Arrays, received: Arrays, tolerance: float) -> tuple[float, list[str], bool]:
+    """The largest difference of floats, a line per wrong output, and whether all ids are equal."""
+    largest, discrete_equal = 0.0, True
+    problems: list[str] = []
     for name in sorted(set(expected) | set(received)):
         if name not in received or name not in expected:
             side = "is missing" if name not in received else "was not there before"
@@ -41,7 +50,7 @@ def compare(expected, received, tolerance):
             a, b = a.astype("float64"), b.astype("float64")
             with np.errstate(invalid="ignore"):
                 gaps = np.where(a == b, 0.0, np.abs(a - b))
-                # Float32 itself is no finer than that above 100.
+                # Above 100 float32 itself is coarser.
                 allowed = tolerance * np.maximum(1.0, np.abs(a) / 100)
                 wrong = int(np.sum(~(gaps <= allowed)))
             gap = float(np.max(np.nan_to_num(gaps, nan=np.inf, posinf=np.inf)))
@@ -54,11 +63,13 @@ def compare(expected, received, tolerance):
     return largest, problems, discrete_equal
 
 
-def replay(name, loader, cases, run, tolerance):
-    """One row of the report: every case of one signature through one loader."""
-    row = {"name": name, "loader": loader, "cases": len(cases), "ids_equal": True}
-    row |= {"max_abs_difference": 0.0, "problems": []}
-    for i, (inputs, outputs) in enumerate(cases):
+def replay(
+    name: str, loader: str, examples: Pairs, run: Callable[[Arrays], Arrays], tolerance: float
+) -> dict[str, Any]:
+    """One row of the report: all golden examples of one signature through one loader."""
+    row: dict[str, Any] = {"name": name, "loader": loader, "cases": len(examples)}
+    row |= {"ids_equal": True, "max_abs_difference": 0.0, "problems": []}
+    for i, (inputs, outputs) in enumerate(examples):
         try:
             largest, problems, equal = compare(outputs, run(inputs), tolerance)
         except Exception as error:
@@ -69,7 +80,7 @@ def replay(name, loader, cases, run, tolerance):
     return row
 
 
-def first_line(error):
+def first_line(error: BaseException) -> str:
     """An error as one line."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return f"{type(error).__name__}: {' '.join(lines)[:500]}"

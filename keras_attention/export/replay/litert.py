@@ -1,20 +1,30 @@
 """LiteRT graphs, run by ai-edge-litert."""
 
-import os
+from __future__ import annotations
 
-from .artifact import check_names, graph_names
+import os
+from collections.abc import Iterator
+from typing import Any
+
+from .artifact import Arrays, Pairs, check_names, graph_names
 from .comparing import first_line, replay
 
 
-def replay_litert(folder, examples, tolerance):
+def replay_litert(
+    folder: str, examples: dict[str, Pairs], tolerance: float
+) -> Iterator[dict[str, Any]]:
     """Rows of every graph, run by the interpreter of ai-edge-litert."""
     from ai_edge_litert.interpreter import Interpreter
 
     check_names("graph", graph_names(folder, "litert"), set(examples))
-    for name, cases in examples.items():
+    for name, pairs in examples.items():
         try:
             interpreter = Interpreter(os.path.join(folder, f"{name}.tflite"))
-            run = interpreter.get_signature_runner()
+            runner = interpreter.get_signature_runner()
         except Exception as error:
             raise RuntimeError(f"{name}.tflite cannot be loaded: {first_line(error)}") from error
-        yield replay(name, "litert", cases, lambda inputs, run=run: run(**inputs), tolerance)
+
+        def run(inputs: Arrays, runner: Any = runner) -> Arrays:
+            return runner(**inputs)
+
+        yield replay(name, "litert", pairs, run, tolerance)

@@ -1,18 +1,24 @@
 """ONNX, checked by onnx and run by onnxruntime."""
 
-import os
+from __future__ import annotations
 
-from .artifact import check_names, graph_names
+import os
+from collections.abc import Iterator
+from typing import Any
+
+from .artifact import Arrays, Pairs, check_names, graph_names
 from .comparing import first_line, replay
 
 
-def replay_onnx(folder, examples, tolerance):
+def replay_onnx(
+    folder: str, examples: dict[str, Pairs], tolerance: float
+) -> Iterator[dict[str, Any]]:
     """Rows of every graph: checked by onnx, then run by onnxruntime."""
     import onnx
     import onnxruntime
 
     check_names("graph", graph_names(folder, "onnx"), set(examples))
-    for name, cases in examples.items():
+    for name, pairs in examples.items():
         path = os.path.join(folder, f"{name}.onnx")
         try:
             onnx.checker.check_model(path, full_check=True)
@@ -21,7 +27,7 @@ def replay_onnx(folder, examples, tolerance):
             raise RuntimeError(f"{name}.onnx cannot be loaded: {first_line(error)}") from error
         names = [output.name for output in session.get_outputs()]
 
-        def run(inputs, session=session, names=names):
+        def run(inputs: Arrays, session: Any = session, names: list[str] = names) -> Arrays:
             return dict(zip(names, session.run(names, inputs)))
 
-        yield replay(name, "onnxruntime", cases, run, tolerance)
+        yield replay(name, "onnxruntime", pairs, run, tolerance)

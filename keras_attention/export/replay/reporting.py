@@ -1,26 +1,37 @@
 """The report of one artifact."""
 
+from __future__ import annotations
+
 import json
 import sys
 import zipfile
+from collections.abc import Callable, Iterator
+from typing import Any
 
-from .artifact import artifact_kind, golden_file, read_golden_examples
+from .artifact import Pairs, artifact_kind, golden_file, read_golden_examples
 from .comparing import first_line
 from .isolation import MODEL_PACKAGES, Blocker
 from .litert import replay_litert
 from .onnx import replay_onnx
 from .saved_model import replay_saved_model
 
-REPLAYS = {"saved_model": replay_saved_model, "onnx": replay_onnx, "litert": replay_litert}
+Replay = Callable[[str, dict[str, Pairs], float], Iterator[dict[str, Any]]]
+
+# A new format needs a function here, and a suffix in `artifact.GRAPH_FILES`.
+REPLAYS: dict[str, Replay] = {
+    "saved_model": replay_saved_model,
+    "onnx": replay_onnx,
+    "litert": replay_litert,
+}
 
 
-def check_artifact(folder, tolerance):
+def check_artifact(folder: str, tolerance: float) -> dict[str, Any]:
     """The report of an artifact: rows, and why it could not be read, if so."""
-    report = {"rows": [], "error": None}
+    report: dict[str, Any] = {"rows": [], "error": None}
     try:
         path = golden_file(folder)
         if path is None:
-            raise RuntimeError("the recorded examples (examples.npz) are missing")
+            raise RuntimeError("the golden examples (examples.npz) are missing")
         try:
             examples = read_golden_examples(path)
         except (OSError, ValueError, zipfile.BadZipFile) as error:
@@ -34,9 +45,9 @@ def check_artifact(folder, tolerance):
     return report
 
 
-def main(folder, tolerance):
+def main(folder: str, tolerance: float) -> None:
     """Prints the report of an artifact as one line of JSON."""
-    forbidden = MODEL_PACKAGES
+    forbidden: tuple[str, ...] = MODEL_PACKAGES
     if artifact_kind(folder) != "saved_model":
         forbidden = (*forbidden, "tensorflow")
     sys.meta_path.insert(0, Blocker(forbidden))

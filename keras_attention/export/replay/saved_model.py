@@ -1,51 +1,57 @@
 """SavedModels, through the loaders that TensorFlow has in Python."""
 
-from functools import partial
+from __future__ import annotations
 
-from .artifact import check_names
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+
+from .artifact import Arrays, Pairs, check_names
 from .comparing import compare, replay
 from .operations import load_operations
 from .warmup import read_warmup
 
 
-def replay_saved_model(folder, examples, tolerance):
+def replay_saved_model(
+    folder: str, examples: dict[str, Pairs], tolerance: float
+) -> Iterator[dict[str, Any]]:
     """Rows of every signature through TensorFlow's Python loader and its TF1 loader."""
     import tensorflow as tf
 
     load_operations(folder)
     loaded = tf.saved_model.load(folder)
     check_names("signature", set(loaded.signatures), set(examples))
-    for name, cases in examples.items():
+    for name, pairs in examples.items():
         signature = loaded.signatures[name]
         specs = signature.structured_input_signature[1]
 
-        def run(inputs, signature=signature, specs=specs):
+        def run(inputs: Arrays, signature: Any = signature, specs: Any = specs) -> Arrays:
             tensors = {n: tf.cast(tf.constant(x), specs[n].dtype) for n, x in inputs.items()}
             return {n: t.numpy() for n, t in signature(**tensors).items()}
 
-        yield replay(name, "python", cases, run, tolerance)
+        yield replay(name, "python", pairs, run, tolerance)
 
-    warmup = warmup_cases(folder, examples)
-    # Python's loader forgives a variable that is saved twice; this one, like
-    # TensorFlow Serving's, does not.
+    warmup = warmup_examples(folder, examples)
+    # Python's loader tolerates a variable that is saved twice; this one, like that of
+    # TensorFlow Serving, does not.
     v1 = tf.compat.v1
     with v1.Session(graph=tf.Graph()) as session:
         definitions = v1.saved_model.loader.load(session, ["serve"], folder).signature_def
 
-        def run_signature(name, inputs):
+        def run_signature(name: str, inputs: Arrays) -> Arrays:
             definition = definitions[name]
             feeds = {definition.inputs[n].name: x for n, x in inputs.items()}
             fetches = {n: info.name for n, info in definition.outputs.items()}
             return session.run(fetches, feeds)
 
         for loader, asked in (("tf1", examples), ("warmup", warmup)):
-            for name, cases in asked.items():
-                yield replay(name, loader, cases, partial(run_signature, name), tolerance)
+            for name, pairs in asked.items():
+                yield replay(name, loader, pairs, partial(run_signature, name), tolerance)
 
 
-def warmup_cases(folder, examples):
+def warmup_examples(folder: str, examples: dict[str, Pairs]) -> dict[str, Pairs]:
     """The warmup requests, each with the answer that was recorded for the same inputs."""
-    found = {}
+    found: dict[str, Pairs] = {}
     for signature, inputs in read_warmup(folder):
         answers = [
             outputs
@@ -53,6 +59,6 @@ def warmup_cases(folder, examples):
             if not compare(recorded, inputs, 0.0)[1]
         ]
         if not answers:
-            raise RuntimeError(f"a warmup request of {signature!r} is none of the examples")
+            raise RuntimeError(f"a warmup request of {signature!r} is none of the golden examples")
         found.setdefault(signature, []).append((inputs, answers[0]))
     return found

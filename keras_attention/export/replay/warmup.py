@@ -1,8 +1,8 @@
 """Warmup requests: what TensorFlow Serving runs before it answers its first client.
 
-They are a file of `PredictionLog` messages of tensorflow-serving-api. The few of
-its fields that a request needs are written here by number, so that every export
-has its warmup without that package:
+They are a file of `PredictionLog` messages of tensorflow-serving-api. The few
+fields that a request needs are written here by number, so that no export needs
+that package:
 
     PredictionLog   predict_log = 6
     PredictLog      request = 1
@@ -11,20 +11,28 @@ has its warmup without that package:
     an input        key = 1, value = 2 (TensorFlow's own TensorProto)
 """
 
+from __future__ import annotations
+
 import os
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 import numpy as np
+
+from .artifact import Arrays
 
 FILE = os.path.join("assets.extra", "tf_serving_warmup_requests")
 
 
-def write_warmup(folder, model_name, requests):
+def write_warmup(
+    folder: str | os.PathLike[str], model_name: str, requests: Iterable[tuple[str, Arrays]]
+) -> None:
     """Writes requests where TensorFlow Serving looks for them.
 
     Args:
-        folder: a SavedModel, or what becomes one.
-        model_name: under which it is to be served.
-        requests: pairs of a signature's name and its inputs, arrays by name.
+        folder: a SavedModel.
+        model_name: the name under which it will be served.
+        requests: pairs of a signature's name and its inputs by name.
     """
     import tensorflow as tf
 
@@ -38,8 +46,8 @@ def write_warmup(folder, model_name, requests):
             writer.write(_field(6, _field(1, request)))
 
 
-def read_warmup(folder):
-    """The requests of a SavedModel as `write_warmup` takes them; none where it has no such file."""
+def read_warmup(folder: str | os.PathLike[str]) -> Iterator[tuple[str, Arrays]]:
+    """The requests of a SavedModel as `write_warmup` takes them; none if it has no such file."""
     import tensorflow as tf
     from tensorflow.core.framework.tensor_pb2 import TensorProto
 
@@ -57,11 +65,11 @@ def read_warmup(folder):
         yield signature, inputs
 
 
-def _field(number, content):
+def _field(number: int, content: bytes) -> bytes:
     return _varint(number << 3 | 2) + _varint(len(content)) + content
 
 
-def _varint(number):
+def _varint(number: int) -> bytes:
     digits = bytearray()
     while number > 127:
         digits.append(number & 127 | 128)
@@ -69,38 +77,38 @@ def _varint(number):
     return bytes([*digits, number])
 
 
-def _fields(message):
-    """The fields of a message in which each has a length, as all of ours have."""
-    place = 0
-    while place < len(message):
-        tag, place = _read_varint(message, place)
-        length, place = _read_varint(message, place)
-        if tag & 7 != 2 or place + length > len(message):
-            raise RuntimeError(f"{FILE} holds something else than requests")
-        yield tag >> 3, message[place : place + length]
-        place += length
+def _fields(message: bytes) -> Iterator[tuple[int, bytes]]:
+    """The fields of a message, all of which have a length here."""
+    position = 0
+    while position < len(message):
+        tag, position = _read_varint(message, position)
+        length, position = _read_varint(message, position)
+        if tag & 7 != 2 or position + length > len(message):
+            raise RuntimeError(f"{FILE} does not hold requests")
+        yield tag >> 3, message[position : position + length]
+        position += length
 
 
-def _read_varint(message, place):
+def _read_varint(message: bytes, position: int) -> tuple[int, int]:
     number = shift = 0
     while True:
-        if place == len(message):
-            raise RuntimeError(f"{FILE} holds something else than requests")
-        digit = message[place]
+        if position == len(message):
+            raise RuntimeError(f"{FILE} does not hold requests")
+        digit = message[position]
         number |= (digit & 127) << shift
-        place, shift = place + 1, shift + 7
+        position, shift = position + 1, shift + 7
         if digit < 128:
-            return number, place
+            return number, position
 
 
-def _only(message, number):
+def _only(message: bytes, number: int) -> bytes:
     for found, content in _fields(message):
         if found == number:
             return content
     raise RuntimeError(f"{FILE} holds a request without its field {number}")
 
 
-def _with_bytes(array):
+def _with_bytes(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     if array.dtype.kind != "U":
         return array
     return np.array([text.encode() for text in array.ravel().tolist()], object).reshape(array.shape)
