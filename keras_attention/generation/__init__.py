@@ -15,7 +15,7 @@ from keras_attention.generation.constraints import (
     NoRepeatedNgrams,
     Unfinished,
 )
-from keras_attention.generation.decoder import Decoder, Search, as_decoder
+from keras_attention.generation.decoder import Decoder, DecoderLike, Search, as_decoder
 from keras_attention.generation.generate import Generation, generate
 from keras_attention.generation.greedy import Greedy
 from keras_attention.generation.hypotheses import Hypotheses
@@ -37,6 +37,7 @@ __all__ = [
     "Candidates",
     "Constraint",
     "Decoder",
+    "DecoderLike",
     "GNMTCoverage",
     "GNMTLength",
     "Generation",

@@ -22,6 +22,7 @@ from keras_attention.generation.constraints import (
     NoRepeatedNgrams,
     checked_constraints,
 )
+from keras_attention.generation.decoder import DecoderLike
 from keras_attention.generation.hypotheses import Hypotheses
 from keras_attention.generation.penalties import (
     AverageLength,
@@ -143,7 +144,9 @@ class BeamSearch(Settings):
         object.__setattr__(self, "constraints", checked_constraints(self.constraints))
         object.__setattr__(self, "banned", BannedTokens(self.banned).ids)
 
-    def __call__(self, decoder: Any, inputs: Structure, prefix: Tensor | None = None) -> Hypotheses:
+    def __call__(
+        self, decoder: DecoderLike, inputs: Structure, prefix: Tensor | None = None
+    ) -> Hypotheses:
         loop = BeamLoop(
             decoder,
             inputs,

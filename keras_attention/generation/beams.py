@@ -17,6 +17,7 @@ from keras_attention.generation.constraints import (
     source_lengths,
     times,
 )
+from keras_attention.generation.decoder import DecoderLike
 from keras_attention.generation.extensions import best_extensions, constant
 from keras_attention.generation.hypotheses import Hypotheses
 from keras_attention.generation.penalties import Candidates, Penalty
@@ -68,7 +69,7 @@ class BeamLoop:
 
     def __init__(
         self,
-        decoder: Any,
+        decoder: DecoderLike,
         inputs: Structure,
         prefix: Tensor | None,
         *,

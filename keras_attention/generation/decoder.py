@@ -68,6 +68,26 @@ class Decoder(Protocol):
 
 
 @runtime_checkable
+class DecoderLike(Protocol):
+    """The two methods that `as_decoder` needs; see `Decoder`.
+
+    Example:
+
+    >>> from keras_attention.generation import DecoderLike
+    >>> isinstance("abc", DecoderLike)
+    False
+    """
+
+    def start(self, inputs: Structure) -> Structure:
+        """The state before the first token: a structure of tensors, batch first."""
+        ...
+
+    def step(self, tokens: Tensor, state: Structure) -> tuple[Tensor, Structure, Tensor | None]:
+        """Logits, the next state, and attention weights or None."""
+        ...
+
+
+@runtime_checkable
 class Search(Protocol):
     """A decoding method: `Greedy`, `Sample`, `BeamSearch`, or a function of the same arguments.
 
@@ -78,7 +98,9 @@ class Search(Protocol):
     True
     """
 
-    def __call__(self, decoder: Any, inputs: Structure, prefix: Tensor | None = None) -> Hypotheses:
+    def __call__(
+        self, decoder: DecoderLike, inputs: Structure, prefix: Tensor | None = None
+    ) -> Hypotheses:
         """Decodes a batch.
 
         Args:
@@ -87,13 +109,6 @@ class Search(Protocol):
             prefix: ids `(B, P)` that each sequence begins with, or None.
         """
         ...
-
-
-@runtime_checkable
-class _Steps(Protocol):
-    def start(self, inputs: Structure) -> Structure: ...
-
-    def step(self, tokens: Tensor, state: Structure) -> tuple[Tensor, Structure, Tensor | None]: ...
 
 
 @runtime_checkable
@@ -106,7 +121,7 @@ class _HasSourceMask(Protocol):
     def source_mask(self, inputs: Structure) -> Tensor | None: ...
 
 
-def as_decoder(model: Any) -> Decoder:
+def as_decoder(model: DecoderLike) -> Decoder:
     """The full `Decoder` of a model.
 
     An object that declares no `constant_parts` is completed:
@@ -137,7 +152,7 @@ def as_decoder(model: Any) -> Decoder:
     >>> as_decoder(Uniform()).constant_parts
     ('memory',)
     """
-    if isinstance(model, type) or not isinstance(model, _Steps):
+    if isinstance(model, type) or not isinstance(model, DecoderLike):
         kind = f"the class {model.__name__}" if isinstance(model, type) else type(model).__name__
         raise ValueError(
             "model: expected something that decodes, with start(inputs) and step(tokens, state), "
@@ -149,7 +164,7 @@ def as_decoder(model: Any) -> Decoder:
 class _Completed:
     """A `Decoder` made of an object that lacks `constant_parts` or `source_mask`."""
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: DecoderLike) -> None:
         self.model = model
         self.constant_parts: tuple[str, ...] = ("memory",)
         self._takes_beams = isinstance(model, _DeclaresConstantParts)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol, overload, runtime_checkable
 
 import numpy as np
 from keras import ops
@@ -11,7 +11,7 @@ from keras import ops
 from keras_attention._core.backend.graphs import compiled
 from keras_attention._core.checks import check_positive
 from keras_attention._core.types import Structure, Tensor
-from keras_attention.generation.decoder import Search, as_decoder
+from keras_attention.generation.decoder import DecoderLike, Search, as_decoder
 from keras_attention.generation.greedy import Greedy
 from keras_attention.generation.hypotheses import Hypotheses
 from keras_attention.generation.unknown import Replacement, word_replacer
@@ -45,7 +45,7 @@ class Generation(NamedTuple):
     score: float
     tokens: list[str]
     source_tokens: list[str] | None
-    attention: Any
+    attention: Tensor
 
 
 @runtime_checkable
@@ -67,14 +67,36 @@ class ReadsImages(Protocol):
         ...
 
 
+@overload
 def generate(
-    model: Any,
+    model: DecoderLike,
+    inputs: Structure,
+    search: Search = ...,
+    n_best: None = None,
+    batch_size: int | None = None,
+    replace_unknown: Replacement = False,
+) -> list[Generation]: ...
+
+
+@overload
+def generate(
+    model: DecoderLike,
+    inputs: Structure,
+    search: Search = ...,
+    n_best: int | None = None,
+    batch_size: int | None = None,
+    replace_unknown: Replacement = False,
+) -> list[Generation] | list[list[Generation]]: ...
+
+
+def generate(
+    model: DecoderLike,
     inputs: Structure,
     search: Search = Greedy(),  # noqa: B008 (frozen)
     n_best: int | None = None,
     batch_size: int | None = None,
     replace_unknown: Replacement = False,
-) -> list[Any]:
+) -> list[Generation] | list[list[Generation]]:
     """Generates texts from texts, ids or images.
 
     Args:
@@ -153,7 +175,7 @@ def generate(
     return [best for best, *_ in found] if n_best is None else found
 
 
-def _limited(model: Any, search: Search, n_best: int) -> Callable[[Structure], Hypotheses]:
+def _limited(model: DecoderLike, search: Search, n_best: int) -> Callable[[Structure], Hypotheses]:
     """A function from inputs to the `n_best` best hypotheses."""
     decoder = as_decoder(model)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import keras
 from keras import ops
@@ -11,6 +10,7 @@ from keras import ops
 from keras_attention._core.checks import check_positive
 from keras_attention._core.types import Structure, Tensor
 from keras_attention.generation.constraints import Constraint, checked_constraints
+from keras_attention.generation.decoder import DecoderLike
 from keras_attention.generation.hypotheses import Hypotheses
 from keras_attention.generation.settings import Settings
 from keras_attention.generation.single import SingleSearch
@@ -63,7 +63,9 @@ class Greedy(Settings):
         check_positive("max_length", self.max_length)
         object.__setattr__(self, "constraints", checked_constraints(self.constraints))
 
-    def __call__(self, decoder: Any, inputs: Structure, prefix: Tensor | None = None) -> Hypotheses:
+    def __call__(
+        self, decoder: DecoderLike, inputs: Structure, prefix: Tensor | None = None
+    ) -> Hypotheses:
         search = SingleSearch(
             decoder, inputs, _most_probable, self.max_length, prefix, self.constraints
         )

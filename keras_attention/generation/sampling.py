@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import keras
 from keras import ops
@@ -11,6 +10,7 @@ from keras import ops
 from keras_attention._core.checks import check_positive, check_positive_number
 from keras_attention._core.types import Seed, Structure, Tensor
 from keras_attention.generation.constraints import Constraint, checked_constraints
+from keras_attention.generation.decoder import DecoderLike
 from keras_attention.generation.hypotheses import Hypotheses
 from keras_attention.generation.settings import Settings
 from keras_attention.generation.single import SingleSearch
@@ -86,7 +86,9 @@ class Sample(Settings):
             )
         object.__setattr__(self, "constraints", checked_constraints(self.constraints))
 
-    def __call__(self, decoder: Any, inputs: Structure, prefix: Tensor | None = None) -> Hypotheses:
+    def __call__(
+        self, decoder: DecoderLike, inputs: Structure, prefix: Tensor | None = None
+    ) -> Hypotheses:
         noise: list[Tensor] = []
 
         def choose(t: Tensor, values: Tensor) -> Tensor:

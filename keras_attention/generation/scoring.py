@@ -9,6 +9,7 @@ from keras import ops
 from keras_attention._core.backend.loops import scan
 from keras_attention._core.checks import check_ids
 from keras_attention._core.types import Structure, Tensor
+from keras_attention.generation.decoder import DecoderLike
 from keras_attention.generation.stepper import Stepper
 from keras_attention.losses import token_crossentropy
 from keras_attention.text.special_ids import PAD, START
@@ -35,7 +36,7 @@ class Scored(NamedTuple):
     attention: Tensor
 
 
-def score(decoder: Any, inputs: Structure, targets: Tensor) -> Scored:
+def score(decoder: DecoderLike, inputs: Structure, targets: Tensor) -> Scored:
     """The log-probability of given targets, by the same steps as decoding.
 
     Args:

@@ -10,6 +10,7 @@ from keras import ops
 from keras_attention._core.backend.loops import scan_while
 from keras_attention._core.types import Structure, Tensor
 from keras_attention.generation.constraints import Constraint, Unfinished, force
+from keras_attention.generation.decoder import DecoderLike
 from keras_attention.generation.hypotheses import Hypotheses
 from keras_attention.generation.stepper import (
     NEVER,
@@ -51,7 +52,7 @@ class SingleSearch:
 
     def __init__(
         self,
-        decoder: Any,
+        decoder: DecoderLike,
         inputs: Structure,
         choose: Choose,
         max_length: int,

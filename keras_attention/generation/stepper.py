@@ -11,7 +11,7 @@ from keras import ops, tree
 from keras_attention._core.backend.loops import open_sizes
 from keras_attention._core.checks import check_ids
 from keras_attention._core.types import Structure, Tensor
-from keras_attention.generation.decoder import as_decoder, split_state
+from keras_attention.generation.decoder import DecoderLike, as_decoder, split_state
 from keras_attention.text.special_ids import PAD, START
 
 # The log-probability of what must not happen. Finite, so that no sum of two is NaN.
@@ -35,7 +35,7 @@ class Stepper:
         tensors: the changing part of the first state.
     """
 
-    def __init__(self, decoder: Any, inputs: Structure) -> None:
+    def __init__(self, decoder: DecoderLike, inputs: Structure) -> None:
         self.decoder, self.inputs = as_decoder(decoder), inputs
         state = self.decoder.start(inputs)
         self._changing, self._constant = split_state(state, self.decoder.constant_parts)

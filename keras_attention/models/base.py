@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, overload
 
 import keras
 from keras import ops, tree
@@ -14,7 +14,7 @@ from keras_attention._core.backend.replicas import averaged_over_replicas
 from keras_attention._core.freezing import freeze_parts
 from keras_attention._core.renamed import present_names
 from keras_attention._core.types import Config, Shapes, Structure, Tensor
-from keras_attention.generation import Greedy, Search, generate
+from keras_attention.generation import Generation, Greedy, Search, generate
 from keras_attention.generation.unknown import Replacement
 from keras_attention.layers.attention import Attention
 from keras_attention.layers.attention_rnn import AttentionRNN
@@ -112,6 +112,26 @@ class DecoderModel(keras.Model):
         """The real positions `(B, S)` of the source, or None where all are real."""
         raise NotImplementedError
 
+    @overload
+    def generate(
+        self,
+        inputs: Structure,
+        search: Search = ...,
+        n_best: None = None,
+        batch_size: int | None = None,
+        replace_unknown: Replacement = False,
+    ) -> list[Generation]: ...
+
+    @overload
+    def generate(
+        self,
+        inputs: Structure,
+        search: Search = ...,
+        n_best: int | None = None,
+        batch_size: int | None = None,
+        replace_unknown: Replacement = False,
+    ) -> list[Generation] | list[list[Generation]]: ...
+
     def generate(
         self,
         inputs: Structure,
@@ -119,7 +139,7 @@ class DecoderModel(keras.Model):
         n_best: int | None = None,
         batch_size: int | None = None,
         replace_unknown: Replacement = False,
-    ) -> list[Any]:
+    ) -> list[Generation] | list[list[Generation]]:
         """Texts for `inputs`, see `keras_attention.generation.generate`.
 
         Returns:
@@ -127,12 +147,14 @@ class DecoderModel(keras.Model):
         """
         return generate(self, inputs, search, n_best, batch_size, replace_unknown)
 
-    def fit(self, x: Any = None, *args: Any, **kwargs: Any) -> Any:
+    def fit(
+        self, x: Structure = None, *args: Structure, **kwargs: Structure
+    ) -> keras.callbacks.History:
         """As `keras.Model.fit`; warns where a target lacks the start token."""
         self._check_start(x)
         return super().fit(x, *args, **kwargs)
 
-    def train_on_batch(self, x: Any, *args: Any, **kwargs: Any) -> Any:
+    def train_on_batch(self, x: Structure, *args: Structure, **kwargs: Structure) -> Structure:
         """As `keras.Model.train_on_batch`; warns where a target lacks the start token."""
         self._check_start(x)
         return super().train_on_batch(x, *args, **kwargs)
@@ -163,7 +185,7 @@ class DecoderModel(keras.Model):
         return {**super().get_config(), **self._config, "attention": attention}
 
     @classmethod
-    def from_config(cls, config: Config, custom_objects: Any = None) -> Self:
+    def from_config(cls, config: Config, custom_objects: Mapping[str, type] | None = None) -> Self:
         config = present_names(cls.registered_as, config)
         for name in cls.layer_arguments:
             config[name] = keras.saving.deserialize_keras_object(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import keras
 from keras import ops
@@ -174,7 +175,7 @@ class GlimpseClassifier(keras.Model):
         }
 
     @classmethod
-    def from_config(cls, config: Config, custom_objects: Any = None) -> Self:
+    def from_config(cls, config: Config, custom_objects: Mapping[str, type] | None = None) -> Self:
         glimpses = keras.saving.deserialize_keras_object(
             config["glimpses"], custom_objects=custom_objects
         )
