@@ -164,7 +164,7 @@ def as_decoder(model: DecoderLike) -> Decoder:
 class _Completed:
     """A `Decoder` made of an object that lacks `constant_parts` or `source_mask`."""
 
-    def __init__(self, model: DecoderLike) -> None:
+    def __init__(self, model: Any) -> None:
         self.model = model
         self.constant_parts: tuple[str, ...] = ("memory",)
         self._takes_beams = isinstance(model, _DeclaresConstantParts)

@@ -52,8 +52,8 @@ class Demo(Pronunciation):
             said = " or ".join(" ".join(one) for one in entry.pronunciations)
             print(f"{entry.word:<16}{found.text:<34}{said}{'' if right else '   <-- differs'}")
         for number, found in enumerate(decoded[:9:4], 1):
-            title = "".join(found.source_tokens)
-            figure = plot_attention(found.attention, found.source_tokens, found.tokens, title=title)
+            source = found.source_tokens or []
+            figure = plot_attention(found.attention, source, found.tokens, title="".join(source))
             figure.savefig(folder / f"alignment-{number}.png", dpi=150)
 
     def summary(self, report: Config, folder: Path) -> str:

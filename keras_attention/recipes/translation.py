@@ -311,7 +311,7 @@ class Translation(Recipe[Splits]):
         model = trained["model"].model
         found = generate(model, [pair.source for pair in shown], self.search)
         for number, one in enumerate(found, 1):
-            figure = plot_attention(one.attention, one.source_tokens, one.tokens)
+            figure = plot_attention(one.attention, one.source_tokens or [], one.tokens)
             figure.savefig(folder / f"alignment-{number}.png", dpi=150)
 
 
