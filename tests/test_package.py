@@ -53,7 +53,9 @@ CALLABLES = {path: OBJECTS[path] for path in BY_IDENTITY.values()}
 def methods(cls):
     """The public methods and the constructor that a class defines itself, as functions."""
     for name, member in vars(cls).items():
-        if name == "__init__" or not name.startswith("_"):
+        # Python itself gives a protocol a constructor.
+        made = name == "__init__" and not getattr(cls, "_is_protocol", False)
+        if made or not name.startswith("_"):
             function = (
                 member.__func__ if isinstance(member, (classmethod, staticmethod)) else member
             )
