@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import keras
 from keras import ops
@@ -242,7 +242,7 @@ NAMES: dict[str, type[Window]] = {"local_m": LocalMonotonic, "local_p": LocalPre
 _REGISTRY = Registry("window", Window, NAMES, ", a keras_attention.windows.Window or None")
 
 
-def get(window: WindowIdentifier, **kwargs: Any) -> Window | None:
+def get(window: WindowIdentifier, **kwargs: object) -> Window | None:
     """The window that `window` names or describes; a `Window` or None is returned as it is.
 
     Args:
@@ -275,7 +275,7 @@ def serialize(window: Window | None) -> Config | None:
 
 
 def deserialize(
-    config: Config | None, custom_objects: Mapping[str, Any] | None = None
+    config: Config | None, custom_objects: Mapping[str, object] | None = None
 ) -> Window | None:
     """A window from its config; None for None.
 

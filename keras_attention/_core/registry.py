@@ -105,7 +105,7 @@ class Registry(FunctionRegistry["type[T]"], Generic[T]):
         config: Config = keras.saving.serialize_keras_object(instance)
         return config
 
-    def deserialize(self, config: Config, custom_objects: Mapping[str, Any] | None = None) -> T:
+    def deserialize(self, config: Config, custom_objects: Mapping[str, object] | None = None) -> T:
         """An instance from what `serialize` returned."""
         with keras.saving.custom_object_scope(dict(custom_objects or {})):
             return self.make(config)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import keras
 
@@ -83,5 +83,7 @@ class Normalizer(keras.layers.Layer):
     def compute_output_shape(self, scores_shape: Shape, mask_shape: Shape | None = None) -> Shape:
         return scores_shape
 
-    def compute_output_spec(self, scores: Tensor, *args: Any, **kwargs: Any) -> keras.KerasTensor:
+    def compute_output_spec(
+        self, scores: Tensor, *args: Structure, **kwargs: Structure
+    ) -> keras.KerasTensor:
         return keras.KerasTensor(scores.shape, dtype=scores.dtype)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from keras_attention._core.registry import Registry
 from keras_attention._core.types import Config
@@ -32,7 +32,7 @@ _REGISTRY = Registry(
 )
 
 
-def get(normalizer: NormalizerIdentifier, **kwargs: Any) -> Normalizer:
+def get(normalizer: NormalizerIdentifier, **kwargs: object) -> Normalizer:
     """The normalizer that `normalizer` names or describes; a `Normalizer` is returned as it is.
 
     Args:
@@ -66,7 +66,7 @@ def serialize(normalizer: Normalizer) -> Config:
     return _REGISTRY.serialize(normalizer)
 
 
-def deserialize(config: Config, custom_objects: Mapping[str, Any] | None = None) -> Normalizer:
+def deserialize(config: Config, custom_objects: Mapping[str, object] | None = None) -> Normalizer:
     """A normalizer from its config.
 
     Args:

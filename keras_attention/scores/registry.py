@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from keras_attention._core.registry import Registry
 from keras_attention._core.types import Config
@@ -31,7 +31,7 @@ NAMES: dict[str, type[Score]] = {
 _REGISTRY = Registry("score", Score, NAMES, " or a keras_attention.scores.Score")
 
 
-def get(score: ScoreIdentifier, **kwargs: Any) -> Score:
+def get(score: ScoreIdentifier, **kwargs: object) -> Score:
     """The score that `score` names or describes; a `Score` is returned as it is.
 
     Args:
@@ -65,7 +65,7 @@ def serialize(score: Score) -> Config:
     return _REGISTRY.serialize(score)
 
 
-def deserialize(config: Config, custom_objects: Mapping[str, Any] | None = None) -> Score:
+def deserialize(config: Config, custom_objects: Mapping[str, object] | None = None) -> Score:
     """A score from its config.
 
     Args:
