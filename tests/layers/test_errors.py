@@ -622,7 +622,7 @@ WRONG = {
     ),
     "batches unequal": (
         lambda: teacher_forcing_batches([[4]], []),
-        "targets: expected one sequence a source and at least one, received 0 for 1",
+        "targets: expected one sequence per source and at least one, received 0 for 1",
     ),
     "batches of nothing": (lambda: teacher_forcing_batches([], []), "targets: expected", "0 for 0"),
     "batches of an empty sequence": (
