@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, overload
 
 import keras
-from keras import ops, tree
+from keras import ops
 
 from keras_attention._core.backend.graphs import is_concrete
 from keras_attention._core.backend.replicas import averaged_over_replicas
@@ -99,8 +99,6 @@ class DecoderModel(keras.Model):
             beams: the number of sequences, side by side, that share one row of
                 the memory.
         """
-        tokens = ops.convert_to_tensor(tokens)
-        _check_batch(tokens, state["decoder"])
         embedded = self._embedded(tokens)
         vector, weights, decoder = self.decoder.step(
             embedded, state["memory"], state["decoder"], beams=beams
@@ -208,13 +206,3 @@ def checked_attention(attention: Any, default: Callable[[], Attention]) -> Atten
 def vocabulary_config(vocabulary: VocabularyLike | int) -> Config | int:
     """A vocabulary as a plain value."""
     return vocabulary if isinstance(vocabulary, int) else vocabulary.get_config()
-
-
-def _check_batch(tokens: Tensor, state: Structure) -> None:
-    sizes = {leaf.shape[0] for leaf in tree.flatten(state) if leaf is not None and leaf.shape}
-    expected = next((size for size in sizes if size is not None), None)
-    if None not in (expected, tokens.shape[0]) and tokens.shape[0] != expected:
-        raise ValueError(
-            f"tokens: expected {expected} ids, as many as the state has rows, received shape "
-            f"{tuple(tokens.shape)}."
-        )

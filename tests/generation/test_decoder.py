@@ -159,14 +159,32 @@ def test_a_model_without_weights_is_scored():
     np.testing.assert_allclose(run(tf.constant(targets)).scores, expected.scores, rtol=1e-5)
 
 
+class Broadcasting:
+    """Its steps take one state for many tokens, and many states for one token."""
+
+    def __init__(self):
+        rng = np.random.default_rng(0)
+        self.read, self.written = (
+            tf.Variable(rng.normal(size=(20, 9)), dtype=tf.float32) for _ in range(2)
+        )
+
+    def start(self, inputs):
+        return tf.reduce_sum(tf.gather(self.read, inputs), axis=1)
+
+    def step(self, tokens, state):
+        return tf.gather(self.written, tokens) + state, state, None
+
+
 @pytest.mark.parametrize("counts", [(1, 2), (2, 1)])
 def test_targets_for_another_number_of_inputs_are_refused(counts):
     source, targets = SOURCE[: counts[0]], np.array([[4, 2], [5, 2]])[: counts[1]]
     with pytest.raises(ValueError, match=f"targets: expected {counts[0]}, as many as.*inputs"):
         score(Toy(), source, targets)
     ids = tf.TensorSpec((None, None), tf.int32)
-    toy = Toy()
-    run = tf.function(lambda *a: score(toy, *a), input_signature=[ids, ids], autograph=False)
+    broadcasting = Broadcasting()
+    run = tf.function(
+        lambda *a: score(broadcasting, *a), input_signature=[ids, ids], autograph=False
+    )
     with pytest.raises(tf.errors.InvalidArgumentError):
         run(tf.constant(source), tf.constant(targets, tf.int32))
 
