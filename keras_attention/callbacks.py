@@ -7,13 +7,15 @@ import math
 import os
 import time
 from pathlib import Path
-from typing import Any
+from typing import TypeAlias
 
 import keras
 
 from keras_attention._core.checks import check_positive, check_positive_number, check_rate
 
 __all__ = ["AnnealToBudget", "InverseSigmoidDecay", "KeepBest"]
+
+Logs: TypeAlias = dict[str, float]
 
 
 class AnnealToBudget(keras.callbacks.Callback):
@@ -70,13 +72,13 @@ class AnnealToBudget(keras.callbacks.Callback):
         rising = progress / self.warmup if self.warmup else 1.0
         return self.peak * min(rising, (1 + math.cos(math.pi * progress)) / 2)
 
-    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+    def on_train_begin(self, logs: Logs | None = None) -> None:
         if self.record is not None and self.record.exists():
             self.spent = json.loads(self.record.read_text("utf-8"))["seconds"]
         self._before = self.spent
         self._start = time.monotonic()
 
-    def on_train_batch_begin(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+    def on_train_batch_begin(self, batch: int, logs: Logs | None = None) -> None:
         # Counted from 1, or the very first step would have the rate 0.
         step = int(self.model.optimizer.iterations) + 1
         self.spent = self._before + time.monotonic() - self._start
@@ -87,13 +89,13 @@ class AnnealToBudget(keras.callbacks.Callback):
         if progress >= 1.0:
             self.model.stop_training = True
 
-    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         self.spent = self._before + time.monotonic() - self._start
         if self.record is not None:
             self.record.parent.mkdir(parents=True, exist_ok=True)
             self.record.write_text(json.dumps({"seconds": self.spent}), "utf-8")
 
-    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
+    def on_train_end(self, logs: Logs | None = None) -> None:
         self.spent = self._before + time.monotonic() - self._start
         if self.record is not None:
             self.record.unlink(missing_ok=True)
@@ -133,12 +135,12 @@ class KeepBest(keras.callbacks.Callback):
     def _note(self) -> Path:
         return self.folder / "best.json"
 
-    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+    def on_train_begin(self, logs: Logs | None = None) -> None:
         if self._note.exists():
             note = json.loads(self._note.read_text("utf-8"))
             self.best, self.epoch = note["value"], note["epoch"]
 
-    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         logs = logs or {}
         if self.monitor not in logs:
             raise ValueError(
@@ -197,5 +199,5 @@ class InverseSigmoidDecay(keras.callbacks.Callback):
         """The probability before a step."""
         return 1 / (1 + self.k * math.exp(-step / self.k))
 
-    def on_train_batch_begin(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+    def on_train_batch_begin(self, batch: int, logs: Logs | None = None) -> None:
         self.probability.assign(self.at(int(self.model.optimizer.iterations)))
