@@ -3,12 +3,13 @@
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 from keras import layers, ops
 
 from keras_attention import Attention, AttentionRNN, normalizers, vision
 from keras_attention.losses import hard_attention_loss
 from keras_attention.normalizers.registry import NAMES
+
+tf = pytest.importorskip("tensorflow")
 
 
 def sigmoid(x):

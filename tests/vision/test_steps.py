@@ -3,12 +3,13 @@
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 from keras import layers, ops, tree
 
 from keras_attention import AttentionRNN, normalizers, vision
 from keras_attention._core.quiet import quiet
 from keras_attention._core.structure import map_tensors
+
+tf = pytest.importorskip("tensorflow")
 
 
 def gated(attend, **options):
