@@ -14,10 +14,11 @@ import tensorflow as tf
 
 from keras_attention.export import export_model, pipeline
 from keras_attention.export.onnx import OnnxWriter
+from keras_attention.export.random_inputs import random_ids
 from keras_attention.export.signatures import ids_signatures
 from keras_attention.generation import BeamSearch
 from keras_attention.text.subwords import Subwords
-from tests.support.exporting import SCRIPTS, SEARCH, SOUNDS, captioner, speller
+from tests.support.exporting import LETTERS, SCRIPTS, SEARCH, SOUNDS, captioner, padded_ids, speller
 
 CONSUMER = Path(__file__).with_name("consumer.cc")
 
@@ -52,7 +53,10 @@ def ids_artifact(live, kind, tmp_path_factory):
 @pytest.fixture(scope="session")
 def onnx_artifact(live, kind, tmp_path_factory):
     path = tmp_path_factory.mktemp("onnx") / kind
-    return SimpleNamespace(path=path, report=export_model(live, path, search=SEARCH, format="onnx"))
+    # Two of the random batches are enough to tell the sizes apart.
+    examples = random_ids(LETTERS)[::2]
+    report = export_model(live, path, format="onnx", search=SEARCH, examples=examples)
+    return SimpleNamespace(path=path, report=report)
 
 
 @pytest.fixture(scope="session")
@@ -100,7 +104,9 @@ def litert_artifact(tmp_path_factory):
     pytest.importorskip("ai_edge_litert")
     model = speller()
     path = tmp_path_factory.mktemp("litert") / "default"
-    report = export_model(model, path, search=SEARCH, format="litert")
+    # Fewer examples than the random ones: each is decoded twice by the live model.
+    singles = [padded_ids()[:1], padded_ids()[1:2, :2], padded_ids()[2:3, :1]]
+    report = export_model(model, path, format="litert", search=SEARCH, examples=singles)
     return SimpleNamespace(path=path, report=report, model=model)
 
 

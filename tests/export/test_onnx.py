@@ -30,6 +30,12 @@ from tests.support.exporting import (
 from tests.support.hypotheses import first_of
 
 
+@pytest.fixture
+def only_step(monkeypatch):
+    """One graph is enough to be refused, and the others take their time."""
+    monkeypatch.setattr(OnnxWriter, "graphs", {"step": "step"})
+
+
 def test_report_and_files(onnx_artifact):
     assert onnx_artifact.report["ids_equal"] is True
     assert onnx_artifact.report["max_abs_difference"] < 1e-4
@@ -104,7 +110,7 @@ def test_a_client_that_steps_gets_what_greedy_gets(onnx_artifact, changing):
     np.testing.assert_array_equal(until_end(chosen), greedy)
 
 
-def test_a_model_that_is_not_ours(tmp_path):
+def test_a_model_that_is_not_ours(tmp_path, only_step):
     batches = [np.array([[4, 5, 6], [7, 0, 0]], "int32"), np.array([[8, 3]], "int32")]
     export_model(
         Foreign(),
@@ -131,12 +137,6 @@ def test_what_is_allowed_to_differ_is_a_choice(onnx_artifact):
 class SmoothDot(Dot):
     def compare(self, query, keys):
         return ops.logaddexp(super().compare(query, keys), 0.0)
-
-
-@pytest.fixture
-def only_step(monkeypatch):
-    """One graph is enough to be refused, and the others take their time."""
-    monkeypatch.setattr(OnnxWriter, "graphs", {"step": "step"})
 
 
 def test_an_operation_that_onnx_has_not(tmp_path, only_step):

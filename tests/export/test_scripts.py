@@ -85,13 +85,15 @@ def test_run_onnx_with_subwords(tmp_path, script, monkeypatch):
     assert out.count("->") == 1
 
 
-def test_to_saved_model_makes_the_next_version(saved, tmp_path, script):
+def test_to_saved_model_makes_the_next_version(saved, tmp_path, script, only_signatures):
+    # Decoding is exported elsewhere, and takes its time.
+    only_signatures("encode", "step")
     old = tmp_path / "s" / "1"
     (old / "assets.extra").mkdir(parents=True)
     before = listing(old)
     code, out, err = script("to_saved_model", saved, tmp_path / "s", "--max-length", "3")
     assert code == 0, err
-    assert "Verified encode, step, greedy, beam, serving_default, score, version 2" in out
+    assert "Verified encode, step, version 2" in out
     assert (tmp_path / "s" / "2" / "saved_model.pb").is_file()
     assert listing(old) == before and listing(tmp_path / "s")[:2] == ["1", "1/assets.extra"]
     code, out, err = script("to_saved_model", saved, tmp_path / "s", "--version", "2")
@@ -109,6 +111,7 @@ def test_verify_says_what_it_checked(onnx_artifact, tmp_path, script):
     assert err.startswith("verify.py: error: ") and err.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_verify_says_what_it_checked_of_others(text_artifact, litert_artifact, script):
     code, out, _ = script("verify", text_artifact.path)
     assert code == 0

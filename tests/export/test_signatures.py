@@ -39,6 +39,7 @@ def model_with(attention):
         ),
     ],
 )
+@pytest.mark.slow
 def test_onnx(attention, state, tmp_path, monkeypatch):
     # Its own state is gathered by the beam; greedy decoding shows nothing more.
     graphs = {"step": "step", "beam": "beam"}
