@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from keras_attention.export._replay import plain
 from keras_attention.export.errors import ExportError
 from keras_attention.export.random_inputs import random_rows
-from keras_attention.export.replay import plain
 from keras_attention.export.signatures import SERVED, Signature
 from keras_attention.export.sources import Source
 from keras_attention.text.vocabulary import END, START

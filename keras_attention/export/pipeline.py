@@ -9,12 +9,12 @@ from typing import Any, Literal
 import numpy as np
 
 from keras_attention._core.checks import check_choice, check_positive
+from keras_attention.export._replay import golden_file
 from keras_attention.export.golden import record_ids, record_text, write_golden_examples
 from keras_attention.export.interface import Exportable, check_exportable
 from keras_attention.export.litert import LiteRTWriter
 from keras_attention.export.onnx import OnnxWriter
 from keras_attention.export.progress import Progress
-from keras_attention.export.replay import golden_file
 from keras_attention.export.saved_model import SavedModelWriter, next_version
 from keras_attention.export.signatures import beam_settings, ids_signatures, text_signatures
 from keras_attention.export.sources import Source, source_of

@@ -11,8 +11,8 @@ from typing import Any
 import tensorflow as tf
 
 from keras_attention._core.quiet import quiet
+from keras_attention.export._replay.warmup import write_warmup
 from keras_attention.export.errors import ExportError
-from keras_attention.export.replay.warmup import write_warmup
 from keras_attention.export.signatures import raw_variables
 from keras_attention.export.writer import Job
 

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from keras_attention.export import replay
+from keras_attention.export import _replay as replay
 from keras_attention.export.errors import ExportError
 
 TOLERANCE = 1e-4

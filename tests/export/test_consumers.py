@@ -11,9 +11,10 @@ from onnx.reference import ReferenceEvaluator
 from onnx.reference.ops import op_loop
 
 from keras_attention import generation
-from keras_attention.export import ExportError, replay, verify
-from keras_attention.export.replay.operations import text_libraries
-from keras_attention.export.replay.warmup import FILE
+from keras_attention.export import ExportError, verify
+from keras_attention.export import _replay as replay
+from keras_attention.export._replay.operations import text_libraries
+from keras_attention.export._replay.warmup import FILE
 from tests.support.exporting import (
     MAX_LENGTH,
     consume,

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from keras_attention import generation
 from keras_attention.export import ExportError, export_model, verify
-from keras_attention.export.replay.warmup import read_warmup, write_warmup
+from keras_attention.export._replay.warmup import read_warmup, write_warmup
 from keras_attention.export.saved_model import SavedModelWriter, next_version
 from keras_attention.export.signatures import ids_signatures
 from keras_attention.generation import BeamSearch

@@ -16,8 +16,9 @@ import tensorflow as tf
 from PIL import Image
 
 from keras_attention import generation
-from keras_attention.export import export_model, random_inputs, replay
-from keras_attention.export.replay.warmup import read_warmup
+from keras_attention.export import _replay as replay
+from keras_attention.export import export_model, random_inputs
+from keras_attention.export._replay.warmup import read_warmup
 from keras_attention.generation import BeamSearch
 from tests.support.exporting import (
     ALONE,

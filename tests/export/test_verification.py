@@ -8,11 +8,12 @@ import pytest
 import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 
-from keras_attention.export import ExportError, replay, verification, verify
+from keras_attention.export import ExportError, verification, verify
+from keras_attention.export import _replay as replay
+from keras_attention.export._replay import isolation, operations, warmup
 from keras_attention.export.golden import GoldenExample, write_golden_examples
 from keras_attention.export.portable import portable_kernels
 from keras_attention.export.random_inputs import random_ids, random_texts
-from keras_attention.export.replay import isolation, operations, warmup
 from tests.support.exporting import LETTERS, speller
 
 FLOATS = np.array([1.0, 2.0], "float32")

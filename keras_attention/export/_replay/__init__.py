@@ -1,6 +1,6 @@
 """Replays golden examples against an artifact, in a process that has no Keras.
 
-Started by its path: `python .../export/replay FOLDER TOLERANCE` prints one line
+Started by its path: `python .../export/_replay FOLDER TOLERANCE` prints one line
 of JSON. It needs the standard library, numpy, and what a user of the artifact
 needs: TensorFlow for a SavedModel, onnxruntime (and onnx, to check the graphs)
 for ONNX, ai-edge-litert for LiteRT. The model's own packages cannot be imported
