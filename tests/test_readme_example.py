@@ -47,7 +47,7 @@ def trained(code: str) -> tuple[float, float]:
     names["model"].fit(*reviews(2000, seed=0), batch_size=32, epochs=5, verbose=0)
     ids, labels = reviews(300, seed=1)
     found = names["model"].predict(ids, verbose=0)[:, 0] > 0.5
-    weights = names["where_it_looks"].predict(ids, verbose=0)
+    weights = names["weights_of"].predict(ids, verbose=0)
     np.testing.assert_allclose(weights.sum(1), 1, rtol=1e-5)
     assert not weights[ids == 0].any()
     return float(np.mean(found == labels)), float((weights * np.isin(ids, DECISIVE)).sum(1).mean())
