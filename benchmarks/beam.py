@@ -103,6 +103,8 @@ def ours(sizes, xla=False, as_tfa=False):
     logits.bias.assign(bias)
 
     class Model:
+        constant_parts = ("memory",)
+
         def start(self, inputs):
             value, first = inputs
             memory = attention.memory(value)

@@ -183,18 +183,44 @@ class _Completed:
             return self.model.step(tokens, state, beams=beams)
         changing, constant = split_state(state, self.constant_parts)
         if constant:
-            rows = ops.arange(ops.shape(tokens)[0]) // beams
-
-            def repeated(leaf: Tensor | None) -> Tensor | None:
-                return None if leaf is None else gather_rows(ops.convert_to_tensor(leaf), rows)
-
-            state = {**changing, **tree.map_structure(repeated, constant)}
+            state = {**changing, **self._repeated(constant, ops.shape(tokens)[0], beams)}
         return self.model.step(tokens, state)
+
+    def spread(
+        self, constant: dict[str, Structure], batch: int | Tensor, beams: int
+    ) -> tuple[dict[str, Structure], int]:
+        """As the function `spread`: repeats what a step without `beams` cannot share, once."""
+        if beams == 1 or self._takes_beams or not constant:
+            return constant, beams
+        return self._repeated(constant, batch * beams, beams), 1
+
+    @staticmethod
+    def _repeated(
+        constant: dict[str, Structure], count: int | Tensor, beams: int
+    ) -> dict[str, Structure]:
+        rows = ops.arange(count) // beams
+
+        def repeated(leaf: Tensor | None) -> Tensor | None:
+            return None if leaf is None else gather_rows(ops.convert_to_tensor(leaf), rows)
+
+        return tree.map_structure(repeated, constant)
 
     def source_mask(self, inputs: Structure) -> Tensor | None:
         if isinstance(self.model, _HasSourceMask):
             return self.model.source_mask(inputs)
         return mask_of_ids(inputs)
+
+
+def spread(
+    decoder: Decoder, constant: dict[str, Structure], batch: int | Tensor, beams: int
+) -> tuple[dict[str, Structure], int]:
+    """The constant parts of `batch` examples for `beams` beams each, and the `beams` of `step`.
+
+    A decoder whose `step` takes `beams` shares one row of them among the beams of an example.
+    """
+    if isinstance(decoder, _Completed):
+        return decoder.spread(constant, batch, beams)
+    return constant, beams
 
 
 def split_state(

@@ -11,7 +11,7 @@ from keras import ops, tree
 from keras_attention._core.backend.loops import open_sizes
 from keras_attention._core.checks import check_ids
 from keras_attention._core.types import Structure, Tensor
-from keras_attention.generation.decoder import DecoderLike, as_decoder, split_state
+from keras_attention.generation.decoder import DecoderLike, as_decoder, split_state, spread
 from keras_attention.text.special_ids import PAD, START
 
 # The log-probability of what must not happen. Finite, so that no sum of two is NaN.
@@ -88,8 +88,8 @@ class Stepper:
         return [ops.cast(leaves[i], before.dtype) for i, before in zip(self._kept, self.tensors)]
 
     def spread(self, beams: int) -> None:
-        """Sets the number of beams that share one row of the constant parts in `next`."""
-        self._beams = beams
+        """Sets the number of beams of each example in `next`; called once, before the loop."""
+        self._constant, self._beams = spread(self.decoder, self._constant, self.batch, beams)
 
     def source_mask(self) -> Tensor | None:
         """The real positions `(B, S)` of the source, or None where all are real."""

@@ -88,6 +88,22 @@ def test_what_a_step_returns_for_a_constant_part_is_ignored():
         assert np.array_equal(one, other)
 
 
+def test_the_memory_of_an_undeclared_model_is_repeated_once_not_at_every_step(monkeypatch):
+    from keras_attention.generation import decoder
+
+    calls = []
+
+    def gather_rows(x, rows):
+        calls.append(x.shape)
+        return tf.gather(x, rows)
+
+    monkeypatch.setattr(decoder, "gather_rows", gather_rows)
+    model = Toy()
+    BeamSearch(num_beams=3, max_length=6)(model, SOURCE)
+    tensors = [leaf for leaf in model.start(SOURCE)["memory"] if leaf is not None]
+    assert len(calls) == len(tensors)
+
+
 def test_a_state_without_names_changes_as_a_whole():
     class Unnamed(Toy):
         def start(self, inputs):
