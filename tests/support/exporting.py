@@ -47,7 +47,7 @@ def speller(kind="default", letters=LETTERS, sounds=SOUNDS):
     settings = {"units": 8, "embedding_dim": 6}
     if kind == "bahdanau":
         settings |= {"encoder": "transformer", "cell": "gru", "attend": "before"}
-        settings |= {"attention": BahdanauAttention(8), "decoder_layers": 2}
+        settings |= {"attention": BahdanauAttention(8), "num_decoder_layers": 2}
     model = EncoderDecoder(letters, sounds, **settings)
     for variable in model.trainable_variables:
         variable.assign(2.0 * variable)
