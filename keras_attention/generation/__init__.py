@@ -28,6 +28,7 @@ from keras_attention.generation.penalties import (
 )
 from keras_attention.generation.sampling import Sample
 from keras_attention.generation.scoring import Scored, score
+from keras_attention.generation.serialization import deserialize_search, serialize_search
 from keras_attention.generation.unknown import replace_unknown
 
 __all__ = [
@@ -51,7 +52,9 @@ __all__ = [
     "Search",
     "Unfinished",
     "as_decoder",
+    "deserialize_search",
     "generate",
     "replace_unknown",
     "score",
+    "serialize_search",
 ]

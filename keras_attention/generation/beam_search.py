@@ -30,12 +30,12 @@ from keras_attention.generation.penalties import (
     GNMTLength,
     Penalty,
 )
-from keras_attention.generation.settings import Settings
+from keras_attention.generation.settings import SearchSettings
 
 
 @keras.saving.register_keras_serializable(package="keras_attention")
 @dataclass(frozen=True)
-class BeamSearch(Settings):
+class BeamSearch(SearchSettings):
     """Beam search: the most probable sequences that a narrow search finds.
 
     At every step, each of the K best unfinished hypotheses of an example is

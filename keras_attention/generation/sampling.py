@@ -12,13 +12,13 @@ from keras_attention._core.types import Seed, Structure, Tensor
 from keras_attention.generation.constraints import Constraint, checked_constraints
 from keras_attention.generation.decoder import DecoderLike
 from keras_attention.generation.hypotheses import Hypotheses
-from keras_attention.generation.settings import Settings
+from keras_attention.generation.settings import SearchSettings
 from keras_attention.generation.single import SingleSearch
 
 
 @keras.saving.register_keras_serializable(package="keras_attention")
 @dataclass(frozen=True)
-class Sample(Settings):
+class Sample(SearchSettings):
     """Samples each token from the model's distribution.
 
         p = softmax(logits / temperature)       over the k most probable tokens

@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING, Any
 import keras
 
 from keras_attention._core.renamed import present_names
-from keras_attention._core.types import Config
+from keras_attention._core.types import Config, Structure, Tensor
 
 if TYPE_CHECKING:
     from typing_extensions import Self
+
+    from keras_attention.generation.decoder import DecoderLike
+    from keras_attention.generation.hypotheses import Hypotheses
 
 
 class Settings:
@@ -26,6 +29,18 @@ class Settings:
         """The object of a `get_config()`, also of one with old argument names."""
         config = present_names(cls.__name__, config)
         return cls(**{name: _restored(value) for name, value in config.items()})
+
+
+class SearchSettings(Settings):
+    """Base of the searches, which all have a largest length."""
+
+    max_length: int
+
+    def __call__(
+        self, decoder: DecoderLike, inputs: Structure, prefix: Tensor | None = None
+    ) -> Hypotheses:
+        """Decodes a batch, see `keras_attention.generation.Search`."""
+        raise NotImplementedError(f"{type(self).__name__} must define __call__.")
 
 
 def _plain(value: Any) -> Any:
