@@ -38,7 +38,7 @@ from typing import NamedTuple
 
 # On workers nothing of the project is there but this file.
 _PLAN = "plan.json"
-_MANY = 8  # lines that all fail in one part: the model is to blame, not the lines
+_MANY = 8  # if this many lines of one part all fail, the model is at fault, not the lines
 _SHOWN = 1000  # characters of a line that was set aside
 
 
@@ -61,7 +61,7 @@ class Chunk(NamedTuple):
     lines: int
 
 
-# ---- what is to be done
+# ---- the plan
 
 
 def plan_file(source, folder, lines):
@@ -190,8 +190,8 @@ def translate_chunk(lines, first, translate, batch_size, longest):
         longest: how many characters a line may have.
 
     Returns:
-        A dictionary a line, in their order, with `line` and either
-        `translation` and `score` or `error` and `text`.
+        A list of dictionaries, one per line and in the same order: `line`, and
+        either `translation` and `score` or `error` and `text`.
 
     Raises:
         RuntimeError: where the model fails on all of many lines.
@@ -210,7 +210,7 @@ def translate_chunk(lines, first, translate, batch_size, longest):
         elif text.strip():
             texts[i] = text
         else:
-            # Nothing is the translation of nothing, whatever a model would make of it.
+            # The translation of an empty line is empty; the model is not asked.
             records[i].update(translation="", score=0.0)
 
     order = sorted(texts, key=lambda i: len(texts[i]))
@@ -285,7 +285,7 @@ def load_translator(model, signature):
             texts, scores = texts[:, 0], scores[:, 0]
         return [(t.decode("utf-8", "replace"), float(s)) for t, s in zip(texts, scores)]
 
-    # The loader keeps what it loaded alive no longer than somebody holds it.
+    # TensorFlow frees a loaded SavedModel once nothing refers to it.
     translate.loaded = loaded
     return translate
 
@@ -294,7 +294,7 @@ def _quiet():
     """Inside, TensorFlow's first lines are not printed; they ignore its log level.
 
     The silencer of keras_attention is loaded by its path, which imports nothing else. Workers
-    elsewhere may not have it, and nobody reads what they print.
+    elsewhere may not have it, and their output is not shown.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     package = importlib.util.find_spec("keras_attention")
@@ -322,7 +322,7 @@ def write_whole(path, lines):
 
 
 def write_shard(chunk, records):
-    """Writes what came of a chunk."""
+    """Writes the records of a chunk."""
     write_whole(chunk.shard, [json.dumps(one, ensure_ascii=False) for one in records])
 
 
@@ -336,7 +336,7 @@ def run_pipeline(chunks, model, signature, batch_size, longest, runner, options)
     from apache_beam.options.pipeline_options import PipelineOptions
 
     class Translator(ModelHandler):
-        """A whole chunk is one example: it batches by length, and finds what fails by halving."""
+        """A chunk is one example; `translate_chunk` batches its lines and isolates failures."""
 
         def load_model(self):
             return load_translator(model, signature)
@@ -353,12 +353,12 @@ def run_pipeline(chunks, model, signature, batch_size, longest, runner, options)
             return "batch_translate"
 
     if runner == "DirectRunner":
-        # Of that name there are several, and the first one to be tried is downloaded.
+        # Beam has several runners of that name, and tries to download one of them first.
         runner = "apache_beam.runners.portability.fn_api_runner.FnApiRunner"
     handler = Translator(min_batch_size=1, max_batch_size=1)
     pipeline = beam.Pipeline(options=PipelineOptions(options, runner=runner))
-    # What travels are plain tuples, which need no class on the other side. After the reshuffle
-    # nothing waits for anything else: a shard is written when its chunk is done, not when all are.
+    # Workers receive plain tuples, which need no class there. After the reshuffle chunks are
+    # independent: a shard is written when its chunk is done, not when all are.
     _ = (
         pipeline
         | "Chunks" >> beam.Create([tuple(chunk) for chunk in chunks], reshuffle=False)
@@ -383,7 +383,7 @@ def unfinished(chunks):
 
 @contextlib.contextmanager
 def progress(chunks, stream, seconds):
-    """Tells how many lines are done, while the block runs."""
+    """Prints how many lines are done, while the block runs."""
     total, begin = sum(chunk.lines for chunk in chunks), time.monotonic()
     before = total - sum(chunk.lines for chunk in unfinished(chunks))
     done, stop = [before], threading.Event()
@@ -423,7 +423,7 @@ def merge(chunks, target):
         How many lines there are, and how many were set aside.
 
     Raises:
-        RuntimeError: where a shard has not a record for every line.
+        RuntimeError: where a shard lacks the record of a line.
     """
     counts = {"lines": 0, "bad": 0}
 
@@ -452,7 +452,7 @@ def merge(chunks, target):
 
     write_whole(target, translations())
     write_whole(f"{target}.bad.tsv", bad())
-    # What a killed run had begun to write.
+    # Left by runs that were killed while they wrote.
     files = _files()
     stale = files.match([f"{target}.shards/*.partial"])[0].metadata_list
     if stale:
@@ -477,21 +477,21 @@ def main(arguments=None):
     arguments = sys.argv[1:] if arguments is None else [str(one) for one in arguments]
     cut = arguments.index("--") if "--" in arguments else len(arguments)
     args = _parser().parse_args(arguments[:cut])
-    # A terminal that cannot show a sign shows a question mark instead.
+    # A terminal that cannot show a character shows a question mark instead.
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
     name = Path(__file__).name
-    # In this process what fails is told in one line; elsewhere its log is needed.
+    # An error in this process is printed as one line; of other machines the log is needed.
     local = args.runner == "DirectRunner"
     logging.getLogger().setLevel(logging.CRITICAL if local else logging.WARNING)
 
-    # It says which options it does not know.
+    # This logger reports unknown options.
     logging.getLogger("apache_beam.options.pipeline_options").setLevel(logging.WARNING)
     before = None
 
     def interrupted(*_):
-        # At once: what is written is whole, and the runner's threads would go on for long.
+        # At once, since files are always whole and the runner's threads would go on for long.
         os.write(2, f"\n{name}: interrupted; the same command goes on from here.\n".encode())
         os._exit(130)
 
@@ -519,7 +519,7 @@ def main(arguments=None):
 
 
 def _reason(error):
-    """An error as one line; of one that a worker sent with its whole traceback, the end."""
+    """An error as one line; of a worker's traceback only the error at its end."""
     text = str(error)
     if "Traceback (most recent call last)" in text:
         raised = re.findall(
@@ -584,8 +584,8 @@ def _parser():
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("model", metavar="MODEL", help="a SavedModel for text, or its versions")
-    parser.add_argument("files", nargs="+", metavar="FILE", help="text, a sentence a line")
-    parser.add_argument("--output", required=True, metavar="FOLDER", help="where all of it goes")
+    parser.add_argument("files", nargs="+", metavar="FILE", help="text, one sentence per line")
+    parser.add_argument("--output", required=True, metavar="FOLDER", help="folder of the results")
     parser.add_argument("--signature", default="serving_default", help="(%(default)s)")
     parser.add_argument(
         "--batch", type=_positive, default=32, help="how many lines at once (%(default)s)"
@@ -606,7 +606,7 @@ def _parser():
         "--runner", default="DirectRunner", help="or FlinkRunner, SparkRunner, DataflowRunner"
     )
     parser.add_argument(
-        "--every", type=float, default=5.0, help="seconds between signs of progress (%(default)s)"
+        "--every", type=float, default=5.0, help="seconds between lines of progress (%(default)s)"
     )
     return parser
 

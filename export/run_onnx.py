@@ -1,4 +1,4 @@
-"""Reads texts, or images, with an exported ONNX model, and draws where it looked.
+"""Runs an exported ONNX model on texts or images, and draws its attention.
 
     python export/run_onnx.py build/demo/onnx attention
     python export/run_onnx.py build/caption/onnx photo.jpg --overlay pictures
@@ -87,7 +87,7 @@ def pixels(path, size):
 
 
 class Hypothesis(NamedTuple):
-    """One answer: its text and tokens, its score, and the attention.
+    """A hypothesis: its text and tokens, its score, and its attention.
 
     The attention is `(targets, sources)`, or `(targets, h, w)` over an image.
     """
@@ -99,7 +99,7 @@ class Hypothesis(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """What was made of one input: the source tokens read, or None of an image; best first."""
+    """The source tokens of one input (None for an image) and its hypotheses, best first."""
 
     source: Any
     hypotheses: list
@@ -114,7 +114,7 @@ def decode(folder, given, graph="beam"):
         graph: `"beam"` or `"greedy"`.
 
     Returns:
-        A list of `Answer`, one a text or image.
+        A list of `Answer`, one per text or image.
 
     Raises:
         ValueError: where nothing is given, or it is not what the model reads.
@@ -151,7 +151,7 @@ def decode(folder, given, graph="beam"):
             kept = [t for t, i in enumerate(sequence) if i not in hidden]
             ids = [int(sequence[t]) for t in kept]
             written = [about["target"]["tokens"][i] for i in ids]
-            # A beam finds fewer than asked for where there are no more.
+            # A beam search may find fewer hypotheses than it has beams.
             if length > 0:
                 hypotheses.append(Hypothesis(target.write(ids), written, score, attention[kept]))
         answers.append(Answer(read, hypotheses))
@@ -195,7 +195,7 @@ def main(arguments=None):
         help="draw the best caption of each image into FOLDER/INPUT.png",
     )
     args = parser.parse_args(arguments)
-    # A terminal that cannot show a sign shows a question mark instead.
+    # A terminal that cannot show a character shows a question mark instead.
     sys.stdout.reconfigure(errors="replace")
     try:
         for name in (f"{args.graph}.onnx", "vocabulary.json"):

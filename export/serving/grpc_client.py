@@ -64,7 +64,7 @@ def rows(response):
     arrays = {name: tf.make_ndarray(proto) for name, proto in response.outputs.items()}
     if len({array.shape[:1] for array in arrays.values()}) != 1:
         shapes = {name: array.shape for name, array in arrays.items()}
-        raise client.ServingError(f"Expected outputs with a row a text, received {shapes}.")
+        raise client.ServingError(f"Expected outputs with one row per text, received {shapes}.")
     lists = {name: _plain(array) for name, array in arrays.items()}
     return [dict(zip(lists, row)) for row in zip(*lists.values())]
 

@@ -280,6 +280,6 @@ def test_a_strange_outputs_shape_is_told(module):
     response = predict_pb2.PredictResponse()
     response.outputs["a"].CopyFrom(tf.make_tensor_proto([1.0, 2.0]))
     response.outputs["b"].CopyFrom(tf.make_tensor_proto(1.0))
-    with pytest.raises(client.ServingError, match="outputs with a row a text"):
+    with pytest.raises(client.ServingError, match="outputs with one row per text"):
         rpc.rows(response)
     assert grpc.StatusCode.NOT_FOUND.name == "NOT_FOUND"
