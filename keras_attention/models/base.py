@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any
 
 import keras
-from keras import ops
 
-from keras_attention._core.backend.graphs import is_concrete
-from keras_attention._core.backend.replicas import averaged_over_replicas
 from keras_attention._core.freezing import freeze_parts
 from keras_attention._core.renamed import present_names
 from keras_attention._core.types import Config, Shapes, Structure, Tensor
-from keras_attention.generation import Generation, Greedy, Search, generate
-from keras_attention.generation.unknown import Replacement
 from keras_attention.layers.attention import Attention
 from keras_attention.layers.attention_rnn import AttentionRNN
-from keras_attention.text.special_ids import PAD, START
+from keras_attention.models.generating import GeneratingModel
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -26,7 +20,7 @@ if TYPE_CHECKING:
     from keras_attention.text.protocol import VocabularyLike
 
 
-class DecoderModel(keras.Model):
+class DecoderModel(GeneratingModel):
     """Base of the models that encode a source and write tokens with an `AttentionRNN`.
 
         memory, state_0      = encode(inputs)
@@ -48,7 +42,6 @@ class DecoderModel(keras.Model):
 
     decoder: AttentionRNN
     _config: Config
-    _start_checked = False
 
     def _finish(self) -> None:
         """Builds all parts; the last statement of the constructor of a subclass."""
@@ -110,80 +103,12 @@ class DecoderModel(keras.Model):
         """The real positions `(B, S)` of the source, or None where all are real."""
         raise NotImplementedError
 
-    @overload
-    def generate(
-        self,
-        inputs: Structure,
-        search: Search = ...,
-        n_best: None = None,
-        batch_size: int | None = None,
-        replace_unknown: Replacement = False,
-    ) -> list[Generation]: ...
-
-    @overload
-    def generate(
-        self,
-        inputs: Structure,
-        search: Search = ...,
-        n_best: int | None = None,
-        batch_size: int | None = None,
-        replace_unknown: Replacement = False,
-    ) -> list[Generation] | list[list[Generation]]: ...
-
-    def generate(
-        self,
-        inputs: Structure,
-        search: Search = Greedy(),  # noqa: B008 (frozen)
-        n_best: int | None = None,
-        batch_size: int | None = None,
-        replace_unknown: Replacement = False,
-    ) -> list[Generation] | list[list[Generation]]:
-        """Texts for `inputs`, see `keras_attention.generation.generate`.
-
-        Returns:
-            A list of `Generation`, or with `n_best` a list of lists.
-        """
-        return generate(self, inputs, search, n_best, batch_size, replace_unknown)
-
-    def fit(
-        self, x: Structure = None, *args: Structure, **kwargs: Structure
-    ) -> keras.callbacks.History:
-        """As `keras.Model.fit`; warns where a target lacks the start token."""
-        self._check_start(x)
-        return super().fit(x, *args, **kwargs)
-
-    def train_on_batch(self, x: Structure, *args: Structure, **kwargs: Structure) -> Structure:
-        """As `keras.Model.train_on_batch`; warns where a target lacks the start token."""
-        self._check_start(x)
-        return super().train_on_batch(x, *args, **kwargs)
-
-    def _check_start(self, inputs: Any) -> None:
-        """Warns, once, where targets of training do not begin with the start token.
-
-        Targets that are not known yet (symbolic ones, those of a dataset) are not checked.
-        """
-        target = inputs.get("target") if isinstance(inputs, dict) else None
-        if self._start_checked or target is None or not is_concrete(target):
-            return
-        if averaged_over_replicas():
-            return
-        self._start_checked = True
-        first = ops.convert_to_numpy(target)[:, 0]
-        wrong = first[(first != START) & (first != PAD)]
-        if wrong.size:
-            warnings.warn(
-                f"target: expected ids that begin with the start token, {START}, received "
-                f"{wrong[0]} at the first position. Decoding begins with the start token, which "
-                "the model does not see in this training.",
-                stacklevel=3,
-            )
-
     def get_config(self) -> Config:
         attention = keras.saving.serialize_keras_object(self.decoder.attention)
         return {**super().get_config(), **self._config, "attention": attention}
 
     @classmethod
-    def from_config(cls, config: Config, custom_objects: Mapping[str, type] | None = None) -> Self:
+    def _from_arguments(cls, config: Config, custom_objects: Mapping[str, type] | None) -> Self:
         config = present_names(cls.registered_as, config)
         for name in cls.layer_arguments:
             config[name] = keras.saving.deserialize_keras_object(

@@ -1,0 +1,176 @@
+"""GeneratingModel: what every model that writes tokens can do, whatever is inside it."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, overload
+
+import keras
+from keras import ops
+
+from keras_attention._core.backend.graphs import is_concrete
+from keras_attention._core.backend.replicas import averaged_over_replicas
+from keras_attention._core.types import Config, Structure, Tensor
+from keras_attention.generation import Generation, Greedy, Search, generate
+from keras_attention.generation.settings import Settings
+from keras_attention.generation.unknown import Replacement
+from keras_attention.text.special_ids import PAD, START
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+
+class GeneratingModel(keras.Model):
+    """Base of the models that write tokens: `generate`, and a search that is saved with them.
+
+    A subclass is a `keras_attention.generation.Decoder`, and has the
+    vocabularies that `keras_attention.generation.generate` reads.
+    """
+
+    _search: Search | None = None
+    _start_checked = False
+
+    @property
+    def search(self) -> Search:
+        """The search of `generate`: that of `compile(search=...)`, else `Greedy()`."""
+        return Greedy() if self._search is None else self._search
+
+    @overload
+    def generate(
+        self,
+        inputs: Structure,
+        search: Search | None = ...,
+        n_best: None = None,
+        batch_size: int | None = None,
+        replace_unknown: Replacement = False,
+    ) -> list[Generation]: ...
+
+    @overload
+    def generate(
+        self,
+        inputs: Structure,
+        search: Search | None = ...,
+        n_best: int | None = None,
+        batch_size: int | None = None,
+        replace_unknown: Replacement = False,
+    ) -> list[Generation] | list[list[Generation]]: ...
+
+    def generate(
+        self,
+        inputs: Structure,
+        search: Search | None = None,
+        n_best: int | None = None,
+        batch_size: int | None = None,
+        replace_unknown: Replacement = False,
+    ) -> list[Generation] | list[list[Generation]]:
+        """Texts for `inputs`, see `keras_attention.generation.generate`.
+
+        Args:
+            inputs: texts, ids or images.
+            search: by default the one of `compile(search=...)`, else `Greedy()`.
+            n_best, batch_size, replace_unknown: see the function.
+
+        Returns:
+            A list of `Generation`, or with `n_best` a list of lists.
+        """
+        search = self.search if search is None else search
+        return generate(self, inputs, search, n_best, batch_size, replace_unknown)
+
+    def compile(self, *args: Structure, search: Search | None = None, **kwargs: Structure) -> None:
+        """As `keras.Model.compile`, and remembers the search of `generate`.
+
+        With `search` alone, the optimizer, loss and metrics stay as they are.
+
+        Args:
+            *args, **kwargs: of `keras.Model.compile`.
+            search: the search of `generate` where its call names none. It is
+                saved with the model, if it can be serialized.
+
+        Raises:
+            ValueError: where `search` is not a search.
+        """
+        if search is not None:
+            if not isinstance(search, Search) or isinstance(search, type):
+                raise ValueError(
+                    "search: expected Greedy(), Sample(), BeamSearch() or another search, "
+                    f"received {search!r}."
+                )
+            self._search = search
+            if not args and not kwargs:
+                return
+        super().compile(*args, **kwargs)
+
+    def compile_from_config(self, config: Config) -> None:
+        """As of `keras.Model`."""
+        self.compile(**keras.saving.deserialize_keras_object(config))
+        if self.built and self.optimizer is not None:
+            # Its variables, so that their values can be loaded.
+            self.optimizer.build(self.trainable_variables)
+
+    def get_config(self) -> Config:
+        """As of `keras.Model`, with the search of `compile`."""
+        config = super().get_config()
+        if self._search is None:
+            return config
+        if not isinstance(self._search, Settings):
+            warnings.warn(
+                "search: expected one with settings that can be saved, such as "
+                f"keras_attention.generation.BeamSearch, received {self._search!r}. It is not "
+                "saved with the model.",
+                stacklevel=2,
+            )
+            return config
+        return {**config, "search": keras.saving.serialize_keras_object(self._search)}
+
+    @classmethod
+    def from_config(cls, config: Config, custom_objects: Mapping[str, type] | None = None) -> Self:
+        """The model of a `get_config()`."""
+        config = dict(config)
+        search = config.pop("search", None)
+        model = cls._from_arguments(config, custom_objects)
+        if search is not None:
+            model.compile(search=keras.saving.deserialize_keras_object(search))
+        return model
+
+    @classmethod
+    def _from_arguments(cls, config: Config, custom_objects: Mapping[str, type] | None) -> Self:
+        """The model of a `get_config()` without its search."""
+        return cls(**config)
+
+    def fit(
+        self, x: Structure = None, *args: Structure, **kwargs: Structure
+    ) -> keras.callbacks.History:
+        """As `keras.Model.fit`; warns where a target lacks the start token."""
+        self._check_start(x)
+        return super().fit(x, *args, **kwargs)
+
+    def train_on_batch(self, x: Structure, *args: Structure, **kwargs: Structure) -> Structure:
+        """As `keras.Model.train_on_batch`; warns where a target lacks the start token."""
+        self._check_start(x)
+        return super().train_on_batch(x, *args, **kwargs)
+
+    def _target_of(self, inputs: Any) -> Tensor | None:
+        """The target ids among the inputs of a call, or None where they are not found."""
+        return inputs.get("target") if isinstance(inputs, dict) else None
+
+    def _check_start(self, inputs: Any) -> None:
+        """Warns, once, where targets of training do not begin with the start token.
+
+        Targets that are not known yet (symbolic ones, those of a dataset) are not checked.
+        """
+        target = self._target_of(inputs)
+        if self._start_checked or target is None or not is_concrete(target):
+            return
+        if averaged_over_replicas():
+            return
+        self._start_checked = True
+        first = ops.convert_to_numpy(target)[:, 0]
+        wrong = first[(first != START) & (first != PAD)]
+        if wrong.size:
+            warnings.warn(
+                f"target: expected ids that begin with the start token, {START}, received "
+                f"{wrong[0]} at the first position. Decoding begins with the start token, which "
+                "the model does not see in this training.",
+                stacklevel=3,
+            )
