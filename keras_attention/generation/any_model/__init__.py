@@ -1,0 +1,1 @@
+"""Any Keras model from source and target to logits, as a decoder."""

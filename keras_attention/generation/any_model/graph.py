@@ -1,0 +1,55 @@
+"""The graph of a functional model: its operations in order, and what its inputs feed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import keras
+
+# Keras has no public name for it, nor for the order of the nodes.
+from keras.src.models.functional import Functional
+
+from keras_attention._core.types import Tensor
+
+if TYPE_CHECKING:
+    from keras.src.ops.node import Node
+
+
+def is_functional(model: object) -> bool:
+    """Whether a model has a graph: functional ones, and subclasses that are made like them."""
+    return isinstance(model, Functional)
+
+
+def nodes_of(model: keras.Model) -> Iterator[Node]:
+    """The calls of operations of a functional model, each after those that it reads from."""
+    for depth in sorted(model._nodes_by_depth, reverse=True):
+        for node in model._nodes_by_depth[depth]:
+            if not node.is_input:
+                yield node
+
+
+def names_of(model: keras.Model) -> dict[str, Tensor]:
+    """The symbolic inputs by name: the keys of a dictionary, else the names of `keras.Input`."""
+    if isinstance(model.input, dict):
+        return dict(model.input)
+    return {tensor.name: tensor for tensor in model.inputs}
+
+
+def table_sizes(model: keras.Model, tensor: Tensor) -> list[int]:
+    """The sizes of the embedding tables that an input is an index of, in nested models too."""
+    sizes: list[int] = []
+    for node in nodes_of(model):
+        places = [i for i, x in enumerate(node.input_tensors) if x is tensor]
+        if not places:
+            continue
+        operation = node.operation
+        if isinstance(operation, keras.layers.Embedding):
+            sizes.append(operation.input_dim)
+        elif is_functional(operation):
+            for place in places:
+                sizes += table_sizes(operation, operation.inputs[place])
+        elif isinstance(operation, keras.layers.Layer):
+            # A layer with an embedding inside, such as of tokens and positions.
+            sizes += [w.shape[0] for w in operation.weights if w.path.endswith("embeddings")]
+    return sizes
