@@ -2,7 +2,7 @@
 
 Every case does the same work on projected queries q (B, Tq, U) and keys k (B, Tk, U):
 s = sum_u v_u tanh(q_u + k_u), w = softmax(s), context = w @ k, and from a given gradient of the
-context those of q, k and v. tfa's mechanism knows one query at a time, so it is asked in a loop.
+context those of q, k and v. tfa's mechanism takes one query at a time, so it runs in a loop.
 """
 
 from harness import Case, Comparison
@@ -44,7 +44,7 @@ def summary(measured):
                     ratios[f"{quantity}_ratio_{peer}{suffix}"] = cases.get(case, {}).get(
                         f"{quantity}_ratio"
                     )
-        # PyTorch's expression is compiled nowhere; ours may be.
+        # PyTorch's expression runs eagerly; ours may be compiled.
         if "torch" in cases and "keras_attention, XLA" in cases:
             compiled = cases["keras_attention, XLA"]["ms"]
             ratios["time_ratio_torch_xla"] = round(compiled / cases["torch"]["ms"], 3)
@@ -69,7 +69,7 @@ def inputs(shape):
     def normal(*size):
         return rng.normal(size=size).astype("float32")
 
-    # v small enough that the softmax is no one-hot.
+    # v is small, or the softmax would be one-hot.
     return (
         normal(batch, queries, units),
         normal(batch, keys, units),
@@ -114,7 +114,7 @@ def _tensorflow(attend, weight, shape, xla):
             context = attend(q, k)
         return context, tape.gradient(context, (q, k, weight), g)
 
-    # Threads, kernels and compiler are there before memory is looked at, and the graph too.
+    # Threads, kernels, compiler and graph exist before memory is measured.
     step(q[:2, :3], k[:2, :5], g[:2, :3])
     step.get_concrete_function(q, k, g)
 
@@ -131,7 +131,7 @@ def tfa_mechanism(shape, xla):
 
     keys, units = shape[2:]
     mechanism = tfa.seq2seq.BahdanauAttention(units)
-    # Queries and keys come projected, as for all others.
+    # Queries and keys are projected already, as in all other cases.
     mechanism.query_layer = mechanism.memory_layer = None
     mechanism.build([(None, units), (None, keys)])
 

@@ -1,11 +1,12 @@
 """Beam search: 30 steps of 4 beams, with all hypotheses traced back.
 
 Vocabulary 4,000, embedding 128, GRU of 256, Luong's attention over 20 positions, attentional layer
-of 256 with input feeding. The memory is given. All have the same weights. The end is made
-impossible, so that all 30 steps are run, and there is no penalty: then tfa's one set of beams and
-our two, of hypotheses that go on and that are finished, hold the same, and all cases find the same
-hypotheses with the same scores. Ours returns the attention of each as well. tfa's decoder cannot be
-compiled by XLA. "tfa's own way" is `tfa_beam_search`, which does all that tfa does.
+of 256 with input feeding. The memory is given. All have the same weights. The end token is made
+impossible, so that all 30 steps run, and there is no penalty: then all cases find the same
+hypotheses with the same scores, although tfa keeps one set of beams and this library two, of
+unfinished and of finished hypotheses. This library returns the attention of each hypothesis too.
+tfa's decoder cannot be compiled by XLA. "tfa's own way" is `tfa_beam_search`, which repeats tfa's
+algorithm exactly.
 """
 
 import functools
@@ -69,10 +70,10 @@ def inputs(sizes):
         name: (rng.normal(size=shape) / np.sqrt(shape[0])).astype("float32")
         for name, shape in shapes.items()
     }
-    # So large that hypotheses differ by more than by rounding.
+    # Large, so that scores of hypotheses differ by more than rounding.
     weights["embedding"] *= np.sqrt(vocabulary)
     weights["logits"] *= 4
-    # Padding, start and end never come, as they never do in ours.
+    # Padding, start and end are never written; this library never writes padding and start.
     bias = np.where(np.arange(vocabulary) < 3, -1e9, 0).astype("float32")
     memory = rng.normal(size=(batch, source, units)).astype("float32")
     return memory, rng.normal(size=(batch, units)).astype("float32"), weights, bias
@@ -176,6 +177,6 @@ def tfa(sizes):
 
 
 def _first_state(wrapper, attention, memory):
-    """Which builds a tfa decoder, without beams."""
+    """The first state of a tfa decoder without beams; calling with it builds the decoder."""
     attention.setup_memory(memory)
     return wrapper.get_initial_state(batch_size=memory.shape[0], dtype="float32")

@@ -1,6 +1,6 @@
-"""Environments beside the project's own: other backends, and those whom we compare ourselves with.
+"""Virtual environments of other backends and of the libraries that benchmarks compare with.
 
-    python benchmarks/environments.py tfa    # makes it where it is not there yet, prints its python
+    python benchmarks/environments.py tfa    # makes it if it is missing, prints its python
 
 Each is made once, under build/env, from pinned requirements.
 
@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def _of_project(*names):
-    """What setup.cfg asks for of these packages, so that no range is written twice."""
+    """The version ranges of setup.cfg for these packages, so that no range is written twice."""
     settings = configparser.ConfigParser()
     settings.read(ROOT / "setup.cfg", "utf-8")
     extras = settings["options.extras_require"]
@@ -30,10 +30,10 @@ def _of_project(*names):
 
 
 # Name: the versions of Python it runs on (None: any), and what is installed, pinned.
-# Keras on JAX and on torch also runs our own tests there.
+# The environments of JAX and of torch also run this project's tests.
 ENVIRONMENTS = {
     "jax": (None, (*_of_project("keras", "numpy", "pytest"), "jax==0.10.2")),
-    # Beam asks for an older protobuf than TensorFlow brings otherwise.
+    # Beam needs an older protobuf than TensorFlow installs by default.
     "beam": (None, _of_project("apache-beam", "keras", "numpy", "pytest", "tensorflow")),
     "torch": (None, (*_of_project("keras", "numpy", "pytest"), "torch==2.13.0", "entmax==1.3")),
     "tfa": (
@@ -48,7 +48,7 @@ class UnavailableError(Exception):
 
 
 def python_of(name):
-    """The interpreter of the environment `name`, made now where it is not there yet.
+    """The interpreter of the environment `name`, which is made if it is missing.
 
     Args:
         name: a key of `ENVIRONMENTS`, or "project" for the interpreter that
@@ -84,7 +84,7 @@ def _base(name, versions):
         return sys.executable
     for major, minor in versions:
         found = shutil.which(f"python{major}.{minor}")
-        # A version manager's stub may be found and still run nothing.
+        # The stub of a version manager may be found although no Python is behind it.
         if found and subprocess.run([found, "--version"], capture_output=True).returncode == 0:
             return found
     wanted = ", ".join(f"{major}.{minor}" for major, minor in versions)
@@ -92,7 +92,7 @@ def _base(name, versions):
 
 
 def _run(command, name):
-    # No package of the caller's environment may be seen in the new one.
+    # Packages of the calling environment must not be visible in the new one.
     environment = {k: v for k, v in os.environ.items() if not k.startswith("PYTHON")}
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     if done.returncode:

@@ -76,11 +76,11 @@ class Comparison:
 
 
 class CaseError(Exception):
-    """A case broke off; the message holds the end of what it printed."""
+    """A case failed; the message holds the end of its output."""
 
 
 def settings_of_process():
-    """The same number of threads for every framework, whatever it calls them."""
+    """Environment variables that give every framework the same number of threads."""
     names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
     names += ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
     quiet = {"TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONWARNINGS": "ignore", "KERAS_BACKEND": "tensorflow"}
@@ -94,8 +94,8 @@ def measure(module, comparison, pythons, rounds, logs, smoke=False):
         module: the name of the benchmark's file, without its ending.
         comparison: one of those that its `comparisons` returned.
         pythons: environment to interpreter; a case of another is left out.
-        rounds: how often each case has its turn.
-        logs: the folder for what the processes print.
+        rounds: the number of turns of each case.
+        logs: the folder for the output of the processes.
         smoke: as `comparisons` was called.
 
     Returns:
@@ -137,7 +137,7 @@ def measure(module, comparison, pythons, rounds, logs, smoke=False):
 
 
 def _require_equal_results(comparison, cases, results):
-    """Cases that find different numbers do different work: no ratio of theirs means anything."""
+    """Refuses cases with different results, which do different work and have no common ratio."""
     own = results[0]
     for case, result in zip(cases, results):
         if own is None or result is None:
@@ -210,7 +210,7 @@ def table(measured):
 
 
 def machine():
-    """What the figures were taken on, in words."""
+    """A description of the machine."""
     name = "unknown processor"
     if sys.platform.startswith("linux"):
         for line in Path("/proc/cpuinfo").read_text().splitlines():

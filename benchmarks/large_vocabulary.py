@@ -1,4 +1,4 @@
-"""Do the defaults of EncoderDecoder train, on a vocabulary of 40 and of 8,000 alike?
+"""Trains the default EncoderDecoder on vocabularies of 40 and of 8,000 tokens.
 
     python benchmarks/large_vocabulary.py
 
@@ -70,12 +70,12 @@ def verses():
 
 
 def _spaced(text):
-    """Punctuation as words of its own."""
+    """The text with spaces around punctuation."""
     return " ".join("".join(c if c.isalnum() else f" {c} " for c in text).split())
 
 
 def unigram_loss(targets):
-    """The loss of guessing by frequency alone, in nats a token."""
+    """The loss of predicting by frequency alone, in nats per token."""
     counts = Counter(i for row in targets for i in [*row, END])
     total = sum(counts.values())
     return -sum(n / total * math.log(n / total) for n in counts.values())

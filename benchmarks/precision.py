@@ -1,4 +1,4 @@
-"""Does the spelling model learn as well in half precision, compiled, and run eagerly?
+"""Compares training in half precision, compiled and eagerly with training in float32.
 
     python benchmarks/precision.py
 
@@ -36,7 +36,7 @@ WAYS = {
 
 
 def train(entries, seed, policy="float32", steps=STEPS, last=LAST, settings=SETTINGS, **options):
-    """Trains for `steps` steps; the mean loss of the `last` ones, in nats a token."""
+    """Trains for `steps` steps; the mean loss of the `last` ones, in nats per token."""
     keras.utils.set_random_seed(seed)
     keras.config.set_dtype_policy(policy)
     try:
@@ -46,7 +46,7 @@ def train(entries, seed, policy="float32", steps=STEPS, last=LAST, settings=SETT
     pairs = [(entry.word, " ".join(said)) for entry in entries for said in entry.pronunciations]
     sources = [model.source_vocabulary.encode(word) for word, _ in pairs]
     targets = [model.target_vocabulary.encode(said) for _, said in pairs]
-    # One bucket: XLA compiles every length anew.
+    # One bucket, since XLA compiles for every length.
     batches = teacher_forcing_batches(sources, targets, BATCH, boundaries=(), seed=seed).repeat()
     optimizer = keras.optimizers.Adam(settings.learning_rate, global_clipnorm=1.0)
     model.compile(optimizer, SequenceCrossentropy(), **{"jit_compile": False, **options})
@@ -56,7 +56,7 @@ def train(entries, seed, policy="float32", steps=STEPS, last=LAST, settings=SETT
 
 
 def main():
-    # Of at most 7 letters, so that every batch is about as wide: compiled once or twice.
+    # At most 7 letters, so that batches have one or two widths and are compiled once or twice.
     entries = [entry for entry in load_cmudict()["train"] if 4 <= len(entry.word) <= 7]
     losses = {}
     for way, options in WAYS.items():

@@ -1,4 +1,4 @@
-"""Measures this library and its peers side by side; exits non-zero where a claim does not hold.
+"""Measures this library beside others; exits non-zero if a claim does not hold.
 
     make bench
     python benchmarks/run.py additive --rounds 9          # some of it
@@ -6,7 +6,7 @@
     python benchmarks/run.py additive --only 32x40x40x256 # one comparison; checks no claim
 
 Writes results.json (ratios, then every turn of every case) and table.md into
-build/bench. How to add a benchmark is said in `harness.py`.
+build/bench. `harness.py` says how to add a benchmark.
 """
 
 import argparse

@@ -10,7 +10,7 @@ by XLA.
 from harness import Case, Comparison
 
 OURS, PLAIN, TFA, TORCH = "keras_attention, XLA", "keras_attention", "tfa", "torch"
-# So small that it makes no difference where in Adam's formula a framework adds it.
+# Small enough that its place in Adam's formula makes no difference.
 EPSILON = 1e-12
 
 
@@ -48,8 +48,8 @@ def inputs(sizes):
 
     batch, source, target, vocabulary, embedding, units = sizes
     rng = np.random.default_rng(0)
-    # No id twice: Keras 3 squares the gradients of a row of the embedding one by one, where
-    # Keras 2 and PyTorch add them up first, and the losses would soon differ.
+    # No id occurs twice: Keras 3 squares the gradients of a row of the embedding separately,
+    # Keras 2 and PyTorch add them first, and the losses would soon differ.
     ids = rng.permutation(np.arange(4, vocabulary))[: batch * target].reshape(batch, target)
     labels = rng.integers(4, vocabulary, (batch, target)).astype("int32")
     shapes = {

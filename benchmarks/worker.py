@@ -1,4 +1,4 @@
-"""The process of one case: builds it, then runs it whenever a line on its input says so.
+"""The process of one case: builds it, then runs it for each line of its standard input.
 
     python worker.py MODULE LABEL CASE SMOKE      (started by harness.py)
 
@@ -15,12 +15,12 @@ import time
 from pathlib import Path
 
 WARM_UP = 3
-# A turn lasts at least so long, so that a short case is no matter of one run.
+# The least seconds of a turn, so that a short case runs many times.
 TURN = 0.3
 
 
 def main(module, label, name, smoke):
-    # Whatever the frameworks print must not get into the answers.
+    # Output of the frameworks must not mix with the answers.
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
 
@@ -46,8 +46,8 @@ def main(module, label, name, smoke):
 
 
 def seconds(run):
-    """The median of as many runs as fit into a turn, after one that is not counted."""
-    # Other processes had the caches meanwhile.
+    """The median of the runs that fit into a turn, after one that is not counted."""
+    # Other processes used the caches in between.
     run()
     taken, end = [], time.perf_counter() + TURN
     while not taken or time.perf_counter() < end:
@@ -58,7 +58,7 @@ def seconds(run):
 
 
 def extra_memory(run):
-    """The most that the first run holds beyond what the process held before it, in bytes.
+    """The peak of memory in the first run above that before it, in bytes.
 
     The kernel keeps the peak of resident memory, and forgets it when asked to.
     It must be the first run: TensorFlow's allocator gives nothing back, so that
@@ -76,7 +76,7 @@ def extra_memory(run):
 
 
 def fingerprint(result):
-    """A few numbers of each array of a result, by which the cases of a comparison are compared."""
+    """A few numbers of each array of a result, which the cases of a comparison must share."""
     if result is None:
         return None
     import numpy as np

@@ -1,10 +1,10 @@
-"""Executes notebooks in place and cleans what they show, so that it can be committed.
+"""Executes notebooks in place and cleans their outputs, so that they can be committed.
 
     python notebooks/run.py             all notebooks of this folder
     python notebooks/run.py FILE ...    these
 
-Log lines on stderr, timings and machine-dependent metadata are left out. A
-path of this machine in an output is an error, and the file stays as it was.
+Log lines on stderr, timings and machine-dependent metadata are left out. An
+output with a path of this machine is an error, and the file is not changed.
 """
 
 import argparse
@@ -34,7 +34,7 @@ def execute(notebook, folder, timeout=1800):
 
 
 def clean(notebook):
-    """Leaves out what is about the run rather than about the subject."""
+    """Removes metadata and log lines of the run."""
     notebook.metadata = {
         "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
         "language_info": {"name": "python"},
@@ -50,7 +50,7 @@ def clean(notebook):
 
 
 def shown(notebook):
-    """All texts that the cells put out."""
+    """All texts among the outputs."""
     for cell in notebook.cells:
         for output in cell.get("outputs", []):
             yield output.get("text", "")

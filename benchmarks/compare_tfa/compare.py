@@ -1,9 +1,9 @@
-"""Do our layers compute what TensorFlow Addons computes, given its weights?
+"""Compares the layers with those of TensorFlow Addons, given the same weights.
 
     python -m benchmarks.compare_tfa.compare FILE.npz
 
-Reads what `record.py` wrote, runs our counterpart of every case on the same inputs and
-weights, and prints the largest difference of each. Fails if one is larger than the
+Reads what `record.py` wrote, runs the counterpart of every case on the same inputs and
+weights, and prints the largest difference of each. Fails if one exceeds the
 rounding of float32. `make compare-tfa` runs both scripts; the tests run the same
 comparison on the archive in tests/fixtures.
 """

@@ -1,8 +1,8 @@
-"""Runs what the guide for those who come from tfa shows as the code before.
+"""Runs the "before" code of the guide for migrating from tfa.
 
     python benchmarks/compare_tfa/examples.py docs/migrating-from-tfa.md
 
-As `record.py`, this runs in tfa's environment. The code after is run by the tests.
+Like `record.py`, this runs in tfa's environment. The tests run the "after" code.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""What TensorFlow Addons computes: inputs, weights and outputs, in one archive.
+"""Records inputs, weights and outputs of TensorFlow Addons in one archive.
 
     python benchmarks/compare_tfa/record.py FILE.npz
 
@@ -26,26 +26,26 @@ import tensorflow as tf
 import tensorflow_addons as tfa
 
 seq2seq = tfa.seq2seq
-# A state that only built a layer is used no further, which TensorFlow takes for an error.
+# TensorFlow reports a state that only built a layer, and is not used further, as an error.
 tf.get_logger().setLevel("FATAL")
 
 BATCH, STEPS, POSITIONS, FEATURES, INPUTS, CELL = 3, 5, 7, 4, 3, 6
 LENGTHS = np.array([POSITIONS, 4, 1], "int32")
-# So long that tfa's parallel monotonic attention loses mass by its clipping.
+# Long enough that tfa's parallel monotonic attention loses mass by its clipping.
 LONG = 64
 STEP_LENGTHS = np.array([3, 5, 1], "int32")
-UNITS = {"Luong": CELL, "Bahdanau": 5}  # Luong's must be the size of the query
+UNITS = {"Luong": CELL, "Bahdanau": 5}  # Luong's score needs the size of the query
 VOCABULARY, START, END = 11, 1, 2
-# Steps of beam search, and how much more probable the end is made for it.
+# Steps of beam search, and what is added to the logit of the end token.
 BEAM_STEPS, BEAM_END = 8, {"lstm": 1.0, "gru": 3.0}
 LUONG = ("LuongAttention", {"scale": True})
 BAHDANAU = ("BahdanauAttention", {"normalize": True})
-# One with which the hard mechanisms move and greedy decoding ends at different lengths.
+# With this seed the hard mechanisms move and greedy decoding ends at different lengths.
 SEED = 1
 
 
 class Case:
-    """One comparison: its own random numbers, and what it leaves in the archive."""
+    """One comparison: its random numbers, and its arrays in the archive."""
 
     def __init__(self, name, kind, **facts):
         self.name, self.facts, self.arrays = name, {"kind": kind, **facts}, {}
@@ -64,12 +64,12 @@ class Case:
         return self.arrays[name]
 
     def set_weights(self, layer):
-        """Gives every weight a random value, and notes it down by its name in a checkpoint.
+        """Gives every weight a random value, and records it under its name in a checkpoint.
 
         The names in `layer.weights` would not do: tfa's query and memory layers share one.
         """
         for variable in layer.weights:
-            # Half as large: with more, a recurrence makes much out of any rounding.
+            # Half as large, or a recurrence would amplify rounding.
             value = self.random(*variable.shape) / 2
             # A factor of about 2; a bias of either sign that leaves some scores above 0.
             variable.assign(2 + value if "attention_g" in variable.name else value)
@@ -93,7 +93,7 @@ def mechanism(kind, case, number="", positions=POSITIONS, **arguments):
 
 
 def set_memory(attention, case, number=""):
-    """Projects the case's memory, with the weights of now."""
+    """Projects the case's memory with the present weights."""
     memory = tf.constant(case.arrays["inputs/memory" + number])
     lengths = tf.constant(case.arrays["inputs/lengths" + number])
     attention([memory, lengths], setup_memory=True)
@@ -225,7 +225,7 @@ def run_wrapper(cell, kinds, size, output_attention):
 def run_training(cell, sampling=None):
     """Teacher forcing over sequences of different lengths, or sampling of all later inputs.
 
-    With a probability of 1, and logits so large that they leave no doubt, nothing is random.
+    With a probability of 1 and very large logits the sampling is deterministic.
     """
     kinds, size = [("BahdanauAttention", {"normalize": False})], 5 if sampling is None else INPUTS
     facts = {**described(cell, kinds, size, True), "sampling": sampling}
@@ -260,7 +260,7 @@ def run_greedy(cell):
     case = Case(f"BasicDecoder-GreedyEmbeddingSampler-{cell}", "greedy", **facts)
     wrapper, first = wrapped(case, cell, kinds, 5, True)
     kernel, bias = case.draw("output_kernel", 5, VOCABULARY), case.draw("output_bias", VOCABULARY)
-    # Here padding and start can be chosen, which keras_attention never does.
+    # tfa may choose padding and start, which keras_attention never does.
     bias[[0, START]] = -1e4
     bias[END] += 2
     dense = tf.keras.layers.Dense(VOCABULARY)
@@ -287,13 +287,13 @@ def run_greedy(cell):
 
 
 def beam_runs():
-    """Width, weight of the length penalty, weight of the coverage penalty."""
+    """Number of beams, weight of the length penalty, weight of the coverage penalty."""
     yield 1, 0.0, 0.0
     yield 4, 0.0, 0.0
     yield 3, 1.0, 0.0
     yield 3, 0.0, 1.0
     yield 4, 0.6, 0.2
-    # More beams than there are tokens to start with.
+    # More beams than there are first tokens.
     yield VOCABULARY + 2, 0.8, 0.5
 
 
@@ -402,7 +402,7 @@ def main(path):
 
 
 def write(path, facts, arrays):
-    """One flat array a type, since a file within the archive costs more than the numbers in it."""
+    """One flat array per dtype, since each file in an archive has a large overhead."""
     flat, index = {"float32": [], "int32": []}, {}
     for name, array in arrays.items():
         flat[array.dtype.name].append(array.ravel())

@@ -1,4 +1,4 @@
-"""What the table asks of a backend beyond keras.ops: gradients and compilation."""
+"""Gradients and compilation on each backend, which keras.ops lacks."""
 
 import keras
 import numpy as np
@@ -9,7 +9,7 @@ BACKEND = keras.backend.backend()
 
 
 def numbers(tensors):
-    """Float64 arrays, whatever the tensors are."""
+    """Tensors of any kind as float64 arrays."""
     return [_number(tensor) for tensor in tensors]
 
 
@@ -22,7 +22,7 @@ def _number(tensor):
 
 
 def differentiate(function, tensors, variables):
-    """What `function` finds, and the gradients of its loss.
+    """The results of `function`, and the gradients of its loss.
 
     Args:
         function: `function(*tensors) -> (loss, found)`, the loss a scalar.
@@ -65,7 +65,7 @@ def compiled(function):
     import jax
 
     def call(tensors):
-        # As a list: JAX sorts a dictionary, and its order has a meaning here.
+        # As a list, since JAX sorts dictionaries and the order matters here.
         names = list(tensors)
         flat = jax.jit(lambda *arrays: function(dict(zip(names, arrays))))
         return flat(*tensors.values())

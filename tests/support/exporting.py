@@ -21,7 +21,7 @@ SCRIPTS = Path(__file__).parents[2] / "export"
 LETTERS = Vocabulary("abcdefgh", lowercase=True)
 SOUNDS = Vocabulary(["AA", "B", "K", "D", "É"], separator=" ")
 WORDS = Vocabulary(["a", "red", "apple", ",", "above", "nine", "crèmes"], separator=" ")
-# Neither side may be taken for the other, nor a map's for the number of words.
+# All sizes differ, so that none can be confused with another.
 IMAGE_SIZE, MAP_SHAPE = (12, 20), (3, 5)
 
 # The reader needs neither TensorFlow nor Keras nor this package.
@@ -42,7 +42,7 @@ model_config_list { config {
 
 
 def speller(kind="default", letters=LETTERS, sounds=SOUNDS):
-    """An untrained model whose answers vary in what they say and how long they are."""
+    """An untrained model whose outputs differ in tokens and lengths."""
     keras.utils.set_random_seed(7)
     settings = {"units": 8, "embedding_dim": 6}
     if kind == "bahdanau":
@@ -55,7 +55,7 @@ def speller(kind="default", letters=LETTERS, sounds=SOUNDS):
 
 
 def captioner():
-    """An untrained model that says different things of different images."""
+    """An untrained model with different captions for different images."""
     keras.utils.set_random_seed(7)
     encoder = ImageEncoder(filters=(4, 6), blocks=0)
     model = Captioner(WORDS, IMAGE_SIZE, encoder, embedding_dim=6, units=8)
@@ -65,12 +65,12 @@ def captioner():
 
 
 def images():
-    """Images that no exporter has recorded."""
+    """Images that are not among the recorded examples."""
     return np.concatenate(random_images(IMAGE_SIZE, seed=3))
 
 
 class Foreign:
-    """No Keras model: a decoder over bare TensorFlow variables, with an odd state."""
+    """A decoder that is no Keras model: bare TensorFlow variables, an unusual state."""
 
     constant_parts = ("tokens", "values", "unused")
 
@@ -105,7 +105,7 @@ class Foreign:
 
 
 def padded_ids():
-    """Ids that no exporter has recorded: padding inside the batch, a whole row of it, unknowns."""
+    """Ids that no example was recorded with: padding inside, a row of padding, unknowns."""
     return np.array(
         [[4, 9, 5, 7, 3, 11], [8, 8, 0, 0, 0, 0], [0] * 6, [10, 0, 0, 0, 0, 0]], "int32"
     )
@@ -117,7 +117,7 @@ def listing(folder):
 
 
 def step_by_step(encode, step, tokens, changing):
-    """Greedy decoding by a client, one request a token."""
+    """Greedy decoding by a client, one request per token."""
     state = encode(tokens=tokens)
     token, chosen = np.ones(len(tokens), "int32"), []
     for _ in range(MAX_LENGTH):

@@ -1,4 +1,4 @@
-"""A SavedModel with the signatures of a translator, whose every answer can be told beforehand."""
+"""A SavedModel with the signatures of a translator, whose answers are known in advance."""
 
 import tensorflow as tf
 
@@ -7,12 +7,12 @@ POISON = "boom"
 
 
 def said(text):
-    """What it makes of a text: the words, the last one first, in capitals."""
+    """Its translation of a text: the words in reverse order, in capitals."""
     return " ".join(reversed(text.upper().split()))
 
 
 def save_mirror(folder, factor=1.0):
-    """Writes it; the score is minus the number of words, times `factor`."""
+    """Writes the SavedModel; the score is minus the number of words, times `factor`."""
 
     def words(text):
         ragged = tf.strings.split(text)
@@ -34,7 +34,7 @@ def save_mirror(folder, factor=1.0):
             looked = tf.reverse_sequence(looked, lengths, 1)
         weights = 0.75 * tf.one_hot(looked, tf.shape(sources)[1])
         weights *= tf.sequence_mask(lengths, tf.shape(sources)[1], tf.float32)[:, :, None]
-        # The end takes a step too.
+        # The end token takes a step too.
         targets = tf.pad(targets, [[0, 0], [0, 1]])
         weights = tf.pad(weights, [[0, 0], [0, 1], [0, 0]])
         texts = tf.strings.strip(tf.strings.reduce_join(targets, axis=1, separator=" "))

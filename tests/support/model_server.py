@@ -36,7 +36,7 @@ class ModelServer:
     Args:
         config: `models.config` as text.
         root: what is `/models` for the server.
-        neighbours: texts of other clients that are in every batch.
+        neighbours: texts of other clients, added to every batch.
     """
 
     def __init__(self, config, root, neighbours=()):
@@ -80,7 +80,7 @@ class ModelServer:
         return versions[number]
 
     def predict(self, request):
-        """A `PredictResponse`, with a batch's width where there are neighbours."""
+        """A `PredictResponse`, as wide as the whole batch if there are neighbours."""
         self.requests.append(request)
         version = self.version(request.model_spec)
         name = request.model_spec.signature_name or "serving_default"
@@ -166,7 +166,7 @@ class _Version:
 
 
 def fill(request, body, definition):
-    """Writes the inputs of a JSON body into a request; whether they came in rows."""
+    """Writes the inputs of a JSON body into a request; returns whether they came in rows."""
     rows = "instances" in body
     if rows == ("inputs" in body):
         raise RefusedError(

@@ -7,13 +7,13 @@ from keras_attention.text import END, PAD, START
 
 
 class Toy:
-    """A recurrent model of a few lines, with a memory, that is none of ours."""
+    """A recurrent model with a memory in a few lines, independent of the library."""
 
     def __init__(self, vocabulary=9, units=5, seed=0, end_bias=0.0, sharp=1.5):
         rng = np.random.default_rng(seed)
 
         def weights(*shape):
-            # Variables: an exporter takes captured constants for inputs.
+            # Variables, since an exporter takes captured constants for inputs.
             return tf.Variable(sharp * rng.normal(size=shape), dtype=tf.float32)
 
         self.source, self.embedding = weights(20, units), weights(vocabulary, units)
@@ -40,7 +40,7 @@ class Toy:
 
 
 class Path:
-    """What a model says after given tokens, for one row alone; every step is run once."""
+    """The outputs of a model after given tokens, for one example; each step runs once."""
 
     def __init__(self, model, row):
         source = np.asarray(row)
@@ -70,8 +70,8 @@ def plain_search(path, width, longest, score=None, allowed=None, prefix=(), n_be
 
     Args:
         path: a `Path`.
-        width: how many hypotheses go on.
-        longest: how many tokens at most.
+        width: the number of unfinished hypotheses.
+        longest: the largest number of tokens.
         score: `score(logp, tokens)`; by default the log-probability.
         allowed: `allowed(tokens, token)`, whether the token may follow.
         prefix: tokens that are forced, 0 where nothing is.
