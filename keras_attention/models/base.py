@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import keras
 
 from keras_attention._core.freezing import freeze_parts
 from keras_attention._core.renamed import present_names
 from keras_attention._core.types import Config, Shapes, Structure, Tensor
-from keras_attention.layers.attention import Attention
-from keras_attention.layers.attention_rnn import AttentionRNN
 from keras_attention.models.generating import GeneratingModel
 
 if TYPE_CHECKING:
@@ -21,26 +19,20 @@ if TYPE_CHECKING:
 
 
 class DecoderModel(GeneratingModel):
-    """Base of the models that encode a source and write tokens with an `AttentionRNN`.
+    """Base of the models that encode a source and write tokens step by step.
 
-        memory, state_0      = encode(inputs)
-        vector_t, state_t    = decoder.step(E y_{t-1}, memory, state_{t-1})
-        logits_t             = logits(vector_t, E y_{t-1})
-
-    It is a `keras_attention.generation.Decoder`. A subclass sets `decoder` and
-    `_config` (its plain arguments) in its constructor, ends it with
-    `_finish()`, and defines `_build_parts`, `_memory_and_state`, `_embedded`
-    and `_logits_of`.
+    It is a `keras_attention.generation.Decoder`. A subclass sets `_config` (its
+    plain arguments) in its constructor, ends it with `_finish()`, and defines
+    `_build_parts`, `start`, `step` and `source_mask`.
     """
 
     # The state is {"memory": ..., "decoder": ...}.
     constant_parts: tuple[str, ...] = ("memory",)
 
     # Of a subclass: the arguments that are layers, and the name it is registered under.
-    layer_arguments: tuple[str, ...] = ("attention",)
+    layer_arguments: tuple[str, ...] = ()
     registered_as: str
 
-    decoder: AttentionRNN
     _config: Config
 
     def _finish(self) -> None:
@@ -57,29 +49,13 @@ class DecoderModel(GeneratingModel):
     def _build_parts(self) -> None:
         raise NotImplementedError
 
-    def _memory_and_state(self, inputs: Structure) -> tuple[Tensor, Tensor | None, Structure]:
-        """What is attended to, its mask, and the first state of the cells."""
-        raise NotImplementedError
-
-    def _embedded(self, tokens: Tensor) -> Tensor:
-        """The embeddings of ids."""
-        raise NotImplementedError
-
-    def _logits_of(
-        self, vectors: Tensor, embedded: Tensor, training: bool | None = False
-    ) -> Tensor:
-        """Logits of the decoder's outputs and its inputs."""
-        raise NotImplementedError
-
     def start(self, inputs: Structure) -> dict[str, Structure]:
         """The state before the first token: `"memory"` and `"decoder"`.
 
         Args:
             inputs: the source, see the class.
         """
-        value, mask, first_state = self._memory_and_state(inputs)
-        memory = self.decoder.attention.memory(value, mask=mask)
-        return {"memory": memory, "decoder": self.decoder.initial_state(memory, first_state)}
+        raise NotImplementedError
 
     def step(
         self, tokens: Tensor, state: dict[str, Structure], beams: int = 1
@@ -92,20 +68,14 @@ class DecoderModel(GeneratingModel):
             beams: the number of sequences, side by side, that share one row of
                 the memory.
         """
-        embedded = self._embedded(tokens)
-        vector, weights, decoder = self.decoder.step(
-            embedded, state["memory"], state["decoder"], beams=beams
-        )
-        state = {"memory": state["memory"], "decoder": decoder}
-        return self._logits_of(vector, embedded), state, weights
+        raise NotImplementedError
 
     def source_mask(self, inputs: Structure) -> Tensor | None:
         """The real positions `(B, S)` of the source, or None where all are real."""
         raise NotImplementedError
 
     def get_config(self) -> Config:
-        attention = keras.saving.serialize_keras_object(self.decoder.attention)
-        return {**super().get_config(), **self._config, "attention": attention}
+        return {**super().get_config(), **self._config}
 
     @classmethod
     def _from_arguments(cls, config: Config, custom_objects: Mapping[str, type] | None) -> Self:
@@ -115,17 +85,6 @@ class DecoderModel(GeneratingModel):
                 config[name], custom_objects=custom_objects
             )
         return cls(**config)
-
-
-def checked_attention(attention: Any, default: Callable[[], Attention]) -> Attention:
-    """The argument `attention` of a model; refuses everything but an `Attention` and None."""
-    if attention is None:
-        return default()
-    if not isinstance(attention, Attention):
-        raise ValueError(
-            f"attention: expected a keras_attention.Attention or None, received {attention!r}."
-        )
-    return attention
 
 
 def vocabulary_config(vocabulary: VocabularyLike | int) -> Config | int:

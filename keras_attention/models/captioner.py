@@ -20,9 +20,9 @@ from keras_attention._core.checks import (
 from keras_attention._core.types import Config, Structure, Tensor
 from keras_attention.layers.attention import Attention
 from keras_attention.layers.attention_rnn import AttentionRNN
-from keras_attention.models.base import DecoderModel, checked_attention
 from keras_attention.models.encoders import CELLS
 from keras_attention.models.image_encoders import ImageEncoder
+from keras_attention.models.recurrent import RecurrentDecoderModel, checked_attention
 from keras_attention.models.word_detection import WordDetection
 from keras_attention.scores.additive import Additive
 from keras_attention.text.special_ids import PAD
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 
 @keras.saving.register_keras_serializable(package="keras_attention")
-class Captioner(DecoderModel):
+class Captioner(RecurrentDecoderModel):
     """An image encoder and a recurrent decoder with attention over the image.
 
         features = encoder(image)                             (B, h, w, D)

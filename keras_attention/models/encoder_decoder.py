@@ -7,14 +7,11 @@ from typing import TYPE_CHECKING, Literal
 import keras
 from keras import layers, ops, tree
 
-from keras_attention._core.backend.replicas import averaged_over_replicas
 from keras_attention._core.checks import (
     check_choice,
     check_flag,
-    check_ids,
     check_positive,
     check_rate,
-    check_shape,
 )
 from keras_attention._core.types import Config, Structure, Tensor
 from keras_attention.layers.attention import Attention
@@ -22,12 +19,10 @@ from keras_attention.layers.attention_rnn import AttentionRNN
 from keras_attention.layers.presets import LuongAttention
 from keras_attention.layers.scheduled_sampling import ScheduledEmbedding
 from keras_attention.layers.tied_logits import TiedLogits
-from keras_attention.models.base import (
-    DecoderModel,
-    checked_attention,
-    vocabulary_config,
-)
+from keras_attention.models.base import vocabulary_config
 from keras_attention.models.encoders import CELLS, RecurrentEncoder, TransformerEncoder
+from keras_attention.models.recurrent import RecurrentDecoderModel, checked_attention
+from keras_attention.models.text_inputs import source_and_target, source_ids
 from keras_attention.text.special_ids import PAD
 from keras_attention.text.vocabulary import as_vocabulary, vocabulary_size
 
@@ -39,7 +34,7 @@ if TYPE_CHECKING:
 
 
 @keras.saving.register_keras_serializable(package="keras_attention")
-class EncoderDecoder(DecoderModel):
+class EncoderDecoder(RecurrentDecoderModel):
     """An encoder, a bridge, and a recurrent decoder with attention over the encoded source.
 
         memory, summary = encoder(embedding(source))
@@ -233,7 +228,7 @@ class EncoderDecoder(DecoderModel):
     ) -> Tensor | tuple[Tensor, Tensor]:
         if training:
             self._check_start(inputs)
-        source, target = self._source_and_target(inputs)
+        source, target = source_and_target(inputs)
         memory, mask, first_state = self.encode(source, training=training)
         embedded = self.drop(self.target_embedding(target), training=training)
         vectors, weights = self.decoder(
@@ -267,17 +262,11 @@ class EncoderDecoder(DecoderModel):
         return memory, mask, [dense(summary) for dense in self.bridge]
 
     def _memory_and_state(self, inputs: Structure) -> tuple[Tensor, Tensor, list[Tensor]]:
-        return self.encode(self._source(inputs))
-
-    def _source(self, inputs: Structure) -> Tensor:
-        """The source ids `(B, S)`, alone or as `"source"` of a dictionary."""
-        source = ops.convert_to_tensor(inputs["source"] if isinstance(inputs, dict) else inputs)
-        check_ids("source", source)
-        return source
+        return self.encode(source_ids(inputs))
 
     def source_mask(self, inputs: Structure) -> Tensor:
         """The real positions `(B, S)` of the source: those that are not padding."""
-        return ops.not_equal(self._source(inputs), PAD)
+        return ops.not_equal(source_ids(inputs), PAD)
 
     def _embedded(self, tokens: Tensor) -> Tensor:
         return self.target_embedding(tokens)
@@ -287,28 +276,13 @@ class EncoderDecoder(DecoderModel):
     ) -> Tensor:
         return self.logits(self.drop(vectors, training=training))
 
-    def _source_and_target(self, inputs: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
-        if not isinstance(inputs, dict) or not {"source", "target"} <= set(inputs):
-            raise ValueError(
-                "inputs: expected a dictionary with the ids 'source' and 'target', received "
-                f"{sorted(inputs) if isinstance(inputs, dict) else type(inputs).__name__}."
-            )
-        source, target = (ops.convert_to_tensor(inputs[name]) for name in ("source", "target"))
-        if averaged_over_replicas():
-            source, target = ops.cast(source, "int32"), ops.cast(target, "int32")
-        check_ids("source", source)
-        check_ids("target", target)
-        expected = (source.shape[0], target.shape[1])
-        check_shape("target", target, expected, "as many targets as sources")
-        return source, target
-
     def compute_output_spec(
         self,
         inputs: dict[str, Tensor],
         return_attention_scores: bool = False,
         training: bool | None = None,
     ) -> Tensor | tuple[Tensor, Tensor]:
-        source, target = self._source_and_target(inputs)
+        source, target = source_and_target(inputs)
         logits = keras.KerasTensor((*target.shape, vocabulary_size(self.target_vocabulary)))
         if not return_attention_scores:
             return logits
