@@ -132,6 +132,7 @@ ELSEWHERE = {
     "MovingBaseline": "keeps a mean: tests/losses",
     "Captioner": "a model: tests/models",
     "EncoderDecoder": "a model: tests/models",
+    "Seq2Seq": "a model: tests/models",
     "GlimpseClassifier": "a model: tests/models",
     "WordDetection": "a loss: tests/models",
 }

@@ -5,6 +5,7 @@ from keras_attention.models.encoder_decoder import EncoderDecoder
 from keras_attention.models.encoders import RecurrentEncoder, TransformerEncoder
 from keras_attention.models.glimpse_classifier import GlimpseClassifier
 from keras_attention.models.image_encoders import ConvolutionBlock, ImageEncoder, backbone
+from keras_attention.models.seq2seq import Seq2Seq
 from keras_attention.models.word_detection import WordDetection
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "GlimpseClassifier",
     "ImageEncoder",
     "RecurrentEncoder",
+    "Seq2Seq",
     "TransformerEncoder",
     "WordDetection",
     "backbone",
