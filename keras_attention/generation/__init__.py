@@ -7,6 +7,8 @@ state, attention weights)`. Ids are 0 padding, 1 start, 2 end, 3 unknown. See
 `Decoder` for the full contract and `as_decoder` for what is optional.
 """
 
+from keras_attention.generation.any_model.rules.base import StepRule
+from keras_attention.generation.any_model.rules.registry import register_step_rule
 from keras_attention.generation.beam_search import BeamSearch
 from keras_attention.generation.constraints import (
     BannedTokens,
@@ -50,10 +52,12 @@ __all__ = [
     "Sample",
     "Scored",
     "Search",
+    "StepRule",
     "Unfinished",
     "as_decoder",
     "deserialize_search",
     "generate",
+    "register_step_rule",
     "replace_unknown",
     "score",
     "serialize_search",

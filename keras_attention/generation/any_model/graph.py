@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import keras
 
-# Keras has no public name for it, nor for the order of the nodes.
+# Keras has no public name for it, nor for the order of the nodes, nor for masks of tensors.
+from keras.src.backend.common.masking import get_keras_mask, set_keras_mask
 from keras.src.models.functional import Functional
 
 from keras_attention._core.types import Tensor
@@ -19,6 +20,29 @@ if TYPE_CHECKING:
 def is_functional(model: object) -> bool:
     """Whether a model has a graph: functional ones, and subclasses that are made like them."""
     return isinstance(model, Functional)
+
+
+def graph_of(operation: keras.Operation) -> Functional | None:
+    """The graph that a functional or sequential model runs; None for anything else.
+
+    A subclass with a `call` of its own may run something else than its graph.
+    """
+    if isinstance(operation, keras.Sequential):
+        own = type(operation).call is keras.Sequential.call
+        return operation._functional if own else None
+    if is_functional(operation) and type(operation).call is Functional.call:
+        return operation
+    return None
+
+
+def mask_of(x: Tensor) -> Tensor | None:
+    """The mask that Keras passes along with a tensor."""
+    return get_keras_mask(x)
+
+
+def set_mask(x: Tensor, mask: Tensor | None) -> None:
+    """Makes Keras pass a mask along with a tensor; None takes it away."""
+    set_keras_mask(x, mask)
 
 
 def nodes_of(model: keras.Model) -> Iterator[Node]:

@@ -1,0 +1,1 @@
+"""Rules: how each kind of layer runs on one position of the target after another."""
