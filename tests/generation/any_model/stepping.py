@@ -67,7 +67,6 @@ def along(decoder, inputs, ids, beams=1):
         one, state, its_weights = decoder.step(tokens, {**state, **constant}, beams=beams)
         logits.append(ops.convert_to_numpy(one).astype("float32"))
         weights.append(None if its_weights is None else ops.convert_to_numpy(its_weights))
-        # As a search gathers it: here two beams of the last example swap places, with their ids.
     if weights[0] is None:
         return np.stack(logits, 1), None
     return np.stack(logits, 1), np.stack(weights, 1)

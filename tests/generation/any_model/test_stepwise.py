@@ -67,7 +67,7 @@ def tutorial():
 @model
 def residual_stack():
     (x, (memory, *_)), (y, e) = source(), target()
-    below, h, c = layers.LSTM(8, return_sequences=True, return_state=True)(e)
+    below, *_ = layers.LSTM(8, return_sequences=True, return_state=True)(e)
     above = layers.LSTM(8, return_sequences=True)(layers.Add()([below, e]))
     return finished(x, y, layers.Attention()([above + below, memory]))
 
@@ -106,7 +106,8 @@ def test_the_memory_is_no_part_of_what_changes(made):
     assert isinstance(decoder, Decoder)
     state = decoder.start(example(made["tutorial"], decoder.ports))
     assert set(state) == {"memory", "decoder"}
-    assert set(state["memory"]) == {"bahdanau_attention_1"} or len(state["memory"]) == 1
+    (name,) = state["memory"]
+    assert name.startswith("bahdanau_attention")
 
 
 def test_beam_search(made):
