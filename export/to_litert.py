@@ -1,4 +1,4 @@
-"""Exports a translator or a captioner for LiteRT with its decoding loop, and verifies it.
+"""Exports a Keras model for LiteRT, with its decoding loop if it decodes, and verifies it.
 
 The result, TARGET, runs in ai-edge-litert, on phones and small machines: one text, or
 one image, at a time.

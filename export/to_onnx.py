@@ -1,4 +1,4 @@
-"""Exports a translator or a captioner as ONNX with its decoding loop, and verifies it.
+"""Exports a Keras model as ONNX, with its decoding loop if it decodes, and verifies it.
 
 The result, TARGET, runs in onnxruntime; export/run_onnx.py shows how.
 """

@@ -1,4 +1,4 @@
-"""Exports a translator or a captioner as a SavedModel with its decoding loop, and verifies it.
+"""Exports a Keras model as a SavedModel, with its decoding loop if it decodes, and verifies it.
 
 The result, TARGET/VERSION/, loads in TensorFlow Serving, or wherever TensorFlow is.
 """
@@ -10,10 +10,10 @@ def main(arguments=None):
     parser = _command.export_parser(__doc__)
     parser.add_argument(
         "--kind",
-        choices=("ids", "text", "image"),
-        default="ids",
-        help="what goes in and comes out: ids (default; pixels and ids for a model of images); "
-        "text, for a model with vocabularies; or image, files of images in and text out",
+        choices=("ids", "call", "text", "image"),
+        help="what goes in and comes out: ids, the default of a model that decodes (pixels and "
+        "ids for one of images); call, the default of any other; text, for a model with "
+        "vocabularies; or image, files of images in",
     )
     parser.add_argument(
         "--version",

@@ -70,8 +70,8 @@ def record_ids(
     rng = np.random.default_rng(seed)
     recorded: dict[str, list[GoldenExample]] = {name: [] for name in signatures}
 
-    def ask(name: str, inputs: Arrays, sizes: dict[str, int]) -> Arrays:
-        recorded[name].append(_ask(signatures[name], name, inputs, sizes))
+    def answer_of(name: str, inputs: Arrays, sizes: dict[str, int]) -> Arrays:
+        recorded[name].append(ask(signatures[name], name, inputs, sizes))
         return recorded[name][-1].outputs
 
     for number, array in enumerate(batches, 1):
@@ -79,19 +79,19 @@ def record_ids(
         given, sizes = {source.name: array}, source.sizes(array)
         batch = len(array)
         # The step needs a state from the encoder, and the targets the number of logits.
-        state = ask("encode", given, sizes)
+        state = answer_of("encode", given, sizes)
         # Two steps, because the first state is often zero where a later one is not.
         first = {"token": np.full((batch,), START, "int32"), **state}
-        answer = ask("step", first, sizes)
+        answer = answer_of("step", first, sizes)
         logits = answer["logits"]
         second = {
             "token": np.argmax(logits, axis=-1).astype("int32"),
             **{name: answer.get(f"next_{name}", before) for name, before in state.items()},
         }
-        ask("step", second, sizes)
+        answer_of("step", second, sizes)
         for name in DECODING:
             if name in names:
-                found = ask(name, given, sizes)
+                found = answer_of(name, given, sizes)
                 length = found["sequences"].shape[-1]
                 recorded[name][-1] = recorded[name][-1]._replace(sizes={**sizes, "target": length})
         if "score" in names:
@@ -101,7 +101,7 @@ def record_ids(
             targets = random_rows(rng, lengths, logits.shape[-1])
             for row, end in zip(targets, lengths):
                 row[end - 1] = END
-            ask("score", {**given, "targets": targets}, {**sizes, "target": length})
+            answer_of("score", {**given, "targets": targets}, {**sizes, "target": length})
     return {name: recorded[name] for name in names}
 
 
@@ -118,7 +118,7 @@ def record_text(
         progress(f"recording answers of the model, batch {number} of {len(batches)}")
         for name, examples in recorded.items():
             given, sizes = {source.name: array}, source.sizes(array)
-            examples.append(_ask(signatures[name], name, given, sizes))
+            examples.append(ask(signatures[name], name, given, sizes))
     return recorded
 
 
@@ -134,7 +134,12 @@ def write_golden_examples(path: Path, examples: dict[str, list[GoldenExample]]) 
     np.savez_compressed(path, **arrays)  # type: ignore[arg-type]
 
 
-def _ask(signature: Signature, name: str, inputs: Arrays, sizes: dict[str, int]) -> GoldenExample:
+def ask(signature: Signature, name: str, inputs: Arrays, sizes: dict[str, int]) -> GoldenExample:
+    """The answer of the live model to one request.
+
+    Raises:
+        ExportError: if it is not a number.
+    """
     # On the CPU, where the artifact is verified: a GPU rounds differently.
     with tf.device("CPU:0"):
         specs = signature.inputs

@@ -11,6 +11,15 @@ from keras_attention._core.types import Structure, Tensor
 from keras_attention.text import VocabularyLike
 
 
+class HasVariables(Protocol):
+    """A model that names all variables that it uses."""
+
+    @property
+    def variables(self) -> list[keras.Variable]:
+        """All variables that it uses."""
+        ...
+
+
 @runtime_checkable
 class Exportable(Protocol):
     """A model that can be exported: it decodes, and names all variables that it uses.
@@ -40,7 +49,9 @@ class Exportable(Protocol):
 
 
 @runtime_checkable
-class _ReadsIds(Protocol):
+class ReadsIds(Protocol):
+    """A model that reads ids."""
+
     source_vocabulary: VocabularyLike | int
 
 
@@ -117,7 +128,7 @@ class Interface(NamedTuple):
         return self.writes
 
 
-def interface_of(model: Exportable) -> Interface:
+def interface_of(model: object) -> Interface:
     """What a model reads and writes with, see `Exportable`.
 
     Args:
@@ -131,7 +142,7 @@ def interface_of(model: Exportable) -> Interface:
         writes = model.target_vocabulary
     elif isinstance(model, _HasOneVocabulary):
         writes = model.vocabulary
-    reads = model.source_vocabulary if isinstance(model, _ReadsIds) else None
+    reads = model.source_vocabulary if isinstance(model, ReadsIds) else None
     if isinstance(model, _ReadsImages):
         height, width = model.image_size
         return Interface(reads, writes, (int(height), int(width)), model.as_maps)
@@ -140,6 +151,19 @@ def interface_of(model: Exportable) -> Interface:
 
 def _unchanged(weights: Tensor) -> Tensor:
     return weights
+
+
+def check_backend() -> None:
+    """Refuses a Keras backend that cannot be exported.
+
+    Raises:
+        ValueError: if it is not TensorFlow.
+    """
+    if keras.backend.backend() != "tensorflow":
+        raise ValueError(
+            "model: export traces it with TensorFlow; expected the Keras backend 'tensorflow', "
+            f"received {keras.backend.backend()!r}."
+        )
 
 
 def check_exportable(model: object) -> None:
@@ -152,16 +176,13 @@ def check_exportable(model: object) -> None:
         ValueError: if the model has no `start`, `step` or `variables`, or the
             Keras backend is not TensorFlow.
     """
-    if keras.backend.backend() != "tensorflow":
-        raise ValueError(
-            "model: export traces it with TensorFlow; expected the Keras backend 'tensorflow', "
-            f"received {keras.backend.backend()!r}."
-        )
+    check_backend()
     if not isinstance(model, Exportable):
         present = set(dir(model))
         missing = [name for name in ("start", "step", "variables") if name not in present]
         raise ValueError(
-            "model: expected something that decodes, with start(inputs), step(tokens, state) and "
-            "variables, such as keras_attention.models.EncoderDecoder, received "
+            "model: expected a Keras model, or something that decodes, with start(inputs), "
+            "step(tokens, state) and variables, such as keras_attention.models.EncoderDecoder, "
+            "received "
             f"{type(model).__name__} without {', '.join(missing)}."
         )

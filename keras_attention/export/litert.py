@@ -34,7 +34,7 @@ class LiteRTWriter:
     of any size. Only operations that LiteRT itself has are used.
     """
 
-    kinds: tuple[str, ...] = ("ids",)
+    kinds: tuple[str, ...] = ("ids", "call")
     has_versions = False
     batch: int | None = 1
     graphs: dict[str, str] | None = {

@@ -48,7 +48,7 @@ class OnnxWriter:
     columns is read as one column of padding.
     """
 
-    kinds: tuple[str, ...] = ("ids",)
+    kinds: tuple[str, ...] = ("ids", "call")
     has_versions = False
     batch: int | None = None
     graphs: dict[str, str] | None = {

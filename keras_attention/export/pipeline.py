@@ -2,29 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
-import numpy as np
+import keras
 
 from keras_attention._core.checks import check_choice, check_positive
 from keras_attention.export._replay import golden_file
-from keras_attention.export.golden import record_ids, record_text, write_golden_examples
-from keras_attention.export.interface import Exportable, check_exportable
+from keras_attention.export.call.exporting import CallExport
+from keras_attention.export.decoding import DecodingExport
+from keras_attention.export.golden import GoldenExample, write_golden_examples
+from keras_attention.export.interface import Exportable, check_backend, check_exportable
 from keras_attention.export.litert import LiteRTWriter
 from keras_attention.export.onnx import OnnxWriter
 from keras_attention.export.progress import Progress
 from keras_attention.export.saved_model import SavedModelWriter, next_version
-from keras_attention.export.signatures import beam_settings, ids_signatures, text_signatures
-from keras_attention.export.sources import Source, source_of
+from keras_attention.export.signatures import Signature, beam_settings
 from keras_attention.export.verification import TOLERANCE, verify_artifact
 from keras_attention.export.writer import Job, Writer
 from keras_attention.export.writing import atomic_directory
 from keras_attention.generation import BeamSearch
+from keras_attention.text import VocabularyLike
 
 Format = Literal["saved_model", "onnx", "litert"]
-Kind = Literal["ids", "text", "image"]
+Kind = Literal["ids", "call", "text", "image"]
+KINDS = ("ids", "call", "text", "image")
 
 # A new format needs a writer here, and a function that replays it in `replay.reporting`.
 WRITERS: dict[str, Writer] = {
@@ -34,29 +37,61 @@ WRITERS: dict[str, Writer] = {
 }
 
 
+class Plan(Protocol):
+    """What is exported of a model: `DecodingExport`, or `CallExport`.
+
+    Attributes:
+        signatures: the functions of the artifact, after `trace`.
+        resources: what a SavedModel must keep besides the variables.
+        count: the number of batches to record.
+    """
+
+    signatures: dict[str, Signature]
+    resources: list[Any]
+    count: int
+
+    def trace(self) -> None:
+        """Makes the signatures, for the format that is being written."""
+
+    def graphs(self, files: dict[str, str] | None) -> dict[str, str]:
+        """Names in the artifact and their signatures."""
+
+    def record(
+        self, names: Iterable[str], progress: Callable[[str], None]
+    ) -> dict[str, list[GoldenExample]]:
+        """The answers of the live model."""
+
+
 def export_model(
-    model: Exportable,
+    model: Exportable | keras.Model,
     path: str | Path,
     *,
     format: Format = "saved_model",
-    kind: Kind = "ids",
+    kind: Kind | None = None,
     search: BeamSearch | None = None,
+    source_vocabulary: VocabularyLike | None = None,
     version: int | None = None,
     overwrite: bool = False,
     examples: Iterable[Any] | None = None,
     tolerance: float = TOLERANCE,
     verbose: bool = True,
 ) -> dict[str, Any]:
-    """Writes a model with its decoding loop, and verifies what was written.
+    """Writes a Keras model, with its decoding loop if it decodes, and verifies what was written.
 
-    | format        | what appears                        | kinds            | runs in             |
-    | ------------- | ----------------------------------- | ---------------- | ------------------- |
-    | `saved_model` | `PATH/VERSION/`, a SavedModel       | ids, text, image | TensorFlow, Serving |
-    | `onnx`        | `PATH/`, four graphs, vocabularies  | ids              | onnxruntime         |
-    | `litert`      | `PATH/`, the same, of one example   | ids              | ai-edge-litert      |
+    | format        | what appears                      | kinds                  | runs in        |
+    | ------------- | --------------------------------- | ---------------------- | -------------- |
+    | `saved_model` | `PATH/VERSION/`, a SavedModel     | ids, call, text, image | TensorFlow     |
+    | `onnx`        | `PATH/`, graphs, vocabularies     | ids, call              | onnxruntime    |
+    | `litert`      | `PATH/`, the same, of one example | ids, call              | ai-edge-litert |
 
-    `SavedModelWriter`, `OnnxWriter` and `LiteRTWriter` list the signatures and
-    their tensors.
+    Of a model that decodes, `SavedModelWriter`, `OnnxWriter` and `LiteRTWriter`
+    list the signatures and their tensors. Any other Keras model (a classifier,
+    a tagger, an encoder) is exported with its call: the signature
+    `serving_default`, in the other formats the graph `model`. Its inputs have
+    the names of the `keras.Input` tensors, or of the keys of a dictionary; its
+    outputs those of the keys, or of the layers that give them. The weights of
+    attention layers come last, as `attention`, or of several layers as
+    `attention_LAYER`, even where the model itself does not return them.
 
     The answers of the live model are recorded first and stay in the artifact.
     What was written is loaded by a fresh process that cannot import Keras, and
@@ -64,25 +99,31 @@ def export_model(
     Only then does the artifact appear; after an error nothing is left behind.
 
     Args:
-        model: a model that decodes, with `variables`; see `Exportable` for what
-            it may declare. For text its `source_vocabulary` and
-            `target_vocabulary` must be `Vocabulary` objects, for files of images
-            its `vocabulary`.
+        model: a Keras model, or anything that decodes, with `variables`; see
+            `Exportable` for what it may declare. For text its
+            `source_vocabulary` and `target_vocabulary` must be `Vocabulary`
+            objects, for files of images its `vocabulary`.
         path: a directory to be made; its parent must exist.
         format: `"saved_model"`, `"onnx"` or `"litert"`.
-        kind: what goes in and comes out: `"ids"` (of a model that reads images:
-            pixels in, ids out), `"text"`, or `"image"`, files of images in and
-            text out.
+        kind: what goes in and comes out. Of a model that decodes `"ids"` (where
+            it reads images: pixels in, ids out), `"text"`, or `"image"`, files
+            of images in and text out. Of any other `"call"`, `"text"`, which
+            takes the place of its ids, or `"image"`, files in the place of its
+            pixels. By default `"ids"` or `"call"`.
         search: settings of decoding, `max_length` among them; by default
             `BeamSearch()`. Greedy decoding stops at the same `max_length`.
+        source_vocabulary: turns text into ids, for `kind="text"` of a model that
+            does not decode; by default the model's own.
         version: of a SavedModel, the name of the directory below `path`, a
             positive integer; by default the number after the highest there is.
         overwrite: whether an artifact that exists is replaced once the new one
             is verified; of SavedModels without a `version` the highest one.
         examples: batches to verify with. Ids `(B, S)` or images
             `(B, H, W, 3)`, for text lists of strings, for files of images lists
-            of bytes; for LiteRT of one example each. By default random, ids and
-            text from the `source_vocabulary`.
+            of bytes; for LiteRT of one example each. Of a model that does not
+            decode and has several inputs, dictionaries of arrays by name. By
+            default random, ids and text from the `source_vocabulary`, ids of a
+            call below the `input_dim` of the `Embedding` that reads them.
         tolerance: the largest allowed difference of floats, see `verify`. Half
             precision needs a larger one.
         verbose: whether progress is shown on the error stream: a line per
@@ -94,10 +135,10 @@ def export_model(
         `version`.
 
     Raises:
-        ValueError: for a model that does not decode or lacks the vocabularies,
-            an unknown format, a kind that the format or the model does not
-            take, a `version` of a format without versions, a `search` that is
-            no beam search, and examples of other shapes.
+        ValueError: for a model that is no Keras model and does not decode, or
+            lacks the vocabularies, an unknown format, a kind that the format or
+            the model does not take, a `version` of a format without versions, a
+            `search` that is no beam search, and examples of other shapes.
         FileExistsError: if the target exists and `overwrite` is not set, or it
             is no artifact.
         OSError: if nothing can be written, or the disk is full.
@@ -110,6 +151,7 @@ def export_model(
     >>> import os, tempfile
     >>> from keras_attention.export import export_model
     >>> from keras_attention.generation import BeamSearch
+    from keras_attention.text import VocabularyLike
     >>> from keras_attention.models import EncoderDecoder
     >>> model = EncoderDecoder(30, 40, units=16)
     >>> with tempfile.TemporaryDirectory() as folder:  # doctest: +SKIP
@@ -121,11 +163,15 @@ def export_model(
     check_choice("format", format, tuple(WRITERS))
     writer = WRITERS[format]
     writer.check_installed()
-    _check_fits(writer, format, kind, version)
-    check_exportable(model)
+    check_backend()
+    taken = _natural_kind(model, kind)
+    _check_fits(writer, format, taken, version)
     search = beam_settings(search)
-    source = source_of(model, kind)
-    batches = _batches(writer, source, examples)
+    plan: Plan
+    if taken == "call" or not isinstance(model, Exportable):
+        plan = CallExport(_callable_model(model), taken, writer.batch, examples, source_vocabulary)
+    else:
+        plan = DecodingExport(model, taken, search, writer.batch, examples)
     target = Path(path)
     if writer.has_versions:
         version = next_version(path, overwrite) if version is None else version
@@ -135,18 +181,17 @@ def export_model(
         writer.tracing(),
         atomic_directory(target, overwrite, replaceable=_is_artifact) as folder,
     ):
-        signatures, resources = _signatures(model, kind, search, writer.batch)
-        graphs = writer.graphs or {name: name for name in signatures}
-        with Progress(len(batches) + len(graphs) + 2, verbose) as progress:
-            record = record_ids if kind == "ids" else record_text
-            recorded = record(signatures, source, batches, list(graphs.values()), progress)
+        plan.trace()
+        graphs = plan.graphs(writer.graphs)
+        with Progress(plan.count + len(graphs) + 2, verbose) as progress:
+            recorded = plan.record(list(graphs.values()), progress)
             job = Job(
                 model,
                 Path(path).name,
-                search.max_length,
-                {graph: signatures[name] for graph, name in graphs.items()},
+                None if isinstance(plan, CallExport) else search.max_length,
+                {graph: plan.signatures[name] for graph, name in graphs.items()},
                 {graph: recorded[name] for graph, name in graphs.items()},
-                resources,
+                plan.resources,
             )
             converted = {}
             for graph in graphs:
@@ -160,9 +205,21 @@ def export_model(
     return {**report, "version": version} if writer.has_versions else report
 
 
+def _natural_kind(model: object, kind: str | None) -> str:
+    if kind is not None:
+        return check_choice("kind", kind, KINDS)
+    return "ids" if isinstance(model, Exportable) else "call"
+
+
+def _callable_model(model: object) -> keras.Model:
+    """Refuses what is neither a decoder nor a Keras model."""
+    if not isinstance(model, keras.Model):
+        check_exportable(model)
+    return model
+
+
 def _check_fits(writer: Writer, format: str, kind: str, version: int | None) -> None:
     """Refuses a kind or a version that the format has not."""
-    check_choice("kind", kind, ("ids", "text", "image"))
     if kind not in writer.kinds:
         kinds = " or ".join(map(repr, writer.kinds))
         raise ValueError(f"kind: expected {kinds} for format {format!r}, received {kind!r}.")
@@ -174,30 +231,6 @@ def _check_fits(writer: Writer, format: str, kind: str, version: int | None) -> 
             f"{version!r}."
         )
     check_positive("version", version)
-
-
-def _batches(
-    writer: Writer, source: Source, examples: Iterable[Any] | None
-) -> list[np.ndarray[Any, Any]]:
-    """The batches to verify with, of the size that the format takes."""
-    batches = source.batches(examples)
-    if writer.batch is None:
-        return batches
-    if examples is None:
-        return [single for batch in batches for single in source.singles(batch)]
-    if any(len(batch) != writer.batch for batch in batches):
-        received = ", ".join(str(batch.shape) for batch in batches)
-        raise ValueError(f"examples: expected batches of one example, received shapes {received}.")
-    return batches
-
-
-def _signatures(
-    model: Exportable, kind: str, search: BeamSearch, batch: int | None
-) -> tuple[dict[str, Any], list[Any]]:
-    """The functions of an artifact, and the resources that they use."""
-    if kind == "ids":
-        return ids_signatures(model, search, batch), []
-    return text_signatures(model, search, kind)
 
 
 def _is_artifact(path: Path) -> bool:

@@ -126,7 +126,7 @@ def random_images(
         return given
     rng = np.random.default_rng(seed)
     return [
-        np.stack([_patches(rng, *size) for _ in range(count)]).astype("float32")
+        np.stack([random_patches(rng, *size) for _ in range(count)]).astype("float32")
         for count in BATCHES
     ]
 
@@ -162,10 +162,10 @@ def random_files(
     height, width = size
 
     def png(height: int, width: int, channels: int = 3) -> bytes:
-        return tf.io.encode_png(_patches(rng, height, width, channels)).numpy()
+        return tf.io.encode_png(random_patches(rng, height, width, channels)).numpy()
 
     def jpeg(height: int, width: int, channels: int = 3) -> bytes:
-        return tf.io.encode_jpeg(_patches(rng, height, width, channels), quality=95).numpy()
+        return tf.io.encode_jpeg(random_patches(rng, height, width, channels), quality=95).numpy()
 
     batches = [
         [png(height, width)],
@@ -185,7 +185,8 @@ def random_rows(
     return ids
 
 
-def _patches(rng: np.random.Generator, height: int, width: int, channels: int = 3) -> Array:
+def random_patches(rng: np.random.Generator, height: int, width: int, channels: int = 3) -> Array:
+    """An image of `height`, `width` and `channels`, uint8: patches of random colours."""
     colours = rng.integers(0, 256, (_PATCHES, _PATCHES, channels), "uint8")
     down, across = (np.arange(n) * _PATCHES // n for n in (height, width))
     return colours[down][:, across]

@@ -66,7 +66,7 @@ class SavedModelWriter:
     TensorFlow Serving has them; elsewhere they must be loaded first.
     """
 
-    kinds: tuple[str, ...] = ("ids", "text", "image")
+    kinds: tuple[str, ...] = ("ids", "call", "text", "image")
     has_versions = True
     batch: int | None = None
     graphs: dict[str, str] | None = None

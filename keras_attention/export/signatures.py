@@ -11,7 +11,12 @@ import tensorflow as tf
 
 from keras_attention import generation
 from keras_attention._core.types import Structure
-from keras_attention.export.interface import Exportable, check_exportable, interface_of
+from keras_attention.export.interface import (
+    Exportable,
+    HasVariables,
+    check_exportable,
+    interface_of,
+)
 from keras_attention.export.portable import portable_kernels
 from keras_attention.export.sources import Source, same_batch, some_columns, source_of
 from keras_attention.export.state import StateLayout
@@ -40,7 +45,7 @@ class Signature(NamedTuple):
 
     function: Callable[..., Tensors]
     inputs: dict[str, tf.TensorSpec]
-    model: Exportable
+    model: HasVariables
 
     def __call__(self, **tensors: tf.Tensor) -> Tensors:
         """The outputs by name, each a tensor of its own."""
@@ -241,7 +246,7 @@ def beam_settings(search: object) -> generation.BeamSearch:
     return search
 
 
-def raw_variables(model: Exportable) -> list[tf.Variable]:
+def raw_variables(model: HasVariables) -> list[tf.Variable]:
     """What a SavedModel tracks of a model: its raw variables, not the model itself.
 
     Keras' own tracking would save each variable twice, and TensorFlow Serving

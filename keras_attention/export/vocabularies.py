@@ -6,11 +6,11 @@ import json
 from pathlib import Path
 from typing import Any
 
-from keras_attention.export.interface import Exportable, interface_of
+from keras_attention.export.interface import HasVariables, interface_of
 from keras_attention.text import END, PAD, START, UNKNOWN, VocabularyLike
 
 
-def write_vocabularies(model: Exportable, max_length: int, folder: str | Path) -> None:
+def write_vocabularies(model: HasVariables, max_length: int | None, folder: str | Path) -> None:
     """Writes `vocabulary.json`, and a `tokenizer.json` for each side.
 
     `vocabulary.json` holds under `source` and `target` the tokens by id and how
@@ -22,7 +22,8 @@ def write_vocabularies(model: Exportable, max_length: int, folder: str | Path) -
 
     Args:
         model: the exported model, see `Exportable`.
-        max_length: how many tokens decoding gives at most.
+        max_length: how many tokens decoding gives at most; None where the model
+            does not decode.
         folder: where the files go.
     """
     interface = interface_of(model)

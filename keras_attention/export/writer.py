@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from keras_attention.export.golden import GoldenExample
-from keras_attention.export.interface import Exportable
+from keras_attention.export.interface import HasVariables
 from keras_attention.export.signatures import Signature
 
 
@@ -17,16 +17,17 @@ class Job(NamedTuple):
     Attributes:
         model: the live model.
         name: of the artifact, under which a server offers it.
-        max_length: how many tokens decoding gives at most.
+        max_length: how many tokens decoding gives at most; None where the
+            model does not decode.
         signatures: the functions by the name they have in the artifact.
         examples: the golden examples of each of them.
         resources: what the artifact must keep besides the variables, such as
             lookup tables.
     """
 
-    model: Exportable
+    model: HasVariables
     name: str
-    max_length: int
+    max_length: int | None
     signatures: dict[str, Signature]
     examples: dict[str, list[GoldenExample]]
     resources: list[Any]
@@ -39,8 +40,8 @@ class Writer(Protocol):
         kinds: which inputs the format takes, see `export_model`.
         has_versions: whether the artifact is a numbered directory below `path`.
         batch: number of examples in a batch of the source, None for any number.
-        graphs: names in the artifact and the signatures that they have; None
-            for all signatures under their own names.
+        graphs: the files of a model that decodes, and the signatures in them;
+            None for all signatures under their own names.
         verb: what `convert` does, for the progress.
         golden_file: where the golden examples lie in the artifact.
     """

@@ -12,7 +12,7 @@ from types import SimpleNamespace
 import pytest
 import tensorflow as tf
 
-from keras_attention.export import export_model, pipeline
+from keras_attention.export import decoding, export_model
 from keras_attention.export.onnx import OnnxWriter
 from keras_attention.export.random_inputs import random_ids
 from keras_attention.export.signatures import ids_signatures
@@ -157,7 +157,7 @@ def _keep(patch, *names):
         signatures = ids_signatures(*arguments)
         return {name: signatures[name] for name in names}
 
-    patch.setattr(pipeline, "ids_signatures", few)
+    patch.setattr(decoding, "ids_signatures", few)
 
 
 @pytest.fixture
