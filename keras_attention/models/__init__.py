@@ -5,6 +5,7 @@ from keras_attention.models.encoder_decoder import EncoderDecoder
 from keras_attention.models.encoders import RecurrentEncoder, TransformerEncoder
 from keras_attention.models.glimpse_classifier import GlimpseClassifier
 from keras_attention.models.image_encoders import ConvolutionBlock, ImageEncoder, backbone
+from keras_attention.models.presets import built_in_presets, load_preset
 from keras_attention.models.seq2seq import Seq2Seq
 from keras_attention.models.word_detection import WordDetection
 
@@ -19,4 +20,6 @@ __all__ = [
     "TransformerEncoder",
     "WordDetection",
     "backbone",
+    "built_in_presets",
+    "load_preset",
 ]

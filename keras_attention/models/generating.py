@@ -12,12 +12,21 @@ from keras import ops
 from keras_attention._core.backend.graphs import is_concrete
 from keras_attention._core.backend.replicas import averaged_over_replicas
 from keras_attention._core.types import Config, Structure, Tensor
-from keras_attention.generation import Generation, Greedy, Search, generate
-from keras_attention.generation.settings import Settings
+from keras_attention.generation import (
+    Generation,
+    Greedy,
+    Search,
+    deserialize_search,
+    generate,
+    serialize_search,
+)
 from keras_attention.generation.unknown import Replacement
+from keras_attention.models.presets import load_preset_of, save_preset
 from keras_attention.text.special_ids import PAD, START
 
 if TYPE_CHECKING:
+    import os
+
     from typing_extensions import Self
 
 
@@ -113,15 +122,11 @@ class GeneratingModel(keras.Model):
         config = super().get_config()
         if self._search is None:
             return config
-        if not isinstance(self._search, Settings):
-            warnings.warn(
-                "search: expected one with settings that can be saved, such as "
-                f"keras_attention.generation.BeamSearch, received {self._search!r}. It is not "
-                "saved with the model.",
-                stacklevel=2,
-            )
+        try:
+            return {**config, "search": serialize_search(self._search)}
+        except ValueError as error:
+            warnings.warn(f"{error} It is not saved with the model.", stacklevel=2)
             return config
-        return {**config, "search": keras.saving.serialize_keras_object(self._search)}
 
     @classmethod
     def from_config(cls, config: Config, custom_objects: Mapping[str, type] | None = None) -> Self:
@@ -130,7 +135,7 @@ class GeneratingModel(keras.Model):
         search = config.pop("search", None)
         model = cls._from_arguments(config, custom_objects)
         if search is not None:
-            model.compile(search=keras.saving.deserialize_keras_object(search))
+            model.compile(search=deserialize_search(search))
         return model
 
     @classmethod
@@ -149,6 +154,47 @@ class GeneratingModel(keras.Model):
         """As `keras.Model.train_on_batch`; warns where a target lacks the start token."""
         self._check_start(x)
         return super().train_on_batch(x, *args, **kwargs)
+
+    def save_to_preset(
+        self,
+        folder: str | os.PathLike[str],
+        figures: Mapping[str, float | str] | None = None,
+        description: str = "",
+        dtype: str = "float32",
+        overwrite: bool = False,
+    ) -> None:
+        """Writes the model as a folder that `from_preset` loads.
+
+        It holds `model.keras` (weights, vocabularies, the search of `compile`,
+        no optimizer), `preset.json` with versions and checksums, a
+        `tokenizer.json` of each vocabulary for programs without this library,
+        and a model card, `README.md`. It is written whole or not at all.
+
+        Args:
+            folder: a new folder; its last part is the name of the preset.
+            figures: for the card, such as `{"test_wer": 35.2}`.
+            description: a paragraph for the card.
+            dtype: of the stored weights, `"float32"` or `"float16"`: half the
+                size. The loaded model computes as this one does.
+            overwrite: whether a preset of that name is replaced.
+
+        Raises:
+            FileExistsError: where the folder exists, and is not a preset that
+                is to be replaced.
+            ValueError: for figures that are not finite numbers or texts,
+                another `dtype`, and a class that is not registered with Keras.
+        """
+        search = None if self._search is None else serialize_search(self._search)
+        save_preset(self, folder, figures, description, dtype, overwrite, search)
+
+    @classmethod
+    def from_preset(cls, handle: str | os.PathLike[str]) -> Self:
+        """The model of a preset, which has to be of this class.
+
+        Args:
+            handle: see `keras_attention.models.load_preset`.
+        """
+        return load_preset_of(cls, handle)
 
     def _target_of(self, inputs: Any) -> Tensor | None:
         """The target ids among the inputs of a call, or None where they are not found."""
