@@ -2,14 +2,17 @@
 
 The result, TARGET, runs in ai-edge-litert, on phones and small machines: one text, or
 one image, at a time.
+
+    python export/to_litert.py MODEL.keras TARGET [options]
+
+This is `keras-attention export --format litert`; --help lists the options.
 """
 
 import _command
 
 
 def main(arguments=None):
-    args = _command.export_parser(__doc__).parse_args(arguments)
-    _command.export(args, format="litert")
+    _command.run("export", arguments, "--format", "litert")
 
 
 if __name__ == "__main__":

@@ -1,14 +1,17 @@
 """Exports a Keras model as ONNX, with its decoding loop if it decodes, and verifies it.
 
 The result, TARGET, runs in onnxruntime; export/run_onnx.py shows how.
+
+    python export/to_onnx.py MODEL.keras TARGET [options]
+
+This is `keras-attention export --format onnx`; --help lists the options.
 """
 
 import _command
 
 
 def main(arguments=None):
-    args = _command.export_parser(__doc__).parse_args(arguments)
-    _command.export(args, format="onnx")
+    _command.run("export", arguments, "--format", "onnx")
 
 
 if __name__ == "__main__":

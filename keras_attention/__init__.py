@@ -1,14 +1,18 @@
 """Attention layers for Keras 3: additive, multiplicative, and recurrent over either.
 
 Importing this package brings Keras and nothing heavier. It also registers every class with Keras,
-so that `keras.saving.load_model` finds them. `datasets`, `export`, `plots` and `recipes` are
-imported when first used.
+so that `keras.saving.load_model` finds them. `cli`, `datasets`, `export`, `plots` and `recipes`
+are imported when first used.
 """
 
 import importlib
 from types import ModuleType
 
-from keras_attention import (
+from keras_attention._core.quiet import import_keras
+
+import_keras()
+
+from keras_attention import (  # noqa: E402
     callbacks,
     generation,
     layers,
@@ -22,7 +26,7 @@ from keras_attention import (
     vision,
     windows,
 )
-from keras_attention.layers import (
+from keras_attention.layers import (  # noqa: E402
     Attention,
     AttentionRNN,
     AttentionRNNState,
@@ -36,7 +40,7 @@ from keras_attention.layers import (
 __version__ = "0.1.0"
 
 # Imported when first used: what they need takes long to import, or is an extra.
-_LAZY = ("datasets", "export", "plots", "recipes")
+_LAZY = ("cli", "datasets", "export", "plots", "recipes")
 
 __all__ = [
     "Attention",
@@ -48,6 +52,7 @@ __all__ = [
     "Memory",
     "MultiHeadAttention",
     "callbacks",
+    "cli",
     "datasets",
     "export",
     "generation",

@@ -6,7 +6,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, get_args, get_type_hints
+from typing import Any, NoReturn, get_args, get_type_hints
 
 from keras_attention._core.types import Config
 from keras_attention.recipes.recipe import Recipe, run, train_only
@@ -16,7 +16,8 @@ def main(
     recipe: type[Recipe[Any]],
     description: str,
     arguments: Sequence[str] | None = None,
-    script: str = sys.argv[0],
+    script: str | Sequence[str] = sys.argv[0],
+    program: str | None = None,
 ) -> Config | None:
     """Runs a recipe with the arguments of a command line.
 
@@ -24,13 +25,15 @@ def main(
         recipe: the class of the recipe.
         description: what `--help` says, with the docstring of the script.
         arguments: those of the command line; `sys.argv[1:]` if None.
-        script: what Python runs to train one model of several in another process.
+        script: what Python runs to train one model of several in another process:
+            a file, or several arguments such as `("-m", "package")`.
+        program: the name in the help and in errors; that of the script if None.
 
     Returns:
         The report, or None with `--only-train`.
     """
     arguments = sys.argv[1:] if arguments is None else [str(given) for given in arguments]
-    parser = make_parser(recipe, description)
+    parser = make_parser(recipe, description, program)
     options = parser.parse_args(arguments)
     names = recipe.settings._fields
     settings = recipe.settings(**{name: getattr(options, name) for name in names})
@@ -46,24 +49,33 @@ def main(
         data = chosen.load(options.folder, settings)
     except (OSError, ValueError, ImportError) as error:
         # Something a person can mend: a file that is missing, an extra that is not installed.
-        raise SystemExit(f"{parser.prog}: error: {' '.join(str(error).split())}") from None
+        parser.error(" ".join(str(error).split()))
     report = run(
         chosen,
         options.folder,
         settings,
         data=data,
         export=options.export,
-        command=[sys.executable, script, *arguments],
+        command=[sys.executable, *([script] if isinstance(script, str) else script), *arguments],
         started=options.started,
     )
     print(chosen.summary(report, options.folder))
     return report
 
 
-def make_parser(recipe: type[Recipe[Any]], description: str) -> argparse.ArgumentParser:
+class _Parser(argparse.ArgumentParser):
+    """A parser whose errors are one line."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: error: {message}\n")
+
+
+def make_parser(
+    recipe: type[Recipe[Any]], description: str, program: str | None = None
+) -> argparse.ArgumentParser:
     """A parser with the arguments of all recipes, those of this one, and its settings."""
-    parser = argparse.ArgumentParser(
-        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    parser = _Parser(
+        program, description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("folder", type=Path, help="where everything goes")
     recipe.add_arguments(parser)

@@ -97,15 +97,15 @@ def test_to_saved_model_makes_the_next_version(saved, tmp_path, script, only_sig
     assert (tmp_path / "s" / "2" / "saved_model.pb").is_file()
     assert listing(old) == before and listing(tmp_path / "s")[:2] == ["1", "1/assets.extra"]
     code, out, err = script("to_saved_model", saved, tmp_path / "s", "--version", "2")
-    assert code == 1 and "exists already" in err
+    assert code == 2 and "exists already" in err
 
 
 def test_verify_says_what_it_checked(onnx_artifact, tmp_path, script):
     code, out, err = script("verify", onnx_artifact.path)
     assert (code, err) == (0, "")
     lines = out.splitlines()
-    assert [line.split()[0] for line in lines[1:]] == ["encoder", "step", "greedy", "beam"]
-    assert all(" equal " in line for line in lines[1:])
+    assert [line.split()[0] for line in lines[2:]] == ["encoder", "step", "greedy", "beam"]
+    assert all(" equal " in line for line in lines[2:])
     code, out, err = script("verify", onnx_artifact.path, "--tolerance", "0")
     assert code == 1 and "DIFFERENT" in out
     assert err.startswith("verify.py: error: ") and err.count("\n") == 1
@@ -115,11 +115,11 @@ def test_verify_says_what_it_checked(onnx_artifact, tmp_path, script):
 def test_verify_says_what_it_checked_of_others(text_artifact, litert_artifact, script):
     code, out, _ = script("verify", text_artifact.path)
     assert code == 0
-    rows = [line.split()[:2] for line in out.splitlines()[1:]]
+    rows = [line.split()[:2] for line in out.splitlines()[2:]]
     names = text_artifact.report["signatures"]
     assert rows == [[n, loader] for loader in ("python", "tf1", "warmup") for n in names]
     code, out, _ = script("verify", litert_artifact.path)
-    rows = [line.split()[:2] for line in out.splitlines()[1:]]
+    rows = [line.split()[:2] for line in out.splitlines()[2:]]
     assert code == 0 and rows == [[name, "litert"] for name in litert_artifact.report["graphs"]]
 
 
@@ -143,7 +143,7 @@ def test_errors_are_one_line(name, saved, tmp_path, script):
         (saved, "a/b/c", "does not exist"),
     ):
         code, _, err = script(name, tmp_path / model, tmp_path / target, *version)
-        assert code == 1 and message in err and err.count("\n") == 1, (model, target, err)
+        assert code == 2 and message in err and err.count("\n") == 1, (model, target, err)
         assert err.startswith(f"{name}.py: error: ") and "Traceback" not in err
     assert listing(tmp_path) == before
 
@@ -160,22 +160,22 @@ def test_a_model_that_does_not_decode(tmp_path, script):
 def test_a_model_without_vocabularies_has_no_text(tmp_path, script):
     EncoderDecoder(9, 9, embedding_dim=4, units=4).save(tmp_path / "ids.keras")
     code, _, err = script("to_saved_model", tmp_path / "ids.keras", tmp_path / "new", "--kind=text")
-    assert code == 1 and "Vocabulary as source_vocabulary" in err
+    assert code == 2 and "Vocabulary as source_vocabulary" in err
     assert listing(tmp_path) == ["ids.keras"]
 
 
 def test_a_model_that_reads_no_images(saved, tmp_path, script):
     code, _, err = script("to_saved_model", saved, tmp_path / "new", "--kind=image")
-    assert code == 1 and "kind: expected 'ids' or 'text', because EncoderDecoder" in err
+    assert code == 2 and "kind: expected 'ids' or 'text', because EncoderDecoder" in err
     assert listing(tmp_path) == []
 
 
 @pytest.mark.parametrize("name", ["to_onnx", "to_saved_model", "to_litert", "verify", "run_onnx"])
 def test_help_and_wrong_usage(name, script):
     code, out, _ = script(name, "--help")
-    assert code == 0 and "usage:" in out
-    code, _, err = script(name)
-    assert code == 2 and "required" in err
+    assert code == 0 and "usage:" in out.lower()
+    code, out, err = script(name)
+    assert code == 2 and any(word in out + err for word in ("required", "Missing", "Usage:"))
 
 
 def test_wrong_numbers(script):
@@ -186,7 +186,7 @@ def test_wrong_numbers(script):
 
 def test_verify_and_run_onnx_without_an_artifact(tmp_path, script):
     code, _, err = script("verify", tmp_path)
-    assert code == 1 and "holds no artifact" in err
+    assert code == 2 and "holds no artifact" in err
     code, _, err = script("run_onnx", tmp_path, "word")
     assert code == 1 and "holds no beam.onnx" in err
 

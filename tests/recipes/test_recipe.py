@@ -148,9 +148,10 @@ def test_one_model_alone_is_trained(tmp_path, monkeypatch, capsys):
     assert "--only-train: expected one of model, small, received tiny" in capsys.readouterr().err
 
 
-def test_data_that_cannot_be_read_are_an_error_of_one_line(tmp_path):
-    with pytest.raises(SystemExit, match="error: numbers: expected small ones"):
-        command.main(Sums, "", [tmp_path, "--numbers", 101])
+def test_data_that_cannot_be_read_are_an_error_of_one_line(tmp_path, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        command.main(Sums, "", [tmp_path, "--numbers", 101], program="sums")
+    assert capsys.readouterr().err == "sums: error: numbers: expected small ones.\n"
 
 
 @pytest.mark.parametrize("script", RECIPES)

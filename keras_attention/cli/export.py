@@ -1,0 +1,77 @@
+"""`keras-attention export`: a model, with its decoding loop if it decodes, for a server."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+from rich.text import Text
+
+from keras_attention._core.loading import load_model
+from keras_attention.cli.app import app
+from keras_attention.cli.options import LengthPenalty, MaxLength, NumBeams, Tolerance
+from keras_attention.cli.terminal import clean, console
+from keras_attention.generation import BeamSearch
+
+
+@app.command(no_args_is_help=True)
+def export(
+    model: Annotated[Path, typer.Argument(metavar="MODEL.keras", help="What model.save wrote.")],
+    path: Annotated[Path, typer.Argument(help="The folder to be; its parent must exist.")],
+    format: Annotated[
+        Literal["saved_model", "onnx", "litert"], typer.Option(help="Of the artifact.")
+    ] = "saved_model",
+    kind: Annotated[
+        Literal["ids", "call", "text", "image"] | None,
+        typer.Option(
+            help="What goes in and comes out: ids, the default of a model that decodes (of images "
+            "pixels and ids); call, the default of any other; text; or image, files of images in."
+        ),
+    ] = None,
+    max_length: MaxLength = None,
+    num_beams: NumBeams = None,
+    length_penalty: LengthPenalty = None,
+    version: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="The folder below PATH (saved_model; by default the next free number, or with "
+            "--overwrite the highest). TensorFlow Serving takes the highest.",
+        ),
+    ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace an artifact once the new one is verified.")
+    ] = False,
+    tolerance: Tolerance = 1e-4,
+) -> None:
+    """Write a model as SavedModel, ONNX or LiteRT, with its decoding loop if it has one; verify it.
+
+    Example: keras-attention export model.keras served/spelling --kind text
+    """
+    from keras_attention.export import export_model
+
+    given = {"num_beams": num_beams, "max_length": max_length, "length_penalty": length_penalty}
+    settings: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    terminal = console()
+    terminal.print(Text(f"Loading {clean(str(model))}"), soft_wrap=True)
+    loaded = load_model(model, compile=False)
+    terminal.print(Text(f"Exporting to {clean(str(path))}"), soft_wrap=True)
+    report = export_model(
+        loaded,
+        path,
+        format=format,
+        kind=kind,
+        search=BeamSearch(**settings) if settings else None,
+        version=version,
+        overwrite=overwrite,
+        tolerance=tolerance,
+    )
+    names = ", ".join(report.get("signatures") or report.get("graphs") or [])
+    numbered = f", version {report['version']}" if "version" in report else ""
+    terminal.print(Text(f"Verified {clean(names)}{numbered}"), soft_wrap=True)
+    terminal.print(
+        "Ids and texts are equal to the model's, the largest difference of floats is "
+        f"{report['max_abs_difference']:.1e}",
+        soft_wrap=True,
+    )

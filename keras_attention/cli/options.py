@@ -1,0 +1,99 @@
+"""Options that several commands share, and what they stand for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal, Protocol, TypeAlias, cast, runtime_checkable
+
+import typer
+
+from keras_attention._core.loading import load_model
+from keras_attention._core.types import Structure
+from keras_attention.generation import BeamSearch, Generation, Greedy, Sample, Search, generate
+from keras_attention.models import EncoderDecoder
+
+PRESET = "g2p_en"
+
+# What a file holds, which Keras does not type.
+Model: TypeAlias = Any
+
+SearchName = Literal["greedy", "beam", "sample"]
+ModelFile = Annotated[
+    Path,
+    typer.Option("--model", "-m", metavar="FILE", help="A .keras file, or a folder of a preset."),
+]
+SearchOption = Annotated[
+    SearchName | None,
+    typer.Option(help="How to decode. By default as the model was told to, else greedily."),
+]
+NumBeams = Annotated[
+    int | None, typer.Option(min=1, help="Hypotheses that a beam search keeps (4).")
+]
+MaxLength = Annotated[int | None, typer.Option(min=1, help="Tokens of an output, at most (64).")]
+LengthPenalty = Annotated[
+    float | None,
+    typer.Option(min=0.0, help="Above 0 a beam search prefers longer outputs; 0.6 is usual."),
+]
+NBest = Annotated[
+    int | None, typer.Option(min=1, help="Show as many hypotheses of each input, with scores.")
+]
+Tolerance = Annotated[float, typer.Option(min=0.0, help="The largest allowed difference.")]
+
+
+def chosen_search(
+    name: SearchName | None,
+    num_beams: int | None = None,
+    max_length: int | None = None,
+    length_penalty: float | None = None,
+    n_best: int | None = None,
+) -> Search | None:
+    """The search that the options describe, or None where nothing was said.
+
+    Raises:
+        ValueError: if an option belongs to another search.
+    """
+    beam_options: dict[str, Any] = {
+        "num_beams": num_beams or n_best,
+        "length_penalty": length_penalty,
+    }
+    beam_options = {option: given for option, given in beam_options.items() if given is not None}
+    limit: dict[str, Any] = {} if max_length is None else {"max_length": max_length}
+    if name is None and not beam_options:
+        return Greedy(**limit) if limit else None
+    if name in (None, "beam"):
+        return BeamSearch(**limit, **beam_options)
+    if beam_options:
+        option = "--n-best" if n_best else f"--{next(iter(beam_options)).replace('_', '-')}"
+        raise ValueError(f"{option}: expected with --search beam, received --search {name}.")
+    return Greedy(**limit) if name == "greedy" else Sample(**limit)
+
+
+@runtime_checkable
+class _Generates(Protocol):
+    """A model that knows how it decodes."""
+
+    def generate(
+        self, inputs: Structure, search: Search | None = None, n_best: int | None = None
+    ) -> list[list[Generation]]: ...
+
+
+def load(path: Path | None) -> Model:
+    """The model of a `.keras` file or of a folder of a preset, or the preset that comes along."""
+    if path is None:
+        return EncoderDecoder.from_preset(PRESET)
+    if path.is_dir():
+        return EncoderDecoder.from_preset(str(path))
+    return load_model(path, compile=False)
+
+
+def generations(
+    model: Model, inputs: Structure, search: Search | None, n_best: int | None
+) -> list[list[Generation]]:
+    """The hypotheses of each input, the best first."""
+    n_best = n_best or 1
+    if isinstance(model, _Generates):
+        return model.generate(
+            inputs, n_best=n_best, **({} if search is None else {"search": search})
+        )
+    found = generate(model, inputs, Greedy() if search is None else search, n_best)
+    return cast("list[list[Generation]]", found)

@@ -1,0 +1,81 @@
+"""`keras-attention say`: pronunciations, and what the model attended to."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.text import Text
+
+from keras_attention.cli.app import app
+from keras_attention.cli.options import (
+    MaxLength,
+    NBest,
+    NumBeams,
+    SearchOption,
+    chosen_search,
+    generations,
+    load,
+)
+from keras_attention.cli.terminal import alignments, clean, console
+from keras_attention.generation import Generation
+
+
+@app.command(no_args_is_help=True)
+def say(
+    words: Annotated[list[str], typer.Argument(metavar="WORDS...", help="English words.")],
+    model: Annotated[
+        Path | None,
+        typer.Option(
+            "--model", "-m", metavar="FILE", help="Another model than the one that comes along."
+        ),
+    ] = None,
+    figure: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write the alignment as a picture, one per word."),
+    ] = None,
+    search: SearchOption = None,
+    num_beams: NumBeams = None,
+    max_length: MaxLength = None,
+    n_best: NBest = None,
+) -> None:
+    """Pronounce words, and show which letters each sound comes from.
+
+    Example: keras-attention say attention --figure attention.png
+    """
+    chosen = chosen_search(search, num_beams, max_length, n_best=n_best)
+    speller = load(model)
+    found = generations(speller, words, chosen, n_best)
+    terminal = console()
+    for number, (word, hypotheses) in enumerate(zip(words, found)):
+        if number:
+            terminal.print()
+        for one in hypotheses:
+            line = f"{clean(word)}  →  {clean(one.text)}   (log-probability {one.score:.2f})"
+            terminal.print(Text(line), soft_wrap=True)
+        best = hypotheses[0]
+        if best.tokens and best.source_tokens:
+            for table in alignments(
+                best.attention, best.source_tokens, best.tokens, terminal.width
+            ):
+                terminal.print(table)
+    if figure is not None:
+        for word, path, (best, *_) in zip(words, _numbered(figure, len(words)), found):
+            draw(best, word, path)
+            terminal.print(Text(f"Wrote {clean(str(path))}"), soft_wrap=True)
+
+
+def _numbered(path: Path, count: int) -> list[Path]:
+    """A file per word: the one that was asked for, or with a number."""
+    if count == 1:
+        return [path]
+    return [path.with_stem(f"{path.stem}-{number}") for number in range(1, count + 1)]
+
+
+def draw(found: Generation, title: str, path: Path) -> None:
+    """Writes an alignment as a picture."""
+    from keras_attention.plots import plot_attention
+
+    source, target = found.source_tokens or [], found.tokens
+    plot_attention(found.attention, source, target, title=title).savefig(path, dpi=150)

@@ -1,0 +1,78 @@
+"""`keras-attention translate`: texts to texts, from arguments or line by line."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from keras_attention.cli.app import app
+from keras_attention.cli.options import (
+    LengthPenalty,
+    MaxLength,
+    ModelFile,
+    NBest,
+    NumBeams,
+    SearchOption,
+    chosen_search,
+    generations,
+    load,
+)
+from keras_attention.cli.terminal import clean
+from keras_attention.generation import Generation
+
+
+@app.command(no_args_is_help=True)
+def translate(
+    model: ModelFile,
+    texts: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[TEXTS...]", help="By default the lines of the standard input."),
+    ] = None,
+    search: SearchOption = None,
+    num_beams: NumBeams = None,
+    max_length: MaxLength = None,
+    length_penalty: LengthPenalty = None,
+    n_best: NBest = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write into a file.")
+    ] = None,
+) -> None:
+    """Translate texts: a line of output for every text.
+
+    With --n-best a line is the number of the text, the score, and a translation, with tabs
+    between them.
+
+    Example: keras-attention translate "The king loved Esther." --model model.keras --num-beams 4
+    """
+    chosen = chosen_search(search, num_beams, max_length, length_penalty, n_best)
+    if texts is None or not texts:
+        texts = [line.rstrip("\r\n") for line in sys.stdin]
+    found = generations(load(model), texts, chosen, n_best) if texts else []
+    lines = _lines(found, numbered=n_best is not None)
+    if output is None:
+        for line in lines:
+            typer.echo(line)
+    else:
+        write_whole(output, lines)
+
+
+def _lines(found: Sequence[Sequence[Generation]], numbered: bool) -> list[str]:
+    if not numbered:
+        return [clean(best.text) for best, *_ in found]
+    return [
+        f"{number}\t{one.score:.4f}\t{clean(one.text)}"
+        for number, hypotheses in enumerate(found, 1)
+        for one in hypotheses
+    ]
+
+
+def write_whole(path: Path, lines: Sequence[str]) -> None:
+    """Writes lines so that an interruption leaves no incomplete file at `path`."""
+    unfinished = path.with_name(path.name + ".unfinished")
+    unfinished.write_text("".join(f"{line}\n" for line in lines), "utf-8")
+    os.replace(unfinished, path)

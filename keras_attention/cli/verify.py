@@ -1,0 +1,47 @@
+"""`keras-attention verify`: whether an artifact still answers as its model did."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from keras_attention.cli.app import app
+from keras_attention.cli.options import Tolerance
+from keras_attention.cli.terminal import clean, console
+
+
+@app.command(no_args_is_help=True)
+def verify(
+    artifact: Annotated[
+        Path, typer.Argument(help="A SavedModel, a folder of versions, or ONNX or LiteRT files.")
+    ],
+    tolerance: Tolerance = 1e-4,
+) -> None:
+    """Load an artifact without Keras, and compare its answers with those of its model.
+
+    Ends with 1 where one differs, and with 2 where there is no artifact.
+
+    Example: keras-attention verify served/spelling
+    """
+    from keras_attention.export import verification
+
+    terminal = console()
+    for folder in verification.artifacts(artifact):
+        terminal.print(Text(clean(str(folder))), soft_wrap=True)
+        replayed = verification.replay_in_fresh_process(folder, tolerance)
+        table = Table("signature", "loader", "cases", "answers", "largest difference", box=None)
+        for row in replayed["rows"]:
+            table.add_row(
+                Text(clean(row["name"])),
+                Text(clean(row["loader"])),
+                str(row["cases"]),
+                "DIFFERENT" if row["problems"] else "equal",
+                f"{row['max_abs_difference']:.1e}",
+            )
+        if replayed["rows"]:
+            terminal.print(table)
+        verification.raise_on_difference(folder, replayed)

@@ -1,0 +1,114 @@
+"""`say`, `translate`, `caption`, `train`: what they print is what the models say."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+
+from keras_attention.generation import BeamSearch, Greedy
+from keras_attention.recipes import command
+from keras_attention.recipes.g2p import Pronunciation
+from tests.support.exporting import IMAGE_SIZE, captioner, speller
+
+SHORT = ("--max-length", "4")
+
+
+def test_say_prints_the_pronunciation_and_the_alignment(run, spelling):
+    ran = run("say", "abc", "bad", "--model", spelling, *SHORT)
+    assert (ran.code, ran.err) == (0, "")
+    expected = speller().generate(["abc", "bad"], Greedy(max_length=4))
+    for word, found in zip(("abc", "bad"), expected):
+        assert f"{word}  →  {found.text}   (log-probability {found.score:.2f})" in ran.out
+    lines = ran.out.split("\n\n")[1].splitlines()
+    assert lines[1].split() == ["b", "a", "d"]
+    assert [line.split(" ┤")[0].strip() for line in lines[2:]] == expected[1].tokens
+    # A quarter of the weight is one shade; two cells per letter.
+    signs = [["·░▒▓█".index(sign) for sign in line.split("┤")[1][::2]] for line in lines[2:]]
+    weights = np.where(expected[1].attention < 0.05, -1, np.floor(4 * expected[1].attention))
+    np.testing.assert_array_equal(signs, weights + 1)
+
+
+def test_say_draws_figures_one_per_word(run, spelling, tmp_path):
+    pytest.importorskip("matplotlib")
+    ran = run("say", "abc", "--model", spelling, *SHORT, "--figure", tmp_path / "one.png")
+    assert ran.code == 0 and "Wrote " in ran.out
+    assert (tmp_path / "one.png").read_bytes().startswith(b"\x89PNG")
+    run("say", "abc", "bad", "--model", spelling, *SHORT, "--figure", tmp_path / "w.png")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["one.png", "w-1.png", "w-2.png"]
+
+
+def test_translate_writes_a_line_per_text(run, spelling, tmp_path):
+    texts = ["abc", "", "hg fe"]
+    expected = [f.text for f in speller().generate(texts, BeamSearch(num_beams=2, max_length=4))]
+    options = ("--model", spelling, "--num-beams", "2", *SHORT)
+    ran = run("translate", *options, stdin="abc\r\n\nhg fe\n")
+    assert ran == (0, "".join(f"{text}\n" for text in expected), "")
+    ran = run("translate", *texts, *options, "--output", tmp_path / "out.txt")
+    assert ran == (0, "", "")
+    assert (tmp_path / "out.txt").read_text("utf-8").splitlines() == expected
+    assert [path.name for path in tmp_path.iterdir()] == ["out.txt"]
+    assert run("translate", *options) == (0, "", "")
+
+
+def test_translate_writes_the_n_best_with_scores(run, spelling):
+    ran = run("translate", "abc", "--model", spelling, "--n-best", "2", *SHORT)
+    search = BeamSearch(num_beams=2, max_length=4)
+    (expected,) = speller().generate(["abc"], search, n_best=2)
+    assert ran.out.splitlines() == [f"1\t{one.score:.4f}\t{one.text}" for one in expected]
+
+
+def test_a_search_is_as_the_options_say(run, spelling):
+    ran = run("translate", "a", "--model", spelling, "--search", "greedy", "--num-beams", "2")
+    assert ran.code == 2
+    assert "--num-beams: expected with --search beam, received --search greedy" in ran.err
+    ran = run("translate", "a", "--model", spelling, "--search", "greedy", "--n-best", "2")
+    assert ran.code == 2 and "--n-best: expected with --search beam" in ran.err
+
+
+def test_caption_describes_images(run, captions, tmp_path):
+    pytest.importorskip("matplotlib")
+    rng = np.random.default_rng(0)
+    paths = [tmp_path / "first.png", tmp_path / "second.png"]
+    pixels = rng.integers(0, 256, (2, *IMAGE_SIZE, 3), np.uint8)
+    for path, image in zip(paths, pixels):
+        keras.utils.save_img(path, image, scale=False)
+    figures = ("--figures", tmp_path / "maps")
+    ran = run("caption", *paths, "--model", captions, *SHORT, *figures)
+    assert (ran.code, ran.err) == (0, "")
+    expected = captioner().generate(pixels.astype("float32"), Greedy(max_length=4))
+    assert ran.out.splitlines() == [f"{p}\t{found.text}" for p, found in zip(paths, expected)]
+    names = sorted(path.name for path in (tmp_path / "maps").iterdir())
+    assert names == ["001-first.png", "002-second.png"]
+
+
+def test_a_recipe_is_trained_with_its_settings(run, monkeypatch, tmp_path):
+    ran = []
+    monkeypatch.setattr(command, "run", lambda *given, **named: ran.append((given, named)) or {})
+    monkeypatch.setattr(Pronunciation, "load", lambda *given: {"train": []})
+    monkeypatch.setattr(Pronunciation, "summary", lambda *given: "done")
+    shown = run("train", "g2p", tmp_path / "g2p", "--units", "8", "--no-input-feeding")
+    assert shown == (0, "done\n", "")
+    ((recipe, folder, settings), named) = ran[0]
+    assert (recipe, folder) == (Pronunciation(), tmp_path / "g2p")
+    assert settings == Pronunciation.settings(units=8)
+    # What trains one of several models in a process of its own.
+    assert named["command"][1:5] == ["-m", "keras_attention.cli", "train", "g2p"]
+    assert named["command"][5] == str(tmp_path / "g2p")
+
+
+@pytest.mark.parametrize("recipe", ["pronunciation", "g2p", "translation", "captioning"])
+def test_every_recipe_explains_itself(recipe, run):
+    ran = run("train", recipe, "--help")
+    assert ran.code == 0 and f"usage: keras-attention train {recipe}" in ran.out
+    assert "--minutes" in ran.out
+
+
+def test_train_names_the_recipes(run):
+    for arguments in (("train",), ("train", "--help")):
+        ran = run(*arguments)
+        assert ran.code == 0 and "glimpses" in ran.out and "Example: " in ran.out
+    ran = run("train", "knitting")
+    assert ran.code == 2 and "expected one of pronunciation, g2p" in ran.err
+    ran = run("train", "g2p", "out", "--units", "many")
+    assert ran.code == 2 and "--units: invalid int value" in ran.err
