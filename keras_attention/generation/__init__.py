@@ -17,7 +17,8 @@ from keras_attention.generation.constraints import (
     NoRepeatedNgrams,
     Unfinished,
 )
-from keras_attention.generation.decoder import Decoder, DecoderLike, Search, as_decoder
+from keras_attention.generation.decoder import Decoder, DecoderLike, Search
+from keras_attention.generation.decoders import as_decoder
 from keras_attention.generation.generate import Generation, generate
 from keras_attention.generation.greedy import Greedy
 from keras_attention.generation.hypotheses import Hypotheses

@@ -117,51 +117,18 @@ class _DeclaresConstantParts(Protocol):
 
 
 @runtime_checkable
+class _Spreads(Protocol):
+    def spread(
+        self, constant: dict[str, Structure], batch: int | Tensor, beams: int
+    ) -> tuple[dict[str, Structure], int]: ...
+
+
+@runtime_checkable
 class _HasSourceMask(Protocol):
     def source_mask(self, inputs: Structure) -> Tensor | None: ...
 
 
-def as_decoder(model: DecoderLike) -> Decoder:
-    """The full `Decoder` of a model.
-
-    An object that declares no `constant_parts` is completed:
-
-    - `"memory"` is constant, if its state is a dictionary with that key;
-      otherwise every part of the state may change;
-    - `step(tokens, state)` is called without `beams`, on a state whose constant
-      parts are repeated for every beam;
-    - without `source_mask`, the ids among the inputs that are not padding are
-      real.
-
-    Args:
-        model: a `Decoder`, or an object with `start(inputs)` and
-            `step(tokens, state)`.
-
-    Raises:
-        ValueError: where `start` or `step` is missing.
-
-    Example:
-
-    >>> from keras import ops
-    >>> from keras_attention.generation import as_decoder
-    >>> class Uniform:
-    ...     def start(self, inputs):
-    ...         return {"step": ops.zeros_like(inputs[:, 0])}
-    ...     def step(self, tokens, state):
-    ...         return ops.zeros((tokens.shape[0], 9)), state, None
-    >>> as_decoder(Uniform()).constant_parts
-    ('memory',)
-    """
-    if isinstance(model, type) or not isinstance(model, DecoderLike):
-        kind = f"the class {model.__name__}" if isinstance(model, type) else type(model).__name__
-        raise ValueError(
-            "model: expected something that decodes, with start(inputs) and step(tokens, state), "
-            f"such as keras_attention.models.EncoderDecoder, received {kind}."
-        )
-    return model if isinstance(model, Decoder) else _Completed(model)
-
-
-class _Completed:
+class CompletedDecoder:
     """A `Decoder` made of an object that lacks `constant_parts` or `source_mask`."""
 
     def __init__(self, model: Any) -> None:
@@ -218,7 +185,7 @@ def spread(
 
     A decoder whose `step` takes `beams` shares one row of them among the beams of an example.
     """
-    if isinstance(decoder, _Completed):
+    if isinstance(decoder, _Spreads):
         return decoder.spread(constant, batch, beams)
     return constant, beams
 

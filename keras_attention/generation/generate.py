@@ -11,7 +11,8 @@ from keras import ops
 from keras_attention._core.backend.graphs import compiled
 from keras_attention._core.checks import check_positive
 from keras_attention._core.types import Structure, Tensor
-from keras_attention.generation.decoder import DecoderLike, Search, as_decoder
+from keras_attention.generation.decoder import DecoderLike, Search
+from keras_attention.generation.decoders import as_decoder
 from keras_attention.generation.greedy import Greedy
 from keras_attention.generation.hypotheses import Hypotheses
 from keras_attention.generation.unknown import Replacement, word_replacer

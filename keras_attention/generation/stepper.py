@@ -11,7 +11,8 @@ from keras import ops, tree
 from keras_attention._core.backend.loops import open_sizes
 from keras_attention._core.checks import check_ids
 from keras_attention._core.types import Structure, Tensor
-from keras_attention.generation.decoder import DecoderLike, as_decoder, split_state, spread
+from keras_attention.generation.decoder import DecoderLike, split_state, spread
+from keras_attention.generation.decoders import as_decoder
 from keras_attention.text.special_ids import PAD, START
 
 # The log-probability of what must not happen. Finite, so that no sum of two is NaN.

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
 
 import keras
 
@@ -52,3 +53,23 @@ def is_concrete(x: Tensor) -> bool:
 
         return not isinstance(x, jax.core.Tracer)
     return True
+
+
+@contextlib.contextmanager
+def outside_of_graphs() -> Iterator[None]:
+    """Inside, operations on known tensors run at once, also where a graph is being traced."""
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        with tf.init_scope():
+            yield
+    elif keras.backend.backend() == "jax":
+        import jax
+
+        with jax.ensure_compile_time_eval():
+            yield
+    else:
+        import torch
+
+        with torch.no_grad():
+            yield

@@ -11,7 +11,7 @@ import keras
 from keras.src.backend.common.masking import get_keras_mask, set_keras_mask
 from keras.src.models.functional import Functional
 
-from keras_attention._core.types import Tensor
+from keras_attention._core.types import Structure, Tensor
 
 if TYPE_CHECKING:
     from keras.src.ops.node import Node
@@ -58,6 +58,11 @@ def names_of(model: keras.Model) -> dict[str, Tensor]:
     if isinstance(model.input, dict):
         return dict(model.input)
     return {tensor.name: tensor for tensor in model.inputs}
+
+
+def outputs_of(model: keras.Model) -> Structure:
+    """The symbolic outputs, in the structure of the results of a functional model."""
+    return model.output
 
 
 def table_sizes(model: keras.Model, tensor: Tensor) -> list[int]:

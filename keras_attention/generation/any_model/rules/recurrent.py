@@ -28,6 +28,10 @@ class KerasRNN:
     """`keras.layers.RNN` with any cell: LSTM, GRU, SimpleRNN, stacked cells.
 
     As in Keras, a masked step keeps the state and repeats the output before it.
+
+    Args:
+        has_initial_state: whether the call has one; a step is not given it if
+            it depends on the sources alone.
     """
 
     @classmethod
@@ -41,7 +45,10 @@ class KerasRNN:
                 f"model: expected a sequence of the target's positions for layer {call.name!r}, "
                 f"received shape {tuple(sequences.spec.shape)}."
             )
-        return cls()
+        return cls(Arguments(call.args, call.kwargs).get(1, "initial_state") is not None)
+
+    def __init__(self, has_initial_state: bool = False) -> None:
+        self._has_initial_state = has_initial_state
 
     def start(
         self, layer: Any, arguments: Arguments, batch: int | Tensor
@@ -98,10 +105,9 @@ class KerasRNN:
             outputs += [ops.cast(x, layer.compute_dtype) for x in last]
         return outputs, after, None
 
-    @staticmethod
-    def _mask(arguments: Arguments) -> Tensor | None:
+    def _mask(self, arguments: Arguments) -> Tensor | None:
         mask = arguments.get(2, "mask")
-        if mask is None and arguments.get(1, "initial_state") is None:
+        if mask is None and not self._has_initial_state:
             # Beside an initial state Keras does not see the mask of the sequence.
             mask = mask_of(arguments.get(0, "sequences"))
         return mask
