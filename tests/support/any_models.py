@@ -268,10 +268,9 @@ def nested(size):
     decoder = keras.Model([read, over, first], layers.Concatenate()([states, context]), name="dec")
     source, target = sources_and_target()
     vectors = decoder([target, *encoder(source)])
-    states = keras.Input((None, 2 * size.units))
-    hidden = layers.Dense(size.units, activation="relu")(states)
-    head = keras.Model(states, layers.Dense(size.target)(hidden), name="head")
-    return keras.Model({"source": source, "target": target}, head(vectors))
+    hidden = layers.Dense(size.units, activation="relu")(vectors)
+    logits = layers.Dense(size.target)(hidden)
+    return keras.Model({"source": source, "target": target}, logits)
 
 
 def multi_output(size):

@@ -68,6 +68,7 @@ def try_model(
             than the target.
     """
     call, length = Caller(model, ports), TARGET_LENGTH
+    sources = {name: ops.convert_to_tensor(x) for name, x in sources.items()}
     if is_functional(model):
         length = names_of(model)[ports.target].shape[1] or TARGET_LENGTH
     start = ops.full((2, length), ports.special_ids.start, dtype="int32")
@@ -222,8 +223,8 @@ def _first_that_looks_ahead(
             guilty = [p for p in pooled if _depends(cut, call, p)]
             return (guilty[0] if guilty else call).name, why
         # Without an axis of positions, as pooling gives.
-        sizes = [tuple(before[v].shape[1:]) for v in call.outputs]
-        is_pooled = not timed and all(length not in size and len(size) == 1 for size in sizes)
+        shapes = [tuple(before[v].shape) for v in call.outputs]
+        is_pooled = not timed and all(x[:1] == (2,) and length not in x[1:] for x in shapes)
         if is_pooled and any(_differ(before[v], after[v]) for v in call.outputs):
             pooled.append(call)
     return _name_of(model), why
