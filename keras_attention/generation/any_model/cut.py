@@ -125,6 +125,14 @@ class _Converted(keras.Operation):
         return converted
 
 
+class _Masked(keras.Operation):
+    """A tensor with the mask that is given to a model inside the model."""
+
+    def call(self, x: Tensor, mask: Tensor) -> Tensor:
+        set_mask(x, mask)
+        return x
+
+
 class _Walk:
     """Lists the calls of a graph and of the graphs inside of it."""
 
@@ -150,9 +158,12 @@ class _Walk:
                 (node.arguments.args, node.arguments.kwargs),
             )
             values = [x for x in tree.flatten(arguments) if isinstance(x, Value)]
-            plain = not any(x is not None for x in tree.flatten(arguments[1]))
+            masks = tree.flatten(arguments[1].get("mask"))
+            others = {name: x for name, x in arguments[1].items() if name != "mask"}
+            plain = not any(x is not None for x in tree.flatten(others))
             if inner is not None and plain and any(value.moves for value in values):
-                outputs = self._inside(inner, node, values, prefix)
+                inputs = [x for x in tree.flatten(arguments[0]) if isinstance(x, Value)]
+                outputs = self._inside(inner, node, inputs, masks, prefix)
             else:
                 name = self._unused(prefix + node.operation.name)
                 outputs = self._called(name, node.operation, node.outputs, arguments, prefix)
@@ -182,17 +193,28 @@ class _Walk:
         return tuple(outputs)
 
     def _inside(
-        self, graph: Functional, node: Node, values: list[Value], prefix: str
+        self,
+        graph: Functional,
+        node: Node,
+        values: list[Value],
+        masks: list[Value | None],
+        prefix: str,
     ) -> tuple[Value, ...]:
         """The outputs of a model inside the model, after its calls are listed."""
         name = self._unused(prefix + node.operation.name)
         found = {}
-        for tensor, value in zip(graph.inputs, values):
+        for i, (tensor, value) in enumerate(zip(graph.inputs, values)):
+            mask = masks[i] if i < len(masks) else None
             if value.spec.dtype != tensor.dtype:
                 operation = _Converted(tensor.dtype, f"to_{tensor.dtype}")
                 called = self._unused(f"{name}/to_{tensor.dtype}")
                 like = keras.KerasTensor(value.spec.shape, dtype=tensor.dtype)
                 (value,) = self._called(called, operation, [like], ((value,), {}), name)
+            if mask is not None:
+                called = self._unused(f"{name}/masked")
+                like = _spec(value.spec, masked=True)
+                operation = _Masked(name="masked")
+                (value,) = self._called(called, operation, [like], ((value, mask), {}), name)
             found[id(tensor)] = value
         self._walk(graph, found, f"{name}/")
         return tuple(found[id(tensor)] for tensor in graph.outputs)

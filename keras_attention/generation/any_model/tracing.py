@@ -21,7 +21,7 @@ def forward_values(
         inputs: the sources, as `decoder.start` takes them.
         target: ids `(B, T)`.
     """
-    values = _forward(decoder, inputs, target)
+    values = _forward(decoder, inputs, target, {})
     return {call.name: [values[v] for v in call.outputs] for call in decoder.cut.stepped}
 
 
@@ -59,10 +59,13 @@ def local_differences(
         inputs: the sources, as `decoder.start` takes them.
         target: ids `(B, T)`, without padding.
     """
-    values = _forward(decoder, inputs, target)
+    masks: dict[Call, dict[Value, Tensor | None]] = {}
+    values = _forward(decoder, inputs, target, masks)
     batch = ops.shape(ops.convert_to_tensor(target))[0]
     found = {}
     for call, rule in decoder.steps:
+        for value, mask in masks[call].items():
+            set_mask(values[value], mask)
         try:
             found[call.name] = _difference(decoder, call, rule, values, batch)
         except Exception:
@@ -70,12 +73,19 @@ def local_differences(
     return found
 
 
-def _forward(decoder: StepwiseDecoder, inputs: Structure, target: Tensor) -> dict[Value, Tensor]:
+def _forward(
+    decoder: StepwiseDecoder,
+    inputs: Structure,
+    target: Tensor,
+    masks: dict[Call, dict[Value, Tensor | None]],
+) -> dict[Value, Tensor]:
+    """All tensors of the forward pass. Adds to `masks` those of the inputs of every call."""
     values, _ = decoder.sources(inputs)
     entry = decoder.cut.inputs[decoder.ports.target]
     values[entry] = ops.convert_to_tensor(target, dtype=entry.spec.dtype)
-    # Keras' layers take the masks away from what they attend to: in the order of the model.
+    # In the order of the model, since some of Keras' layers take masks away from their inputs.
     for call in decoder.cut.calls:
+        masks[call] = {value: mask_of(values[value]) for value in call.inputs}
         run(call, values)
     return values
 
@@ -103,7 +113,11 @@ def _difference(
         got = ops.convert_to_numpy(ops.cast(_joined(value, [x[i] for x in steps]), "float32"))
         want = ops.convert_to_numpy(ops.cast(values[value], "float32"))
         if got.shape != want.shape:
-            return float("inf")
+            # Positions on another axis, as in weights (B, heads, T, S): the last of them.
+            axes = [i for i, (one, all_) in enumerate(zip(got.shape, want.shape)) if one != all_]
+            if got.ndim != want.ndim or len(axes) != 1 or got.shape[axes[0]] != 1:
+                return float("inf")
+            want = want.take([-1], axis=axes[0])
         largest = max(largest, float(abs(got - want).max(initial=0.0)))
     return largest
 

@@ -6,15 +6,20 @@ import keras
 import numpy as np
 from keras import ops, tree
 
-from keras_attention.generation.any_model.ports import find_ports
+from keras_attention.generation.any_model.ports import Ports, find_ports
 from keras_attention.generation.any_model.stepwise import StepwiseDecoder
 
 V = 12
 BATCH, BEAMS, LENGTH = 2, 3, 5
 
 
-def decoder_of(model, on_prefix=(), **ports):
-    return StepwiseDecoder(model, find_ports(model, **ports), on_prefix)
+def decoder_of(model, on_prefix=()):
+    if len(tree.flatten(model.output)[0].shape) == 2:
+        # Logits of the next token alone.
+        ports = Ports(tuple(x.name for x in model.inputs if x.name != "target"), "target")
+    else:
+        ports = find_ports(model)
+    return StepwiseDecoder(model, ports, on_prefix)
 
 
 def example(model, ports):

@@ -9,7 +9,7 @@ from keras_attention._core.types import Structure, Tensor
 from keras_attention.generation.any_model.cut import Call, Value
 from keras_attention.generation.any_model.graph import mask_of, set_mask
 from keras_attention.generation.any_model.rules.base import Arguments, NoStepRuleError
-from keras_attention.generation.any_model.rules.growing import appended, nothing
+from keras_attention.generation.any_model.rules.growing import appended, nothing, of_any_length
 
 
 class OnPrefix:
@@ -22,9 +22,12 @@ class OnPrefix:
 
     Args:
         call: the call of the layer.
+        reach: the number of positions that matter for one result, by default
+            all of them.
     """
 
-    def __init__(self, call: Call) -> None:
+    def __init__(self, call: Call, reach: int | None = None) -> None:
+        self._reach = reach
         self._values: list[object] = tree.flatten((call.args, call.kwargs))
         self._outputs = call.outputs
         seen = dict.fromkeys(value for value in call.inputs if value.has_time)
@@ -61,18 +64,23 @@ class OnPrefix:
         after = {}
         for i, value in enumerate(self._buffered):
             current = flat[self._values.index(value)]
-            buffer = found[id(value)] = appended(state[f"input_{i}"], current)
+            buffer = found[id(value)] = self._kept(state[f"input_{i}"], current)
             after[f"input_{i}"] = buffer
             if value.masked:
                 mask = mask_of(current)
                 one = ops.ones(ops.shape(current)[:2], "bool") if mask is None else mask
-                after[f"mask_{i}"] = appended(state[f"mask_{i}"], ops.cast(one, "bool"))
+                after[f"mask_{i}"] = self._kept(state[f"mask_{i}"], one)
                 if mask is not None:
                     set_mask(buffer, after[f"mask_{i}"])
         flat = [found.get(id(value), x) for value, x in zip(self._values, flat)]
         args, kwargs = tree.pack_sequence_as(tuple(arguments), flat)
-        outputs = tree.flatten(layer(*args, **kwargs))
+        with of_any_length():
+            outputs = tree.flatten(layer(*args, **kwargs))
         return [self._last(x, v) for x, v in zip(outputs, self._outputs)], after, None
+
+    def _kept(self, buffer: Tensor, one: Tensor) -> Tensor:
+        longer = appended(buffer, one)
+        return longer if self._reach is None else longer[:, -self._reach :]
 
     @staticmethod
     def _last(x: Tensor, value: Value) -> Tensor:

@@ -8,8 +8,10 @@ from typing import Any
 import keras
 
 from keras_attention.generation.any_model.cut import Call
+from keras_attention.generation.any_model.rules import keras_layers
 from keras_attention.generation.any_model.rules.attention import attention_rule
 from keras_attention.generation.any_model.rules.base import StepRule
+from keras_attention.generation.any_model.rules.convolution import convolution_rule
 from keras_attention.generation.any_model.rules.plain import Plain
 from keras_attention.generation.any_model.rules.recurrent import (
     KerasRNN,
@@ -24,6 +26,12 @@ _OURS: dict[type, Callable[[Call], Any]] = {
     keras.layers.Bidirectional: refuse_bidirectional,
     AttentionRNN: OneStep,
     Attention: attention_rule,
+    keras.layers.Attention: keras_layers.attention_rule,
+    keras.layers.MultiHeadAttention: keras_layers.heads_rule,
+    keras.layers.GroupQueryAttention: keras_layers.heads_rule,
+    keras.layers.Conv1D: convolution_rule,
+    keras.layers.SeparableConv1D: convolution_rule,
+    keras.layers.DepthwiseConv1D: convolution_rule,
 }
 _REGISTERED: dict[type, StepRule] = {}
 
