@@ -28,7 +28,8 @@ class Plain:
 
     def __init__(self, about, special):
         self.about, self.unknown = about, special["unknown"]
-        self.id_of = {t: i for i, t in enumerate(about["tokens"]) if i > self.unknown}
+        special = set(special.values())
+        self.id_of = {t: i for i, t in enumerate(about["tokens"]) if i not in special}
 
     def read(self, text):
         """The tokens of a text, and their ids."""
@@ -66,7 +67,7 @@ def vocabulary(folder, side, about):
         raise ValueError(f"{folder} was exported from a model without vocabularies: it takes ids.")
     if about[side].get("kind") == "subwords":
         return Subwords(folder / f"{side}_tokenizer.json")
-    return Plain(about[side], about["special_ids"])
+    return Plain(about[side], about["source_special_ids" if side == "source" else "special_ids"])
 
 
 def pad(rows, padding):
@@ -134,7 +135,7 @@ def decode(folder, given, graph="beam"):
     else:
         source = vocabulary(folder, "source", about)
         sources, ids = zip(*map(source.read, given))
-        inputs = {"tokens": pad(ids, special["padding"])}
+        inputs = {"tokens": pad(ids, about["source_special_ids"]["padding"])}
 
     session = onnxruntime.InferenceSession(
         str(folder / f"{graph}.onnx"), providers=["CPUExecutionProvider"]

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_attention._core.checks import check_rank, check_shape
+from keras_attention._core.checks import check_id, check_rank, check_shape
 from keras_attention._core.optional import require
 from keras_attention._core.types import Config, DType, Tensor
 
@@ -22,9 +22,10 @@ class TokenAccuracy(keras.metrics.Mean):
 
     Args:
         name, dtype: see `keras.metrics.Metric`.
+        pad_id: the id of padding, such as `model.special_ids.pad`.
 
     Update arguments:
-        y_true: ids `(B, T)`, 0 for padding.
+        y_true: ids `(B, T)`, padded.
         y_pred: logits `(B, T, V)`.
         sample_weight: `(B,)`, `(B, T)` or None.
 
@@ -38,8 +39,11 @@ class TokenAccuracy(keras.metrics.Mean):
     0.5
     """
 
-    def __init__(self, name: str = "token_accuracy", dtype: DType | None = None) -> None:
+    def __init__(
+        self, name: str = "token_accuracy", dtype: DType | None = None, pad_id: int = 0
+    ) -> None:
         super().__init__(name=name, dtype=dtype)
+        self.pad_id = check_id("pad_id", pad_id)
 
     def update_state(
         self, y_true: Tensor, y_pred: Tensor, sample_weight: Tensor | None = None
@@ -47,7 +51,7 @@ class TokenAccuracy(keras.metrics.Mean):
         check_shape("y_true", y_true, y_pred.shape[:-1], "one id per position of y_pred")
         labels = ops.cast(y_true, "int32")
         right = ops.equal(labels, ops.cast(ops.argmax(y_pred, axis=-1), "int32"))
-        weights = ops.cast(ops.not_equal(labels, 0), self.dtype)
+        weights = ops.cast(ops.not_equal(labels, self.pad_id), self.dtype)
         if sample_weight is not None:
             sample_weight = ops.cast(sample_weight, self.dtype)
             if len(sample_weight.shape) == 1:
@@ -58,7 +62,7 @@ class TokenAccuracy(keras.metrics.Mean):
         super().update_state(right, sample_weight=ops.reshape(weights, (-1,)))
 
     def get_config(self) -> Config:
-        return {"name": self.name, "dtype": self.dtype}
+        return {"name": self.name, "dtype": self.dtype, "pad_id": self.pad_id}
 
 
 class ErrorRates(NamedTuple):

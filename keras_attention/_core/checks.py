@@ -141,6 +141,20 @@ def known_features(name: str, shape: Shape) -> int:
     return size
 
 
+def check_id(name: str, value: int) -> int:
+    """Refuses anything but an integer from 0 on.
+
+    Example:
+
+    >>> from keras_attention._core.checks import check_id
+    >>> check_id("pad_id", 7)
+    7
+    """
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < 0:
+        raise ValueError(f"{name}: expected an integer from 0 on, received {value!r}.")
+    return int(value)
+
+
 def check_ids(name: str, tensor: Tensor) -> None:
     """Refuses anything but a matrix of integers."""
     dtype = keras.backend.standardize_dtype(tensor.dtype)

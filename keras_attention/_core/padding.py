@@ -8,13 +8,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-def pad(sequences: Sequence[Sequence[int]], length: int | None = None) -> NDArray[np.int32]:
-    """Sequences of ids as one int32 matrix, padded with 0 on the right.
+def pad(
+    sequences: Sequence[Sequence[int]], length: int | None = None, value: int = 0
+) -> NDArray[np.int32]:
+    """Sequences of ids as one int32 matrix, padded on the right.
 
     Args:
         sequences: B sequences of ids.
         length: columns of the matrix; by default as many as the longest
             sequence has, at least one.
+        value: the id of padding.
 
     Returns:
         `(B, length)`.
@@ -27,7 +30,7 @@ def pad(sequences: Sequence[Sequence[int]], length: int | None = None) -> NDArra
     """
     if length is None:
         length = max([1, *map(len, sequences)])
-    padded = np.zeros((len(sequences), length), "int32")
+    padded = np.full((len(sequences), length), value, "int32")
     for example, sequence in zip(padded, sequences):
         example[: len(sequence)] = sequence
     return padded

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from keras_attention._core.checks import check_positive
+from keras_attention._core.checks import check_id, check_positive
 from keras_attention._core.padding import pad
-from keras_attention.text.vocabulary import END, START
+from keras_attention.text.special_ids import SpecialIds, as_special_ids
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -24,12 +24,14 @@ def teacher_forcing_batches(
     seed: int = 0,
     short_first: int = 0,
     epoch: Callable[[], int] | None = None,
+    special_ids: SpecialIds | None = None,
+    source_pad: int | None = None,
 ) -> tf.data.Dataset:
     """Batches of id sequences for training with teacher forcing.
 
     A batch is `({"source": (B, S), "target": (B, T)}, labels (B, T))`, int32,
-    padded with 0. Targets begin with the start id 1; labels are the targets
-    shifted by one and end with the end id 2. Pairs of similar length share a
+    padded. Targets begin with the start id; labels are the targets shifted by
+    one and end with the end id. Pairs of similar length share a
     batch, and a batch is as wide as its longest pair. The order changes here,
     so call `fit` with `shuffle=False`.
 
@@ -46,6 +48,9 @@ def teacher_forcing_batches(
         epoch: returns how many epochs are done, and is called when an epoch
             begins, so that a resumed training run continues with the same
             order. By default epochs are counted.
+        special_ids: `keras_attention.text.SpecialIds` of the targets, such as
+            `model.special_ids`; by default 0, 1 and 2 for padding, start and end.
+        source_pad: the id that pads the sources, by default that of the targets.
 
     Returns:
         A `tf.data.Dataset` with a known number of batches.
@@ -65,6 +70,8 @@ def teacher_forcing_batches(
     import tensorflow as tf
 
     check_positive("batch_size", batch_size)
+    special = as_special_ids(special_ids)
+    source_pad = special.pad if source_pad is None else check_id("source_pad", source_pad)
     if len(sources) != len(targets) or not sources:
         raise ValueError(
             "targets: expected one sequence per source and at least one, received "
@@ -85,11 +92,11 @@ def teacher_forcing_batches(
             bucket = rng.permutation(bucket) if shuffle else bucket
             batches += [bucket[i : i + batch_size] for i in range(0, len(bucket), batch_size)]
         mixed = shuffle and done >= short_first
-        for i in rng.permutation(len(batches)) if mixed else range(len(batches)):
-            examples = batches[i]
-            target = pad([[START, *targets[example]] for example in examples])
-            labels = pad([[*targets[example], END] for example in examples])
-            source = pad([sources[example] for example in examples])
+        for number in rng.permutation(len(batches)) if mixed else range(len(batches)):
+            examples = batches[number]
+            target = pad([[special.start, *targets[i]] for i in examples], value=special.pad)
+            labels = pad([[*targets[i], special.end] for i in examples], value=special.pad)
+            source = pad([sources[i] for i in examples], value=source_pad)
             yield {"source": source, "target": target}, labels
 
     spec = tf.TensorSpec((None, None), tf.int32)

@@ -11,7 +11,6 @@ from keras_attention._core.checks import check_choice, check_positive
 from keras_attention._core.padding import pad
 from keras_attention._core.types import Tensor
 from keras_attention.text.protocol import VocabularyLike
-from keras_attention.text.vocabulary import END, START
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -68,6 +67,7 @@ def caption_batches(
 
     check_positive("batch_size", batch_size)
     check_positive("count", count)
+    special = vocabulary.special_ids
     if width is not None:
         check_positive("width", width)
     check_choice("kind", kind, ("image", "features"))
@@ -79,8 +79,8 @@ def caption_batches(
             ids = [vocabulary.encode(caption) for caption in captions]
             length = max(map(len, ids)) + 1 if width is None else width
             ids = [sequence[: length - 1] for sequence in ids]
-            target = pad([[START, *sequence] for sequence in ids], length)
-            labels = pad([[*sequence, END] for sequence in ids], length)
+            target = pad([[special.start, *sequence] for sequence in ids], length, special.pad)
+            labels = pad([[*sequence, special.end] for sequence in ids], length, special.pad)
             yield {kind: np.stack(images), "target": target}, labels
 
     first = np.asarray(examples(0)[0])

@@ -11,10 +11,9 @@ import tensorflow as tf
 
 from keras_attention.export._replay import plain
 from keras_attention.export.errors import ExportError
-from keras_attention.export.random_inputs import random_rows
+from keras_attention.export.random_inputs import ordinary_ids, random_rows
 from keras_attention.export.signatures import SERVED, Signature
 from keras_attention.export.sources import Source
-from keras_attention.text.vocabulary import END, START
 
 # The signatures that decode: the source in, sequences out.
 DECODING = ("greedy", "beam", SERVED)
@@ -69,6 +68,7 @@ def record_ids(
     names = list(names)
     rng = np.random.default_rng(seed)
     recorded: dict[str, list[GoldenExample]] = {name: [] for name in signatures}
+    special = source.interface.special_ids
 
     def answer_of(name: str, inputs: Arrays, sizes: dict[str, int]) -> Arrays:
         recorded[name].append(ask(signatures[name], name, inputs, sizes))
@@ -81,7 +81,7 @@ def record_ids(
         # The step needs a state from the encoder, and the targets the number of logits.
         state = answer_of("encode", given, sizes)
         # Two steps, because the first state is often zero where a later one is not.
-        first = {"token": np.full((batch,), START, "int32"), **state}
+        first = {"token": np.full((batch,), special.start, "int32"), **state}
         answer = answer_of("step", first, sizes)
         logits = answer["logits"]
         second = {
@@ -98,9 +98,10 @@ def record_ids(
             # Longer than the source, so that the two cannot be confused.
             length = sizes.get("source", 3) + 2
             lengths = [length - i % 2 for i in range(batch)]
-            targets = random_rows(rng, lengths, logits.shape[-1])
+            ids = ordinary_ids(logits.shape[-1], special)
+            targets = random_rows(rng, lengths, ids, special.pad)
             for row, end in zip(targets, lengths):
-                row[end - 1] = END
+                row[end - 1] = special.end
             answer_of("score", {**given, "targets": targets}, {**sizes, "target": length})
     return {name: recorded[name] for name in names}
 

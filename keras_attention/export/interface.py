@@ -8,7 +8,8 @@ from typing import NamedTuple, Protocol, runtime_checkable
 import keras
 
 from keras_attention._core.types import Structure, Tensor
-from keras_attention.text import VocabularyLike
+from keras_attention.generation import DecoderLike, as_decoder
+from keras_attention.text import SpecialIds, VocabularyLike
 
 
 class HasVariables(Protocol):
@@ -84,6 +85,8 @@ class Interface(NamedTuple):
             None if it reads ids.
         as_maps: gives weights over positions the shape that they have for a
             client.
+        special_ids: of what the model writes.
+        source_special_ids: of what the model reads, if it reads ids.
 
     Example:
 
@@ -97,6 +100,8 @@ class Interface(NamedTuple):
     writes: VocabularyLike | int | None
     image_size: tuple[int, int] | None
     as_maps: Callable[[Tensor], Tensor]
+    special_ids: SpecialIds
+    source_special_ids: SpecialIds
 
     def reading_vocabulary(self) -> VocabularyLike:
         """The `Vocabulary` that the model reads with.
@@ -143,10 +148,13 @@ def interface_of(model: object) -> Interface:
     elif isinstance(model, _HasOneVocabulary):
         writes = model.vocabulary
     reads = model.source_vocabulary if isinstance(model, ReadsIds) else None
+    special = as_decoder(model).special_ids if isinstance(model, DecoderLike) else SpecialIds()
+    reading = reads.special_ids if isinstance(reads, VocabularyLike) else special
     if isinstance(model, _ReadsImages):
         height, width = model.image_size
-        return Interface(reads, writes, (int(height), int(width)), model.as_maps)
-    return Interface(reads, writes, None, _unchanged)
+        size = int(height), int(width)
+        return Interface(reads, writes, size, model.as_maps, special, reading)
+    return Interface(reads, writes, None, _unchanged, special, reading)
 
 
 def _unchanged(weights: Tensor) -> Tensor:

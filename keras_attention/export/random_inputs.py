@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_attention._core.checks import check_ids
-from keras_attention.text import UNKNOWN, VocabularyLike
+from keras_attention.text import SpecialIds, VocabularyLike
 
 Array = np.ndarray[Any, Any]
 
@@ -22,7 +22,10 @@ _PATCHES = 5
 
 
 def random_ids(
-    vocabulary: VocabularyLike | int | None, examples: Iterable[Any] | None = None, seed: int = 0
+    vocabulary: VocabularyLike | int | None,
+    examples: Iterable[Any] | None = None,
+    seed: int = 0,
+    special_ids: SpecialIds = SpecialIds(),  # noqa: B008 (a value)
 ) -> list[Array]:
     """Source ids to record a model's answers to.
 
@@ -30,9 +33,10 @@ def random_ids(
         vocabulary: the model's, or its size; says which ids exist.
         examples: matrices of ids, used instead if given.
         seed: of the random numbers.
+        special_ids: of the source; only the unknown id is among the random ones.
 
     Returns:
-        A list of int32 arrays `(B, S)`, padded with 0.
+        A list of int32 arrays `(B, S)`, padded.
 
     Raises:
         ValueError: if the examples are no ids, or are needed and missing.
@@ -55,7 +59,8 @@ def random_ids(
         )
     size = vocabulary if isinstance(vocabulary, int) else len(vocabulary)
     rng = np.random.default_rng(seed)
-    return [random_rows(rng, lengths, size) for lengths in LENGTHS]
+    choice = ordinary_ids(size, special_ids)
+    return [random_rows(rng, lengths, choice, special_ids.pad) for lengths in LENGTHS]
 
 
 def random_texts(
@@ -83,11 +88,12 @@ def random_texts(
     """
     if examples is not None:
         return [np.array(texts, np.str_) for texts in _lists(examples, str, "strings")]
-    rng = np.random.default_rng(seed)
+    rng, special = np.random.default_rng(seed), vocabulary.special_ids
+    ids = ordinary_ids(len(vocabulary), special, unknown=False)
     batches = []
     for lengths in LENGTHS:
-        ids = random_rows(rng, lengths, len(vocabulary), first=UNKNOWN + 1)
-        batches.append([vocabulary.decode(row) for row in ids])
+        rows = random_rows(rng, lengths, ids, special.pad)
+        batches.append([vocabulary.decode(row) for row in rows])
     batches[-1] += ["", f"{batches[0][0]} \N{SNOWMAN}"]
     batches[-2][-1] = batches[-2][0].upper()
     return [np.array(texts, dtype=np.str_) for texts in batches]
@@ -176,13 +182,25 @@ def random_files(
 
 
 def random_rows(
-    rng: np.random.Generator, lengths: Sequence[int], size: int, first: int = UNKNOWN
+    rng: np.random.Generator, lengths: Sequence[int], ids: Sequence[int], pad: int = 0
 ) -> Array:
-    """Ids from `first` to below `size`, `(B, S)`, of the given lengths and padded with 0."""
-    ids = np.zeros((len(lengths), max(lengths)), "int32")
-    for row, length in zip(ids, lengths):
-        row[:length] = rng.integers(min(first, size - 1), size, length)
-    return ids
+    """Some of `ids`, `(B, S)`, of the given lengths and padded with `pad`."""
+    rows = np.full((len(lengths), max(lengths)), pad, "int32")
+    for row, length in zip(rows, lengths):
+        row[:length] = np.array(ids)[rng.integers(0, len(ids), length)]
+    return rows
+
+
+def ordinary_ids(size: int, special_ids: SpecialIds, unknown: bool = True) -> list[int]:
+    """The ids below `size` without padding, start and end, at least one.
+
+    Args:
+        size: the number of ids.
+        special_ids: those of the vocabulary.
+        unknown: whether the unknown id is among them.
+    """
+    left_out = {*special_ids.hidden, None if unknown else special_ids.unknown}
+    return [i for i in range(size) if i not in left_out] or [size - 1]
 
 
 def random_patches(rng: np.random.Generator, height: int, width: int, channels: int = 3) -> Array:

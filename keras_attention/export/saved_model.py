@@ -53,7 +53,7 @@ class SavedModelWriter:
     A file that is broken, or of another format, makes its request an error.
 
     Each kind has `serving_default` too: the best hypothesis of `beam` in the
-    shape of `greedy`. Ids are int32, padded with 0; tokens are padded with
+    shape of `greedy`. Ids are int32, padded; tokens are padded with
     empty strings; scores are log-probabilities in nats, those of a beam after
     its penalties. The batch comes first in every tensor, and none is a scalar.
 

@@ -133,7 +133,7 @@ def ids_signatures(
     def score(**given: tf.Tensor) -> Tensors:
         given = same_batch("score", given)
         inputs, _ = source.read(given[source.name])
-        targets = some_columns("targets", given["targets"])
+        targets = some_columns("targets", given["targets"], decoder.special_ids.pad)
         return outputs_of(generation.score(model, inputs, targets))
 
     inputs = {source.name: spec}

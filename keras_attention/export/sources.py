@@ -107,22 +107,27 @@ class Source:
 
 
 class Ids(Source):
-    """Ids `(B, S)`, padded with 0."""
+    """Ids `(B, S)`, padded."""
 
     name = "tokens"
+
+    def __init__(self, model: Exportable) -> None:
+        super().__init__(model)
+        self.pad = self.interface.source_special_ids.pad
 
     def spec(self, batch: int | None = None) -> tf.TensorSpec:
         return tf.TensorSpec((batch, None), tf.int32, self.name)
 
     def read(self, given: tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
-        return some_columns(self.name, given), {}
+        return some_columns(self.name, given, self.pad), {}
 
     def batches(self, examples: Iterable[Any] | None = None) -> list[Array]:
-        return random_ids(self.interface.reads, examples)
+        special = self.interface.source_special_ids
+        return random_ids(self.interface.reads, examples, special_ids=special)
 
     def singles(self, batch: Array) -> list[Array]:
         # Without the padding.
-        return [row[: max(1, (row != 0).sum())][None] for row in batch]
+        return [row[: max(1, (row != self.pad).sum())][None] for row in batch]
 
     def sizes(self, batch: Array) -> dict[str, int]:
         return {"batch": len(batch), "source": batch.shape[1]}
@@ -197,15 +202,16 @@ class Files(Pixels):
         return random_files(self.size, examples)
 
 
-def some_columns(name: str, ids: tf.Tensor) -> tf.Tensor:
+def some_columns(name: str, ids: tf.Tensor, pad: int) -> tf.Tensor:
     """Refuses ids without columns; a recurrent layer over no positions says less.
 
     ONNX has no assertions: there they become one column of padding instead.
     """
     columns = tf.shape(ids)[1]
-    message = f"{name}: expected at least one column of ids, received none; pad with 0"
+    message = f"{name}: expected at least one column of ids, received none; pad with {pad}"
     with _positive(columns, message):
-        return tf.pad(ids, [[0, 0], [0, tf.maximum(0, 1 - columns)]])
+        missing = tf.maximum(0, 1 - columns)
+        return tf.pad(ids, [[0, 0], [0, missing]], constant_values=pad)
 
 
 def some_images(name: str, images: tf.Tensor) -> tf.Tensor:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from keras_attention.export.interface import HasVariables, interface_of
-from keras_attention.text import END, PAD, START, UNKNOWN, VocabularyLike
+from keras_attention.text import SpecialIds, VocabularyLike
 
 
 def write_vocabularies(model: HasVariables, max_length: int | None, folder: str | Path) -> None:
@@ -15,7 +15,8 @@ def write_vocabularies(model: HasVariables, max_length: int | None, folder: str 
 
     `vocabulary.json` holds under `source` and `target` the tokens by id and how
     text is split (null if the model knows only the number of ids), under
-    `special_ids` the ids 0 to 3, and `max_length`; of a model that reads images
+    `special_ids` and `source_special_ids` the ids of padding, start, end and
+    unknown tokens of each side, and `max_length`; of a model that reads images
     also, under `image`, their `size` `[H, W]`. `source_tokenizer.json` and
     `target_tokenizer.json` are read by `Tokenizer.from_file` of the package
     `tokenizers`; they turn text into ids and ids into text.
@@ -34,9 +35,19 @@ def write_vocabularies(model: HasVariables, max_length: int | None, folder: str 
             # With the special tokens, so that the index of a token is its id.
             content[side] = {**vocabulary.get_config(), "tokens": list(vocabulary.tokens)}
             vocabulary.write_tokenizer(Path(folder, f"{side}_tokenizer.json"))
-    content["special_ids"] = {"padding": PAD, "start": START, "end": END, "unknown": UNKNOWN}
+    content["special_ids"] = _named(interface.special_ids)
+    content["source_special_ids"] = _named(interface.source_special_ids)
     content["max_length"] = max_length
     if interface.image_size is not None:
         content["image"] = {"size": list(interface.image_size)}
     text = json.dumps(content, ensure_ascii=False, indent=1)
     Path(folder, "vocabulary.json").write_text(text + "\n", "utf-8")
+
+
+def _named(special: SpecialIds) -> dict[str, int | None]:
+    return {
+        "padding": special.pad,
+        "start": special.start,
+        "end": special.end,
+        "unknown": special.unknown,
+    }

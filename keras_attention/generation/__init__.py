@@ -3,7 +3,7 @@
 A search is a frozen settings object, `search(decoder, inputs, prefix=None)`,
 and gives `Hypotheses`. A decoder has two methods: `start(inputs) -> state`, a
 structure of tensors with the batch first, and `step(tokens, state) -> (logits,
-state, attention weights)`. Ids are 0 padding, 1 start, 2 end, 3 unknown. See
+state, attention weights)`. The ids of padding, start and end are its `special_ids`. See
 `Decoder` for the full contract and `as_decoder` for what is optional.
 """
 

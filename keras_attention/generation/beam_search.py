@@ -80,7 +80,7 @@ class BeamSearch(SearchSettings):
             `keras_attention.generation.as_decoder`.
         inputs: what `decoder.start` takes.
         prefix: ids `(B, P)` that each hypothesis begins with, without the
-            start, padded with 0, or None. They are part of the sequences, the
+            start, padded, or None. They are part of the sequences, the
             scores and the lengths.
 
     Returns:

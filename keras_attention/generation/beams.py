@@ -9,6 +9,7 @@ from keras import ops
 
 from keras_attention._core.backend.gathers import gather_rows, gather_within_rows
 from keras_attention._core.backend.loops import scan_while
+from keras_attention._core.masks import IMPOSSIBLE
 from keras_attention._core.types import Structure, Tensor
 from keras_attention.generation.constraints import (
     Constraint,
@@ -21,14 +22,7 @@ from keras_attention.generation.decoder import DecoderLike
 from keras_attention.generation.extensions import best_extensions, constant
 from keras_attention.generation.hypotheses import Hypotheses
 from keras_attention.generation.penalties import Candidates, Penalty
-from keras_attention.generation.stepper import (
-    NEVER,
-    POSSIBLE,
-    Stepper,
-    check_prefix,
-    prefix_columns,
-)
-from keras_attention.text.special_ids import END, PAD
+from keras_attention.generation.stepper import POSSIBLE, Stepper, check_prefix, prefix_columns
 
 
 class _Beams(NamedTuple):
@@ -41,7 +35,7 @@ class _Beams(NamedTuple):
     Attributes:
         tokens: `(B * K,)`, the last ones.
         logp: `(B, K)`, the best first.
-        history: `(B, K, T)`, 0 where there is no token yet.
+        history: `(B, K, T)`; padding, in slot 0, where there is no token yet.
         scores: `(B, N)` of the best finished hypotheses, the best first.
         finished: `(B, N, T)`, their histories.
         coverage: `(B, K, S)`, or `()` where no penalty needs it.
@@ -81,8 +75,10 @@ class BeamLoop:
         constraints: Sequence[Constraint],
         early_stop: bool,
     ) -> None:
-        self.given_prefix, self.prefix = prefix, prefix_columns(prefix, max_length)
         self.stepper = stepper = Stepper(decoder, inputs)
+        self.special_ids = stepper.special_ids
+        self.given_prefix = prefix
+        self.prefix = prefix_columns(prefix, max_length, self.special_ids.pad)
         self.num_beams, self.n_best, self.length = num_beams, n_best, max_length
         self.penalties, self.constraints = penalties, constraints
         self.constrained = self.prefix is not None or bool(constraints)
@@ -101,16 +97,16 @@ class BeamLoop:
         self.vocabulary = 0
 
     def run(self) -> Hypotheses:
-        batch = self.stepper.batch
+        batch, pad = self.stepper.batch, self.special_ids.pad
         logits, state, first_weights = self.stepper.first()
         self.vocabulary = logits.shape[-1]
-        check_prefix(self.given_prefix, self.vocabulary)
+        check_prefix(self.given_prefix, self.vocabulary, self.special_ids)
         beams = _Beams(
             tokens=None,
             logp=ops.zeros((batch, 1)),
-            history=ops.zeros((batch, 1, self.length), dtype="int32"),
-            scores=ops.full((batch, self.n_best), NEVER, dtype="float32"),
-            finished=ops.zeros((batch, self.n_best, self.length), dtype="int32"),
+            history=ops.full((batch, 1, self.length), pad, dtype="int32"),
+            scores=ops.full((batch, self.n_best), IMPOSSIBLE, dtype="float32"),
+            finished=ops.full((batch, self.n_best, self.length), pad, dtype="int32"),
             coverage=ops.expand_dims(ops.zeros_like(first_weights), 1) if self.covers else (),
             state=state,
         )
@@ -147,31 +143,33 @@ class BeamLoop:
         self, length: Tensor, beams: _Beams, logits: Tensor, weights: Tensor, slots: int
     ) -> _Beams:
         """From hypotheses of `length` tokens, `slots` per example, to those of one more."""
-        width, size = self.num_beams, self.vocabulary
+        width, size, end = self.num_beams, self.vocabulary, self.special_ids.end
         if self.constrained:
             logits = self._constrained(length, beams, logits, slots)
-        logp, parent, tokens, base = best_extensions(logits, beams.logp, width, self.constrained)
+        logp, parent, tokens, base = best_extensions(
+            logits, beams.logp, width, self.constrained, self.special_ids.hidden
+        )
         codes = parent * size + tokens
 
         # Hypotheses that end now, if they are among the best of all.
-        ends = ops.reshape(logits[:, END], (-1, slots)) + base
+        ends = ops.reshape(logits[:, end], (-1, slots)) + base
         both, _ = ops.top_k(ops.concatenate([logp, ends], axis=1), width)
         among_best = ends >= ops.maximum(both[:, -1:], POSSIBLE)
         if self.ratio:
             # An example at its largest length stays as it is.
             is_open = length < self.limits
             among_best = ops.logical_and(among_best, is_open)
-            logp = ops.where(is_open, logp, beams.logp if slots == width else NEVER)
+            logp = ops.where(is_open, logp, beams.logp if slots == width else IMPOSSIBLE)
             parent = ops.where(is_open, parent, ops.arange(width))
             weights = ops.where(ops.repeat(is_open, slots, axis=0), weights, 0.0)
         coverage = beams.coverage
         if self.covers:
             seen = ops.reshape(weights, (-1, slots, ops.shape(weights)[-1]))
             coverage = coverage + seen
-        ended = ops.where(among_best, self._scores(ends, length + 1, coverage), NEVER)
+        ended = ops.where(among_best, self._scores(ends, length + 1, coverage), IMPOSSIBLE)
 
         now = ops.equal(self.positions, length)
-        end_codes = ops.reshape(constant(range(END, slots * size, size)), (1, slots, 1))
+        end_codes = ops.reshape(constant(range(end, slots * size, size)), (1, slots, 1))
         finished = ops.where(now, end_codes, beams.history)
         scores, kept = ops.top_k(ops.concatenate([beams.scores, ended], axis=1), self.n_best)
         finished = ops.concatenate([beams.finished, finished], axis=1)
@@ -193,7 +191,8 @@ class BeamLoop:
         """Logits `(B * slots, V)` to log-probabilities after the constraints and the prefix."""
         flat = ops.shape(logits)
         logp = ops.reshape(ops.log_softmax(logits), (-1, slots, self.vocabulary))
-        unfinished = Unfinished(length, beams.history % self.vocabulary, self.source_mask)
+        tokens = beams.history % self.vocabulary
+        unfinished = Unfinished(length, tokens, self.source_mask, self.special_ids)
         free = logp
         for constraint in self.constraints:
             free = constraint(free, unfinished)
@@ -215,18 +214,19 @@ class BeamLoop:
         limits = self.limits
         cut = ops.logical_and(length >= limits, beams.logp > POSSIBLE)
         lengths = ops.minimum(length, limits)
-        cut = ops.where(cut, self._scores(beams.logp, lengths, beams.coverage), NEVER)
+        cut = ops.where(cut, self._scores(beams.logp, lengths, beams.coverage), IMPOSSIBLE)
         scores, kept = ops.top_k(ops.concatenate([beams.scores, cut], axis=1), self.n_best)
         history = ops.concatenate([beams.finished, beams.history], axis=1)
         # With flat indices: behind the other gather, XLA finds no bound for the longest length.
         first = ops.expand_dims(ops.arange(self.stepper.batch), 1) * history.shape[1]
         history = gather_rows(ops.reshape(history, (-1, self.length)), first + kept)
         possible = ops.expand_dims(scores > POSSIBLE, 2)
-        history = ops.where(possible, history, 0)
-        scores = ops.maximum(scores, NEVER)
-        real = ops.not_equal(history, 0)
+        pad = self.special_ids.pad
+        history = ops.where(possible, history, pad)
+        scores = ops.maximum(scores, IMPOSSIBLE)
+        real = ops.not_equal(history, pad)
         lengths = ops.sum(ops.cast(real, "int32"), axis=-1)
-        sequences = ops.where(real, history % self.vocabulary, PAD)
+        sequences = ops.where(real, history % self.vocabulary, pad)
         attention = self._attention(history, real, first_weights, weights)
         # Cut last of all: XLA goes no further with a size that it does not know.
         longest = ops.maximum(ops.max(lengths), 1)

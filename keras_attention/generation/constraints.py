@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -10,10 +11,10 @@ from keras import ops
 
 from keras_attention._core.backend.gathers import scatter_add
 from keras_attention._core.checks import check_number, check_positive
+from keras_attention._core.masks import IMPOSSIBLE
 from keras_attention._core.types import Tensor
 from keras_attention.generation.settings import Settings
-from keras_attention.generation.stepper import NEVER
-from keras_attention.text.special_ids import END, PAD
+from keras_attention.text.special_ids import SpecialIds
 
 
 class Unfinished(NamedTuple):
@@ -21,9 +22,10 @@ class Unfinished(NamedTuple):
 
     Attributes:
         length: the number of tokens of each hypothesis so far, a scalar.
-        tokens: ids `(B, K, T)`, 0 from `length` on.
+        tokens: ids `(B, K, T)`, padding from `length` on.
         source_mask: `(B, S)`, the real positions of the source, or None where
             they are not known.
+        special_ids: those of the model.
 
     Example:
 
@@ -36,11 +38,15 @@ class Unfinished(NamedTuple):
     length: Tensor
     tokens: Tensor
     source_mask: Tensor | None = None
+    special_ids: SpecialIds = SpecialIds()
 
     def last(self, n: int = 1) -> Tensor:
-        """The ids `(B, K)` of the n-th last token; 0 where there is none."""
+        """The ids `(B, K)` of the n-th last token; padding where there is none."""
         here = ops.equal(ops.arange(self.tokens.shape[-1]), self.length - n)
-        return ops.sum(ops.where(here, self.tokens, 0), axis=-1)
+        last = ops.sum(ops.where(here, self.tokens, 0), axis=-1)
+        if not self.special_ids.pad:
+            return last
+        return ops.where(ops.any(here), last, self.special_ids.pad)
 
 
 class Constraint(Settings):
@@ -96,8 +102,9 @@ class BannedTokens(Constraint):
     Example:
 
     >>> import numpy as np
-    >>> from keras_attention.generation import BannedTokens
-    >>> logp = BannedTokens([3])(np.zeros((1, 1, 5), "float32"), None)
+    >>> from keras_attention.generation import BannedTokens, Unfinished
+    >>> nothing = Unfinished(length=0, tokens=np.array([[[0, 0, 0]]]))
+    >>> logp = BannedTokens([3])(np.zeros((1, 1, 5), "float32"), nothing)
     >>> (logp.numpy() < -1e29)[0, 0].tolist()
     [False, False, False, True, False]
     """
@@ -114,13 +121,14 @@ class BannedTokens(Constraint):
         size = logp.shape[-1]
         if any(i >= size for i in self.ids):
             raise ValueError(f"ids: expected ids below {size}, received {self.ids!r}.")
-        if set(range(END, size)) <= set(self.ids):
+        never = unfinished.special_ids.never_generated
+        if set(range(size)) <= {*self.ids, *never}:
             raise ValueError(
-                f"ids: expected at least one of the ids from {END} to {size - 1} to remain, "
-                "received all of them."
+                f"ids: expected one of the {size - len(never)} ids that can be generated to "
+                "remain, received all of them."
             )
         return logp + ops.convert_to_tensor(
-            [NEVER * (i in self.ids) for i in range(size)], "float32"
+            [IMPOSSIBLE * (i in self.ids) for i in range(size)], "float32"
         )
 
 
@@ -166,7 +174,8 @@ class MinimumLength(Constraint):
             least = ops.maximum(times(self.ratio, lengths), self.length)
             least = ops.reshape(least, (-1, 1, 1))
         early = unfinished.length + 1 < least
-        return ops.where(ops.logical_and(early, is_token(END, logp)), NEVER, logp)
+        ends = is_token(unfinished.special_ids.end, logp)
+        return ops.where(ops.logical_and(early, ends), IMPOSSIBLE, logp)
 
 
 @keras.saving.register_keras_serializable(package="keras_attention")
@@ -214,7 +223,7 @@ class NoRepeatedNgrams(Constraint):
         rows = ops.shape(logp)[0] * ops.shape(logp)[1]
         offsets = ops.expand_dims(ops.arange(rows) * size, 1)
         at = ops.reshape(tokens[:, :, n - 1 :], (-1, ends)) + offsets
-        lowered = ops.where(ops.reshape(repeats, (-1,)), NEVER, 0.0)
+        lowered = ops.where(ops.reshape(repeats, (-1,)), IMPOSSIBLE, 0.0)
         lowered = scatter_add(ops.reshape(at, (-1, 1)), lowered, (rows * size,))
         return logp + ops.reshape(lowered, ops.shape(logp))
 
@@ -236,7 +245,7 @@ def force(prefix: Tensor, logp: Tensor, free: Tensor, unfinished: Unfinished) ->
     Constraints do not apply to the tokens of the prefix.
 
     Args:
-        prefix: `(B, T)`, 0 where nothing is forced.
+        prefix: `(B, T)`, padding where nothing is forced.
         logp: of the model, `(B, K, V)`.
         free: the same after the constraints.
         unfinished: the hypotheses so far.
@@ -244,13 +253,23 @@ def force(prefix: Tensor, logp: Tensor, free: Tensor, unfinished: Unfinished) ->
     here = ops.equal(ops.arange(prefix.shape[-1]), unfinished.length)
     forced = ops.sum(ops.where(here, prefix, 0), axis=-1)
     forced = ops.reshape(forced, (-1, 1, 1))
-    only = ops.where(ops.equal(ops.arange(logp.shape[-1]), forced), logp, NEVER)
-    return ops.where(ops.not_equal(forced, PAD), only, free)
+    only = ops.where(ops.equal(ops.arange(logp.shape[-1]), forced), logp, IMPOSSIBLE)
+    return ops.where(ops.not_equal(forced, unfinished.special_ids.pad), only, free)
 
 
 def is_token(token: int, logp: Tensor) -> Tensor:
     """`(V,)`, True at `token`."""
     return ops.equal(ops.arange(logp.shape[-1]), token)
+
+
+def is_one_of(ids: Sequence[int], tokens: Tensor) -> Tensor:
+    """True where tokens, of any shape, are one of a few ids."""
+    if sorted(ids) == list(range(len(ids))):
+        return tokens < len(ids)
+    found = ops.equal(tokens, ids[0])
+    for i in ids[1:]:
+        found = ops.logical_or(found, ops.equal(tokens, i))
+    return found
 
 
 def source_lengths(name: str, mask: Tensor | None) -> Tensor:

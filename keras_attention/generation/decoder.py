@@ -9,7 +9,7 @@ from keras import ops, tree
 
 from keras_attention._core.backend.gathers import gather_rows
 from keras_attention._core.types import Structure, Tensor
-from keras_attention.text.special_ids import PAD
+from keras_attention.text.special_ids import SpecialIds, as_special_ids
 
 if TYPE_CHECKING:
     from keras_attention.generation.hypotheses import Hypotheses
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 class Decoder(Protocol):
     """A model that writes one token at a time.
 
-    Ids are 0 padding, 1 start, 2 end, 3 unknown. `as_decoder` makes a full
-    decoder of an object that has only `start` and `step`.
+    `as_decoder` makes a full decoder of an object that has only `start` and
+    `step`.
 
     Attributes:
         constant_parts: top-level names of the state, where it is a dictionary,
@@ -28,6 +28,8 @@ class Decoder(Protocol):
             through the loop of a search, nor gathered by beam. What a step
             returns for them is ignored. Names that the state lacks are ignored
             too.
+        special_ids: `keras_attention.text.SpecialIds` of what the model writes:
+            padding, start, end and unknown.
 
     Example:
 
@@ -39,6 +41,9 @@ class Decoder(Protocol):
 
     @property
     def constant_parts(self) -> tuple[str, ...]: ...
+
+    @property
+    def special_ids(self) -> SpecialIds: ...
 
     def start(self, inputs: Structure) -> Structure:
         """The state before the first token: a structure of tensors, batch first."""
@@ -124,6 +129,11 @@ class _Spreads(Protocol):
 
 
 @runtime_checkable
+class _DeclaresSpecialIds(Protocol):
+    special_ids: SpecialIds
+
+
+@runtime_checkable
 class _HasSourceMask(Protocol):
     def source_mask(self, inputs: Structure) -> Tensor | None: ...
 
@@ -134,6 +144,9 @@ class CompletedDecoder:
     def __init__(self, model: Any) -> None:
         self.model = model
         self.constant_parts: tuple[str, ...] = ("memory",)
+        self.special_ids = SpecialIds()
+        if isinstance(model, _DeclaresSpecialIds):
+            self.special_ids = as_special_ids(model.special_ids, name="model.special_ids")
         self._takes_beams = isinstance(model, _DeclaresConstantParts)
         if self._takes_beams:
             self.constant_parts = tuple(model.constant_parts)
@@ -175,7 +188,7 @@ class CompletedDecoder:
     def source_mask(self, inputs: Structure) -> Tensor | None:
         if isinstance(self.model, _HasSourceMask):
             return self.model.source_mask(inputs)
-        return mask_of_ids(inputs)
+        return mask_of_ids(inputs, self.special_ids.pad)
 
 
 def spread(
@@ -200,7 +213,7 @@ def split_state(
     return {name: part for name, part in state.items() if name not in constant}, constant
 
 
-def mask_of_ids(inputs: Structure) -> Tensor | None:
+def mask_of_ids(inputs: Structure, pad: int) -> Tensor | None:
     """`(B, S)`, True where ids, alone or as `"source"` of a dictionary, are not padding.
 
     None where `inputs` are not a matrix of integers.
@@ -213,7 +226,7 @@ def mask_of_ids(inputs: Structure) -> Tensor | None:
     ids = ops.convert_to_tensor(ids)
     if len(ids.shape) != 2 or "int" not in str(ids.dtype):
         return None
-    return ops.not_equal(ids, PAD)
+    return ops.not_equal(ids, pad)
 
 
 def _is_matrix(ids: Any) -> bool:

@@ -22,9 +22,10 @@ def as_decoder(
 ) -> Decoder:
     """The full `Decoder` of a model.
 
-    An object with `start` and `step` that declares no `constant_parts` is
+    An object with `start` and `step` that declares only some of the rest is
     completed:
 
+    - `special_ids` are 0 padding, 1 start, 2 end, 3 unknown;
     - `"memory"` is constant, if its state is a dictionary with that key;
       otherwise every part of the state may change;
     - `step(tokens, state)` is called without `beams`, on a state whose constant

@@ -10,14 +10,15 @@ from keras import ops
 
 from keras_attention._core.backend.graphs import compiled
 from keras_attention._core.checks import check_positive
+from keras_attention._core.padding import pad
 from keras_attention._core.types import Structure, Tensor
-from keras_attention.generation.decoder import DecoderLike, Search
+from keras_attention.generation.decoder import Decoder, DecoderLike, Search
 from keras_attention.generation.decoders import as_decoder
 from keras_attention.generation.greedy import Greedy
 from keras_attention.generation.hypotheses import Hypotheses
 from keras_attention.generation.unknown import Replacement, word_replacer
 from keras_attention.text.protocol import VocabularyLike
-from keras_attention.text.special_ids import END, UNKNOWN
+from keras_attention.text.special_ids import SpecialIds
 
 TEXTS_PER_BATCH = 256
 IMAGES_PER_BATCH = 64
@@ -105,7 +106,7 @@ def generate(
             `as_decoder`) with `source_vocabulary` and `target_vocabulary`, or
             with `vocabulary` and `as_maps` for images.
         inputs: for a model that reads tokens a list of strings (empty ones are
-            allowed), or ids: lists of integers, or a matrix padded with 0. For
+            allowed), or ids: lists of integers, or a padded matrix. For
             images `(N, H, W, 3)`, numbers from 0 to 255, or the features that
             the encoder gave before, as `{"features": (N, h, w, D)}`.
         search: `Greedy`, `Sample`, `BeamSearch`, or any `Search`. It holds all
@@ -157,16 +158,18 @@ def generate(
             "search: expected Greedy(), Sample(), BeamSearch() or another search, received "
             f"{search!r}."
         )
-    decode = _limited(model, search, 1 if n_best is None else n_best)
+    decoder = as_decoder(model)
+    decode = _limited(decoder, search, 1 if n_best is None else n_best)
+    special = decoder.special_ids
     if isinstance(model, ReadsTokens):
-        found = _from_tokens(model, inputs, decode, batch_size, replace_unknown)
+        found = _from_tokens(model, inputs, decode, special, batch_size, replace_unknown)
     elif isinstance(model, ReadsImages):
         if replace_unknown is not False:
             raise ValueError(
                 "replace_unknown: expected False for a model that reads images, which have no "
                 f"words to copy, received {replace_unknown!r}."
             )
-        found = _from_images(model, inputs, decode, batch_size)
+        found = _from_images(model, inputs, decode, special, batch_size)
     else:
         raise ValueError(
             "model: expected one with source_vocabulary and target_vocabulary, such as "
@@ -176,9 +179,8 @@ def generate(
     return [best for best, *_ in found] if n_best is None else found
 
 
-def _limited(model: DecoderLike, search: Search, n_best: int) -> Callable[[Structure], Hypotheses]:
+def _limited(decoder: Decoder, search: Search, n_best: int) -> Callable[[Structure], Hypotheses]:
     """A function from inputs to the `n_best` best hypotheses."""
-    decoder = as_decoder(model)
 
     def decode(inputs: Structure) -> Hypotheses:
         found = search(decoder, inputs)
@@ -198,10 +200,12 @@ def _from_tokens(
     model: ReadsTokens,
     inputs: Structure,
     decode: Callable[[Structure], Hypotheses],
+    special: SpecialIds,
     batch_size: int | None,
     replace_unknown: Replacement,
 ) -> list[list[Generation]]:
-    source, target = _Tokens(model.source_vocabulary), _Tokens(model.target_vocabulary)
+    source = _Tokens(model.source_vocabulary, special)
+    target = _Tokens(model.target_vocabulary, special)
     replaced = word_replacer(replace_unknown, source.vocabulary, target.vocabulary)
     batch_size = batch_size or TEXTS_PER_BATCH
     sources = [source.read(one) for one in _listed(inputs)]
@@ -211,12 +215,12 @@ def _from_tokens(
     generations: list[list[Generation]] = [[] for _ in sources]
     for begin in range(0, len(sources), batch_size):
         batch = by_length[begin : begin + batch_size]
-        found = run(_padded([sources[i][1] for i in batch]))
-        for i, hypotheses in zip(batch, _written(found)):
+        found = run(pad([sources[i][1] for i in batch], value=source.special_ids.pad))
+        for i, hypotheses in zip(batch, _written(found, special)):
             read, _ = sources[i]
             for ids, score, weights in hypotheses:
                 tokens, weights = target.tokens(ids), weights[:, : len(read)]
-                if UNKNOWN in ids:
+                if special.unknown in ids:
                     tokens = replaced(read, tokens, weights)
                 text = target.join(tokens)
                 generations[i].append(Generation(text, score, tokens, read, weights))
@@ -227,6 +231,7 @@ def _from_images(
     model: ReadsImages,
     images: Structure,
     decode: Callable[[Structure], Hypotheses],
+    special: SpecialIds,
     batch_size: int | None,
 ) -> list[list[Generation]]:
     given = images if isinstance(images, dict) else {"image": images}
@@ -238,12 +243,12 @@ def _from_images(
     count = len(next(iter(given.values())))
     batch_size = batch_size or IMAGES_PER_BATCH
     run = compiled(decode, given) if count > batch_size else decode
-    target = _Tokens(model.vocabulary)
+    target = _Tokens(model.vocabulary, special)
     generations: list[list[Generation]] = []
     for begin in range(0, count, batch_size):
         found = run({name: array[begin : begin + batch_size] for name, array in given.items()})
         found = found._replace(attention=model.as_maps(found.attention))
-        for hypotheses in _written(found):
+        for hypotheses in _written(found, special):
             generations.append([])
             for ids, score, maps in hypotheses:
                 tokens = target.tokens(ids)
@@ -254,8 +259,9 @@ def _from_images(
 class _Tokens:
     """Tokens and ids of one side of a model. Without a vocabulary, tokens are ids as strings."""
 
-    def __init__(self, vocabulary: VocabularyLike | int) -> None:
+    def __init__(self, vocabulary: VocabularyLike | int, special_ids: SpecialIds) -> None:
         self.vocabulary = vocabulary if isinstance(vocabulary, VocabularyLike) else None
+        self.special_ids = special_ids if self.vocabulary is None else self.vocabulary.special_ids
 
     def read(self, source: Any) -> tuple[list[str], list[int]]:
         """The tokens of a source, a string or ids, and their ids."""
@@ -265,13 +271,13 @@ class _Tokens:
                     "inputs: expected lists of ids, since the model has no Vocabulary as "
                     f"source_vocabulary, received the text {source!r}."
                 )
-            ids = self.vocabulary.encode(source)
-            # Only unknown tokens are not those of the ids.
-            return self.vocabulary.split(source) if UNKNOWN in ids else self._known(ids), ids
+            tokens = self.vocabulary.split(source)
+            return tokens, self.vocabulary.to_ids(tokens)
         array = np.asarray(source)
         if array.ndim != 1 or (array.size and array.dtype.kind not in "iu"):
             raise ValueError(f"inputs: expected strings or lists of ids, received {source!r}.")
-        ids = np.trim_zeros(array, "b").astype("int32").tolist()
+        real = np.flatnonzero(array != self.special_ids.pad)
+        ids = array[: real[-1] + 1 if real.size else 0].astype("int32").tolist()
         return self._known(ids), ids
 
     def _known(self, ids: Sequence[int]) -> list[str]:
@@ -301,13 +307,7 @@ def _listed(inputs: Structure) -> Sequence[Any]:
     return inputs if isinstance(inputs, (list, tuple)) else list(ops.convert_to_numpy(inputs))
 
 
-def _padded(sequences: Sequence[Sequence[int]]) -> np.ndarray[Any, Any]:
-    """Ids as one int32 matrix, at least one column wide."""
-    width = max([1, *map(len, sequences)])
-    return np.array([[*ids, *[0] * (width - len(ids))] for ids in sequences], "int32")
-
-
-def _written(found: Hypotheses) -> Iterator[list[tuple[Any, float, Any]]]:
+def _written(found: Hypotheses, special: SpecialIds) -> Iterator[list[tuple[Any, float, Any]]]:
     """For each example the ids `(L,)`, score and attention `(L, ...)` of its hypotheses.
 
     Start, end and padding are left out, wherever a search chose them, and so are
@@ -317,6 +317,6 @@ def _written(found: Hypotheses) -> Iterator[list[tuple[Any, float, Any]]]:
         hypotheses: list[tuple[Any, float, Any]] = []
         for ids, score, length, weights in zip(sequences, scores, lengths, attention):
             if length > 0 or not hypotheses:
-                kept = np.flatnonzero(ids[:length] > END)
+                kept = np.flatnonzero(~np.isin(ids[:length], special.hidden))
                 hypotheses.append((ids[kept], float(score), weights[kept]))
         yield hypotheses

@@ -35,7 +35,7 @@ class Greedy(SearchSettings):
             `keras_attention.generation.as_decoder`.
         inputs: what `decoder.start` takes.
         prefix: ids `(B, P)` that each sequence begins with, without the start,
-            padded with 0, or None.
+            padded, or None.
 
     Returns:
         `Hypotheses`, one per example.

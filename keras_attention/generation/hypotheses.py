@@ -16,7 +16,7 @@ class Hypotheses(NamedTuple):
 
     Attributes:
         sequences: ids `(B, N, T)` int32, with the end where it was reached,
-            then 0; as wide as the longest hypothesis.
+            then padding; as wide as the longest hypothesis.
         scores: `(B, N)` float32, log-probabilities in nats after all penalties.
         lengths: `(B, N)` int32, the number of ids up to and with the end.
         attention: `(B, N, T, S)`, zero after the end; S is 0 for a decoder

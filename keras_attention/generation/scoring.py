@@ -12,7 +12,6 @@ from keras_attention._core.types import Structure, Tensor
 from keras_attention.generation.decoder import DecoderLike
 from keras_attention.generation.stepper import Stepper
 from keras_attention.losses import token_crossentropy
-from keras_attention.text.special_ids import PAD, START
 
 
 class Scored(NamedTuple):
@@ -43,7 +42,7 @@ def score(decoder: DecoderLike, inputs: Structure, targets: Tensor) -> Scored:
         decoder: a `Decoder`, or an object with `start` and `step`, see
             `keras_attention.generation.as_decoder`.
         inputs: what `decoder.start` takes.
-        targets: ids `(B, T)` without the start, with the end (2), padded with 0.
+        targets: ids `(B, T)` without the start, with the end, padded.
 
     Returns:
         `Scored`.
@@ -68,14 +67,15 @@ def score(decoder: DecoderLike, inputs: Structure, targets: Tensor) -> Scored:
     stepper = Stepper(decoder, inputs)
     _check_batch(targets.shape[0], stepper.batch)
     # With the batch of the inputs, so that a graph of open sizes fails where they differ.
-    start = ops.full((stepper.batch, 1), START, dtype="int32")
+    special = stepper.special_ids
+    start = ops.full((stepper.batch, 1), special.start, dtype="int32")
     given = ops.concatenate([start, targets[:, :-1]], axis=1)
 
     def one(tensors: list[Tensor], x: tuple[Tensor, Tensor]) -> Any:
         token, label = x
         logits, tensors, weights = stepper.next(token, tensors)
         logp = -token_crossentropy(label, logits)
-        real = ops.not_equal(label, PAD)
+        real = ops.not_equal(label, special.pad)
         return tensors, (
             ops.where(real, logp, 0.0),
             ops.where(ops.expand_dims(real, 1), weights, 0.0),

@@ -8,21 +8,15 @@ from typing import Any, NamedTuple
 from keras import ops
 
 from keras_attention._core.backend.loops import scan_while
+from keras_attention._core.masks import IMPOSSIBLE
 from keras_attention._core.types import Structure, Tensor
-from keras_attention.generation.constraints import Constraint, Unfinished, force
+from keras_attention.generation.constraints import Constraint, Unfinished, force, is_one_of
 from keras_attention.generation.decoder import DecoderLike
 from keras_attention.generation.hypotheses import Hypotheses
-from keras_attention.generation.stepper import (
-    NEVER,
-    POSSIBLE,
-    Stepper,
-    check_prefix,
-    prefix_columns,
-)
-from keras_attention.text.special_ids import END, PAD, START
+from keras_attention.generation.stepper import POSSIBLE, Stepper, check_prefix, prefix_columns
 
 # `choose(t, values) -> tokens`: scores `(B, V)` of step t to ids `(B,)`. They are
-# log-probabilities, or differ from them by one number per example; at most NEVER where
+# log-probabilities, or differ from them by one number per example; at most IMPOSSIBLE where
 # a token is impossible.
 Choose = Callable[[Tensor, Tensor], Tensor]
 
@@ -41,7 +35,7 @@ class SingleSearch:
     """Decodes step after step until every sequence has ended.
 
     A sequence that cannot go on, since no token is possible, is not found: its
-    score is `NEVER` and its length 0.
+    score is `IMPOSSIBLE` and its length 0.
 
     Args:
         decoder, inputs, prefix: as the call of a `Search`.
@@ -60,18 +54,20 @@ class SingleSearch:
         constraints: Sequence[Constraint] = (),
     ) -> None:
         self.choose, self.length, self.constraints = choose, max_length, constraints
-        self.given_prefix, self.prefix = prefix, prefix_columns(prefix, max_length)
         self.stepper = Stepper(decoder, inputs)
+        self.special_ids = self.stepper.special_ids
+        self.given_prefix = prefix
+        self.prefix = prefix_columns(prefix, max_length, self.special_ids.pad)
         self.mask = self.stepper.source_mask() if constraints else None
         self.positions = ops.arange(max_length)
 
     def run(self) -> Hypotheses:
         batch = self.stepper.batch
         logits, state, weights = self.stepper.first()
-        check_prefix(self.given_prefix, logits.shape[-1])
+        check_prefix(self.given_prefix, logits.shape[-1], self.special_ids)
         nothing = _Sequences(
             tokens=None,
-            ids=ops.zeros((batch, self.length), dtype="int32"),
+            ids=ops.full((batch, self.length), self.special_ids.pad, dtype="int32"),
             scores=ops.zeros((batch,)),
             ended=ops.zeros((batch,), dtype="bool"),
             state=state,
@@ -98,21 +94,21 @@ class SingleSearch:
         self, length: Tensor, found: _Sequences, logits: Tensor, weights: Tensor
     ) -> tuple[_Sequences, Tensor]:
         """Sequences of `length` tokens by one more, and the weights of this step."""
+        special = self.special_ids
         values, normalizer = self._constrained(length, found, logits)
         ids = ops.arange(values.shape[-1])
-        never = ops.logical_or(ops.equal(ids, PAD), ops.equal(ids, START))
-        values = ops.where(never, NEVER, values)
+        values = ops.where(is_one_of(special.never_generated, ids), IMPOSSIBLE, values)
         tokens = self.choose(length, values)
         chosen = ops.equal(ids, ops.expand_dims(tokens, 1))
         logp = ops.sum(ops.where(chosen, values, 0.0), axis=-1)
         impossible = logp <= POSSIBLE
-        logp = ops.where(impossible, NEVER, logp if normalizer is None else logp - normalizer)
-        tokens = ops.where(ops.logical_or(found.ended, impossible), PAD, tokens)
+        logp = ops.where(impossible, IMPOSSIBLE, logp if normalizer is None else logp - normalizer)
+        tokens = ops.where(ops.logical_or(found.ended, impossible), special.pad, tokens)
         scores = found.scores + ops.where(found.ended, 0.0, logp)
         weights = ops.where(ops.expand_dims(found.ended, 1), 0.0, weights)
         now = ops.equal(self.positions, length)
         written = ops.where(now, ops.expand_dims(tokens, 1), found.ids)
-        ended = ops.logical_or(found.ended, ops.logical_or(tokens == END, tokens == PAD))
+        ended = ops.logical_or(found.ended, is_one_of((special.end, special.pad), tokens))
         return found._replace(tokens=tokens, ids=written, scores=scores, ended=ended), weights
 
     def _constrained(
@@ -123,7 +119,7 @@ class SingleSearch:
             return logits, ops.logsumexp(logits, axis=-1)
         logp = ops.expand_dims(ops.log_softmax(logits), 1)
         free = logp
-        unfinished = Unfinished(length, ops.expand_dims(found.ids, 1), self.mask)
+        unfinished = Unfinished(length, ops.expand_dims(found.ids, 1), self.mask, self.special_ids)
         for constraint in self.constraints:
             free = constraint(free, unfinished)
         if self.prefix is not None:
@@ -132,10 +128,10 @@ class SingleSearch:
 
     def _collect(self, found: _Sequences, steps: Tensor, attention: Tensor) -> Hypotheses:
         possible = found.scores > POSSIBLE
-        ids = ops.where(ops.expand_dims(possible, 1), found.ids, PAD)
+        ids = ops.where(ops.expand_dims(possible, 1), found.ids, self.special_ids.pad)
         attention = ops.where(ops.reshape(possible, (-1, 1, 1)), attention, 0.0)
-        scores = ops.where(possible, found.scores, NEVER)
-        lengths = ops.sum(ops.cast(ops.not_equal(ids, PAD), "int32"), axis=-1)
+        scores = ops.where(possible, found.scores, IMPOSSIBLE)
+        lengths = ops.sum(ops.cast(ops.not_equal(ids, self.special_ids.pad), "int32"), axis=-1)
         ids, scores, lengths, attention = (
             ops.expand_dims(part, 1) for part in (ids, scores, lengths, attention)
         )

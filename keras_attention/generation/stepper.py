@@ -10,15 +10,14 @@ from keras import ops, tree
 
 from keras_attention._core.backend.loops import open_sizes
 from keras_attention._core.checks import check_ids
+from keras_attention._core.masks import IMPOSSIBLE
 from keras_attention._core.types import Structure, Tensor
 from keras_attention.generation.decoder import DecoderLike, split_state, spread
 from keras_attention.generation.decoders import as_decoder
-from keras_attention.text.special_ids import PAD, START
+from keras_attention.text.special_ids import SpecialIds
 
-# The log-probability of what must not happen. Finite, so that no sum of two is NaN.
-NEVER = -1e30
 # Scores above this belong to sequences that can occur.
-POSSIBLE = NEVER / 2
+POSSIBLE = IMPOSSIBLE / 2
 
 
 class Stepper:
@@ -33,11 +32,13 @@ class Stepper:
 
     Attributes:
         batch: the number of examples.
+        special_ids: of the decoder.
         tensors: the changing part of the first state.
     """
 
     def __init__(self, decoder: DecoderLike, inputs: Structure) -> None:
         self.decoder, self.inputs = as_decoder(decoder), inputs
+        self.special_ids = self.decoder.special_ids
         state = self.decoder.start(inputs)
         self._changing, self._constant = split_state(state, self.decoder.constant_parts)
         leaves = tree.flatten(self._changing)
@@ -51,7 +52,7 @@ class Stepper:
 
     def first(self) -> tuple[Tensor, list[Tensor], Tensor]:
         """The step from the start token: logits, the changing tensors, and weights."""
-        tokens = ops.full((self.batch,), START, dtype="int32")
+        tokens = ops.full((self.batch,), self.special_ids.start, dtype="int32")
         logits, tensors, weights = self.next(tokens, self.tensors)
         for i, (before, after) in enumerate(zip(self.tensors, tensors)):
             sizes = list(zip(tuple(before.shape), tuple(after.shape)))
@@ -97,24 +98,27 @@ class Stepper:
         return self.decoder.source_mask(self.inputs)
 
 
-def prefix_columns(prefix: Tensor | None, max_length: int) -> Tensor | None:
-    """A prefix `(B, P)` as `max_length` columns, 0 where nothing is forced; None stays None."""
+def prefix_columns(prefix: Tensor | None, max_length: int, pad: int) -> Tensor | None:
+    """A prefix `(B, P)` as `max_length` columns, `pad` where nothing is forced; None stays None."""
     if prefix is None:
         return None
     prefix = ops.convert_to_tensor(prefix)
     check_ids("prefix", prefix)
-    columns = ops.pad(ops.cast(prefix, "int32"), ((0, 0), (0, max_length)))[:, :max_length]
+    columns = ops.pad(ops.cast(prefix, "int32"), ((0, 0), (0, max_length)), constant_values=pad)
+    columns = columns[:, :max_length]
     # Now that their number is known, whatever the prefix had.
     return ops.reshape(columns, (-1, max_length))
 
 
-def check_prefix(prefix: Any, vocabulary_size: int) -> None:
+def check_prefix(prefix: Any, vocabulary_size: int, special_ids: SpecialIds) -> None:
     """Refuses lists and arrays with ids that can never be written; tensors are not looked at."""
     if not isinstance(prefix, (list, tuple, np.ndarray)):
         return
-    ids = np.asarray(prefix)
-    if ids.size and (ids.min() < 0 or ids.max() >= vocabulary_size or (ids == START).any()):
+    ids, pad = np.asarray(prefix), special_ids.pad
+    never = [i for i in special_ids.never_generated if i != pad]
+    if ids.size and (ids.min() < 0 or ids.max() >= vocabulary_size or np.isin(ids, never).any()):
+        start = f" without the start token ({never[0]}), padded" if never else ", padded"
         raise ValueError(
-            f"prefix: expected ids from {START + 1} to {vocabulary_size - 1}, padded with {PAD}, "
+            f"prefix: expected ids from 0 to {vocabulary_size - 1}{start} with {pad}, "
             f"received {ids.tolist()}."
         )

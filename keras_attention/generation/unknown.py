@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from itertools import pairwise
 from typing import Any, TypeAlias
 
 import numpy as np
 
 from keras_attention._core.checks import check_shape
 from keras_attention._core.types import Tensor
-from keras_attention.text.protocol import VocabularyLike
+from keras_attention.text.protocol import SplitsWords, VocabularyLike
 from keras_attention.text.special_ids import SPECIALS, UNKNOWN
-from keras_attention.text.subwords import CONTINUED, SPACE, Subwords
 
 UNKNOWN_TOKEN = SPECIALS[UNKNOWN]
 
@@ -27,13 +25,14 @@ def replace_unknown(
     target_tokens: Sequence[str],
     attention: Tensor,
     replacements: Mapping[str, str] | None = None,
+    unknown_token: str = UNKNOWN_TOKEN,
 ) -> list[str]:
-    """Replaces each `<unk>` by the source token with the largest attention weight.
+    """Replaces each unknown token by the source token with the largest attention weight.
 
         token_t = replacements.get(source_s, source_s),  s = argmax_s attention_ts
 
     Names and numbers are the same in many languages; for other words
-    `replacements` is a dictionary. An `<unk>` without any weight stays.
+    `replacements` is a dictionary. An unknown token without any weight stays.
 
     Sources: Jean et al., "On Using Very Large Target Vocabulary for Neural
     Machine Translation", 2015; the dictionary: Luong et al., "Addressing the
@@ -45,6 +44,7 @@ def replace_unknown(
         attention: `(T, S)`; further columns (padding) are ignored.
         replacements: a dictionary from source tokens to what replaces them, or
             None.
+        unknown_token: what the target's vocabulary writes for an unknown token.
 
     Returns:
         A list of T strings.
@@ -73,7 +73,7 @@ def replace_unknown(
     found = []
     for token, weights in zip(target_tokens, attention):
         weights = np.where(real, weights, 0)
-        if token == UNKNOWN_TOKEN and weights.any():
+        if token == unknown_token and weights.any():
             token = source_tokens[int(np.argmax(weights))]
             token = replacements.get(token, token)
         found.append(token)
@@ -112,20 +112,20 @@ def word_replacer(
     """
     if replace is False:
         return lambda source_tokens, target_tokens, attention: target_tokens
-    if replace is True:
-        replace = replace_unknown
-    elif isinstance(replace, Mapping):
-        replace = partial(replace_unknown, replacements=checked_replacements(replace))
+    if replace is True or isinstance(replace, Mapping):
+        replacements = checked_replacements(None if replace is True else replace)
+        unknown = unknown_token_of(target)
+        replace = partial(replace_unknown, replacements=replacements, unknown_token=unknown)
     elif not callable(replace):
         raise ValueError(
             "replace_unknown: expected True, False, a dictionary from source words to what is "
             f"written for them, or a function, received {replace!r}."
         )
-    # An unknown token is a whole word; in pieces a word begins with the sign of a space.
-    before = SPACE if isinstance(target, Subwords) else ""
 
     def replaced(source_tokens: list[str], target_tokens: list[str], attention: Any) -> list[str]:
-        words = _whole_words(source, source_tokens)
+        words = list(source_tokens)
+        if isinstance(source, SplitsWords):
+            words = source.whole_words(source_tokens)
         found = replace(words, list(target_tokens), attention)
         fits = isinstance(found, (list, tuple)) and all(isinstance(x, str) for x in found)
         if not fits or len(found) != len(target_tokens):
@@ -133,20 +133,21 @@ def word_replacer(
                 f"replace_unknown: expected a function that returns {len(target_tokens)} strings "
                 f"for as many tokens, received {found!r}."
             )
-        return [new if new == old else before + new for new, old in zip(found, target_tokens)]
+        if not isinstance(target, SplitsWords):
+            return list(found)
+        # An unknown token is a whole word, also where others are pieces.
+        return [
+            new if new == old else target.word_token(new) for new, old in zip(found, target_tokens)
+        ]
 
     return replaced
 
 
-def _whole_words(vocabulary: VocabularyLike | None, tokens: Sequence[str]) -> list[str]:
-    """For each token the word of the text that it belongs to."""
-    if not isinstance(vocabulary, Subwords):
-        return list(tokens)
-    begins = [i for i, token in enumerate(tokens) if i == 0 or not token.startswith(CONTINUED)]
-    words: list[str] = []
-    for begin, end in pairwise([*begins, len(tokens)]):
-        words += [vocabulary.join(tokens[begin:end])] * (end - begin)
-    return words
+def unknown_token_of(vocabulary: VocabularyLike | None) -> str:
+    """What a vocabulary writes for an unknown token; `"<unk>"` without one."""
+    if vocabulary is None or vocabulary.special_ids.unknown is None:
+        return UNKNOWN_TOKEN
+    return vocabulary.tokens[vocabulary.special_ids.unknown]
 
 
 def checked_replacements(replacements: Mapping[str, str] | None) -> dict[str, str]:

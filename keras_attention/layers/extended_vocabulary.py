@@ -9,17 +9,20 @@ from keras import ops
 from keras_attention._core.checks import check_rank
 from keras_attention._core.types import Tensor
 from keras_attention.text.protocol import VocabularyLike
-from keras_attention.text.vocabulary import END, UNKNOWN
+from keras_attention.text.special_ids import UNKNOWN
 
 
-def within_vocabulary(ids: Tensor, vocabulary_size: int | Tensor) -> Tensor:
-    """Extended ids as ids of the vocabulary: ids beyond it become unknown (3).
+def within_vocabulary(
+    ids: Tensor, vocabulary_size: int | Tensor, unknown_id: int = UNKNOWN
+) -> Tensor:
+    """Extended ids as ids of the vocabulary: ids beyond it become unknown.
 
     Copied words go through this before they are embedded as the next input.
 
     Args:
         ids: extended ids, of any shape.
         vocabulary_size: V.
+        unknown_id: the id of unknown tokens.
 
     Returns:
         Ids below V, of the same shape.
@@ -32,7 +35,7 @@ def within_vocabulary(ids: Tensor, vocabulary_size: int | Tensor) -> Tensor:
     [[4, 3, 2]]
     """
     ids = ops.convert_to_tensor(ids)
-    return ops.where(ids < vocabulary_size, ids, UNKNOWN)
+    return ops.where(ids < vocabulary_size, ids, unknown_id)
 
 
 def extended_ids(ids: Tensor, vocabulary_size: int) -> tuple[Tensor, Tensor]:
@@ -79,16 +82,19 @@ def extended_ids(ids: Tensor, vocabulary_size: int) -> tuple[Tensor, Tensor]:
     return extended, ops.sum(ops.where(numbered, ops.expand_dims(ids, 1), 0), axis=2)
 
 
-def restored_ids(extended: Tensor, extension: Tensor, vocabulary_size: int) -> Tensor:
+def restored_ids(
+    extended: Tensor, extension: Tensor, vocabulary_size: int, unknown_id: int = UNKNOWN
+) -> Tensor:
     """The ids of the larger vocabulary from extended ids: the inverse of `extended_ids`.
 
     Args:
         extended: generated ids `(B, T)`.
         extension: the second result of `extended_ids`.
         vocabulary_size: V.
+        unknown_id: the id of unknown tokens.
 
     Returns:
-        `(B, T)`; an extended id that stands for no word becomes unknown (3).
+        `(B, T)`; an extended id that stands for no word becomes unknown.
 
     Example:
 
@@ -102,7 +108,7 @@ def restored_ids(extended: Tensor, extension: Tensor, vocabulary_size: int) -> T
     size = ops.cast(ops.shape(extension)[1], number.dtype)
     known = ops.logical_and(number >= 0, number < size)
     found = ops.take_along_axis(extension, ops.where(known, number, 0), axis=1)
-    found = ops.where(ops.logical_and(known, found != 0), found, UNKNOWN)
+    found = ops.where(ops.logical_and(known, found != 0), found, unknown_id)
     return ops.where(number >= 0, ops.cast(found, extended.dtype), extended)
 
 
@@ -132,18 +138,19 @@ class ExtendedVocabulary:
 
     def __init__(self, vocabulary: VocabularyLike, source: str) -> None:
         self._vocabulary = vocabulary
-        words, ids = vocabulary.split(source), vocabulary.encode(source)
-        unknown = (word for word, i in zip(words, ids) if i == UNKNOWN)
+        self._special = vocabulary.special_ids
+        words = vocabulary.split(source)
+        ids = vocabulary.to_ids(words)
+        unknown = (word for word, i in zip(words, ids) if i == self._special.unknown)
         self.extension = tuple(dict.fromkeys(unknown))
         self._numbers = {word: len(vocabulary) + k for k, word in enumerate(self.extension)}
         self.source_ids = self.encode(source)
 
     def encode(self, text: str) -> list[int]:
-        """The extended ids of a text; 3 for words in neither the vocabulary nor the source."""
-        words, ids = self._vocabulary.split(text), self._vocabulary.encode(text)
-        return [
-            self._numbers.get(word, UNKNOWN) if i == UNKNOWN else i for word, i in zip(words, ids)
-        ]
+        """The extended ids of a text; words in neither vocabulary nor source are unknown."""
+        words = self._vocabulary.split(text)
+        ids = zip(words, self._vocabulary.to_ids(words))
+        return [self._numbers.get(w, i) if i == self._special.unknown else i for w, i in ids]
 
     def to_tokens(self, ids: Iterable[int]) -> list[str]:
         """The words of a sequence of extended ids up to its end, without start and padding."""
@@ -152,12 +159,16 @@ class ExtendedVocabulary:
         for i in map(int, ids):
             if i >= size:
                 k = i - size
-                words += self.extension[k : k + 1] or self._vocabulary.tokens[UNKNOWN : UNKNOWN + 1]
+                words.append(self.extension[k] if k < len(self.extension) else self._unknown())
                 continue
-            if i == END:
+            if i == self._special.end:
                 break
             words += self._vocabulary.to_tokens([i])
         return words
+
+    def _unknown(self) -> str:
+        unknown = self._special.unknown
+        return "" if unknown is None else self._vocabulary.tokens[unknown]
 
     def decode(self, ids: Iterable[int]) -> str:
         """The text of a sequence of extended ids up to its end, without start and padding."""

@@ -6,19 +6,19 @@ import keras
 from keras import ops
 
 from keras_attention._core.backend.replicas import mean_over_replicas
-from keras_attention._core.checks import check_rate, check_shape, score_dtype
+from keras_attention._core.checks import check_id, check_rate, check_shape, score_dtype
 from keras_attention._core.masks import zero_where_masked
 from keras_attention._core.types import Config, DType, Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_attention")
 class SequenceCrossentropy(keras.losses.Loss):
-    """Cross-entropy per token: the mean of `-log p(label)` over all labels that are not 0.
+    """Cross-entropy per token: the mean of `-log p(label)` over all labels that are not padding.
 
     Padding is known from the labels alone. A mask that Keras attached to the
     logits is not needed, and does not act a second time. With label smoothing e
     the target is `1 - e` on the label plus `e / V` on every id. Logits where
-    the label is 0, or where the sample weight is, have no effect on the loss or
+    the label is padding, or where the sample weight is, have no effect on the loss or
     its gradient, even if they are NaN or infinite.
 
     With several replicas (`tf.distribute.MirroredStrategy`) the mean is over
@@ -30,9 +30,10 @@ class SequenceCrossentropy(keras.losses.Loss):
     Args:
         label_smoothing: from 0 to below 1.
         name, dtype: see `keras.losses.Loss`.
+        pad_id: the id of padding, such as `model.special_ids.pad`.
 
     Call arguments:
-        y_true: ids `(B, T)`, 0 for padding.
+        y_true: ids `(B, T)`, padded.
         y_pred: logits `(B, T, V)`.
         sample_weight: `(B,)`, `(B, T)` or None.
 
@@ -57,8 +58,10 @@ class SequenceCrossentropy(keras.losses.Loss):
         label_smoothing: float = 0.0,
         name: str = "sequence_crossentropy",
         dtype: DType | None = None,
+        pad_id: int = 0,
     ) -> None:
         super().__init__(name=name, dtype=dtype)
+        self.pad_id = check_id("pad_id", pad_id)
         self.label_smoothing = check_rate("label_smoothing", label_smoothing)
 
     def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
@@ -70,7 +73,7 @@ class SequenceCrossentropy(keras.losses.Loss):
         y_true, y_pred = ops.convert_to_tensor(y_true), ops.convert_to_tensor(y_pred)
         _check_labels(y_true, y_pred)
         y_pred = ops.cast(y_pred, score_dtype(keras.backend.standardize_dtype(y_pred.dtype)))
-        weights = ops.cast(ops.not_equal(y_true, 0), y_pred.dtype)
+        weights = ops.cast(ops.not_equal(y_true, self.pad_id), y_pred.dtype)
         if sample_weight is not None:
             sample_weight = ops.cast(sample_weight, weights.dtype)
             if len(sample_weight.shape) == 1:
@@ -80,7 +83,11 @@ class SequenceCrossentropy(keras.losses.Loss):
         return mean_over_replicas(ops.sum(losses * weights), ops.sum(weights))
 
     def get_config(self) -> Config:
-        return {"name": self.name, "label_smoothing": self.label_smoothing}
+        return {
+            "name": self.name,
+            "label_smoothing": self.label_smoothing,
+            "pad_id": self.pad_id,
+        }
 
 
 def token_crossentropy(labels: Tensor, logits: Tensor, label_smoothing: float = 0.0) -> Tensor:

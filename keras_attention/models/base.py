@@ -6,16 +6,18 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import keras
+from keras import ops
 
 from keras_attention._core.freezing import freeze_parts
 from keras_attention._core.renamed import present_names
 from keras_attention._core.types import Config, Shapes, Structure, Tensor
 from keras_attention.models.generating import GeneratingModel
+from keras_attention.text.protocol import VocabularyLike
+from keras_attention.text.special_ids import SpecialIds, as_special_ids
+from keras_attention.text.vocabulary import vocabulary_size
 
 if TYPE_CHECKING:
     from typing_extensions import Self
-
-    from keras_attention.text.protocol import VocabularyLike
 
 
 class DecoderModel(GeneratingModel):
@@ -90,3 +92,31 @@ class DecoderModel(GeneratingModel):
 def vocabulary_config(vocabulary: VocabularyLike | int) -> Config | int:
     """A vocabulary as a plain value."""
     return vocabulary if isinstance(vocabulary, int) else vocabulary.get_config()
+
+
+def special_ids_of(
+    vocabulary: VocabularyLike | int, special_ids: SpecialIds | None, name: str
+) -> SpecialIds:
+    """The special ids of a model: the argument, else those of the vocabulary it writes with.
+
+    Args:
+        vocabulary: what `as_vocabulary` returned.
+        special_ids: the argument of the model.
+        name: of the argument that holds the vocabulary, for the message of the error.
+    """
+    if isinstance(vocabulary, int):
+        return as_special_ids(special_ids, vocabulary_size(vocabulary))
+    if special_ids is not None and as_special_ids(special_ids) != vocabulary.special_ids:
+        raise ValueError(
+            f"special_ids: expected None or those of the {name}, {vocabulary.special_ids!r}, "
+            f"received {special_ids!r}."
+        )
+    return vocabulary.special_ids
+
+
+def target_mask(target: Tensor, special_ids: SpecialIds) -> Tensor:
+    """`(B, T)`, the real positions of a target: the start, and what is not padding."""
+    real = ops.not_equal(target, special_ids.pad)
+    if special_ids.start != special_ids.pad:
+        return real
+    return ops.logical_or(real, ops.arange(ops.shape(target)[1]) == 0)

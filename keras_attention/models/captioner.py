@@ -20,12 +20,12 @@ from keras_attention._core.checks import (
 from keras_attention._core.types import Config, Structure, Tensor
 from keras_attention.layers.attention import Attention
 from keras_attention.layers.attention_rnn import AttentionRNN
+from keras_attention.models.base import special_ids_of, target_mask
 from keras_attention.models.encoders import CELLS
 from keras_attention.models.image_encoders import ImageEncoder
 from keras_attention.models.recurrent import RecurrentDecoderModel, checked_attention
 from keras_attention.models.word_detection import WordDetection
 from keras_attention.scores.additive import Additive
-from keras_attention.text.special_ids import PAD
 from keras_attention.text.vocabulary import as_vocabulary
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     from keras_attention._core.types import LayerOptions
     from keras_attention.text.protocol import VocabularyLike
+    from keras_attention.text.special_ids import SpecialIds
 
 
 @keras.saving.register_keras_serializable(package="keras_attention")
@@ -51,10 +52,10 @@ class Captioner(RecurrentDecoderModel):
     (`HardSample("score_function")`) is trained too. The reward of a step is the
     log-likelihood of the words from there on, minus a moving average.
 
-    It is trained with teacher forcing: the target starts with 1 (start), the
-    labels are the target shifted by one and end with 2 (end), 0 is padding.
-    `generate` writes captions, and every search of `keras_attention.generation`
-    decodes the model.
+    It is trained with teacher forcing: the target begins with the start id, the
+    labels are the target shifted by one and end with the end id (see the
+    `special_ids` of the vocabulary). `generate` writes captions, and every search
+    of `keras_attention.generation` decodes the model.
 
     Source: Xu et al., "Show, Attend and Tell", 2015. Differences: their reward
     is the same for all steps; the tanh is from their code, not from the paper.
@@ -77,6 +78,7 @@ class Captioner(RecurrentDecoderModel):
             features learns to detect the words of the caption, see
             `WordDetection`. Its logits at z_t are added to logits_t. An encoder
             without pretraining learns much sooner with it.
+        special_ids: None, or those of the vocabulary.
         **kwargs: of `keras.Model`.
 
     Call arguments:
@@ -122,6 +124,7 @@ class Captioner(RecurrentDecoderModel):
         dropout: float = 0.0,
         doubly_stochastic: float = 1.0,
         word_detection: float = 0.0,
+        special_ids: SpecialIds | None = None,
         **kwargs: Unpack[LayerOptions],
     ) -> None:
         super().__init__(**kwargs)
@@ -143,6 +146,7 @@ class Captioner(RecurrentDecoderModel):
             lambda: vision.GatedAttention(Additive(units, **policy), name="attention", **policy),
         )
         self.vocabulary = vocabulary
+        self._special_ids = special_ids_of(vocabulary, special_ids, "vocabulary")
         self.image_size = image_size
         self._config = {
             "embedding_dim": embedding_dim,
@@ -151,6 +155,7 @@ class Captioner(RecurrentDecoderModel):
             "dropout": dropout,
             "doubly_stochastic": doubly_stochastic,
             "word_detection": word_detection,
+            "special_ids": None if special_ids is None else list(special_ids),
         }
         self.encoder = encoder
         self._make_layers(attention)
@@ -177,7 +182,7 @@ class Captioner(RecurrentDecoderModel):
         self.logits = layers.Dense(size, dtype="float32", name="logits")
         self.detection = None
         if config["word_detection"]:
-            self.detection = WordDetection(size, name="detection")
+            self.detection = WordDetection(size, self.special_ids, name="detection")
         self.baseline = None
         if attention.normalizer.detached:
             self.baseline = losses.MovingBaseline(name="baseline")
@@ -215,7 +220,7 @@ class Captioner(RecurrentDecoderModel):
             self._check_start(inputs)
         features, target = self._features_and_target(inputs, training)
         embedded = self.drop(self.embedding(target), training=training)
-        mask = ops.not_equal(target, PAD)
+        mask = target_mask(target, self.special_ids)
         vectors, maps = self.decoder(
             embedded,
             features,

@@ -19,11 +19,10 @@ from keras_attention.layers.attention_rnn import AttentionRNN
 from keras_attention.layers.presets import LuongAttention
 from keras_attention.layers.scheduled_sampling import ScheduledEmbedding
 from keras_attention.layers.tied_logits import TiedLogits
-from keras_attention.models.base import vocabulary_config
+from keras_attention.models.base import special_ids_of, target_mask, vocabulary_config
 from keras_attention.models.encoders import CELLS, RecurrentEncoder, TransformerEncoder
 from keras_attention.models.recurrent import RecurrentDecoderModel, checked_attention
 from keras_attention.models.text_inputs import source_and_target, source_ids
-from keras_attention.text.special_ids import PAD
 from keras_attention.text.vocabulary import as_vocabulary, vocabulary_size
 
 if TYPE_CHECKING:
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
 
     from keras_attention._core.types import LayerOptions
     from keras_attention.text.protocol import VocabularyLike
+    from keras_attention.text.special_ids import SpecialIds
 
 
 @keras.saving.register_keras_serializable(package="keras_attention")
@@ -42,10 +42,10 @@ class EncoderDecoder(RecurrentDecoderModel):
         a_t             = AttentionRNN over embedding(target) and the memory
         logits_t        = W a_t + b
 
-    It is trained with teacher forcing: the target starts with 1 (start), the
-    labels are the target shifted by one and end with 2 (end), 0 is padding.
-    `generate` writes texts, and every search of `keras_attention.generation`
-    decodes the model.
+    It is trained with teacher forcing: the target begins with the start id, the
+    labels are the target shifted by one and end with the end id (see
+    `special_ids`). `generate` writes texts, and every search of
+    `keras_attention.generation` decodes the model.
 
     The attentional layer is linear, as in tfa. With Luong's tanh it saturates
     in the first steps on a vocabulary of thousands and stops learning, see
@@ -78,6 +78,10 @@ class EncoderDecoder(RecurrentDecoderModel):
             learned sooner (Press and Wolf, "Using the Output Embedding to
             Improve Language Models", 2017). Needs `embedding_dim` equal to
             `units`.
+        special_ids: `keras_attention.text.SpecialIds`, if the vocabularies are
+            sizes: the ids of padding, start, end and unknown, by default 0, 1, 2
+            and 3. Otherwise they are those of the target's vocabulary, and
+            padding of the source is that of the source's.
         **kwargs: of `keras.Model`.
 
     Call arguments:
@@ -121,6 +125,7 @@ class EncoderDecoder(RecurrentDecoderModel):
         dropout: float = 0.0,
         scheduled_sampling: float = 0.0,
         tied_logits: bool = False,
+        special_ids: SpecialIds | None = None,
         **kwargs: Unpack[LayerOptions],
     ) -> None:
         super().__init__(**kwargs)
@@ -130,6 +135,10 @@ class EncoderDecoder(RecurrentDecoderModel):
         self.target_vocabulary = as_vocabulary(
             target_vocabulary, name="target_vocabulary", allow_size=True
         )
+        self._special_ids = special_ids_of(self.target_vocabulary, special_ids, "target_vocabulary")
+        self._source_pad = self.special_ids.pad
+        if not isinstance(self.source_vocabulary, int):
+            self._source_pad = self.source_vocabulary.special_ids.pad
         check_positive("embedding_dim", embedding_dim)
         check_positive("units", units)
         check_positive("num_encoder_layers", num_encoder_layers)
@@ -160,6 +169,7 @@ class EncoderDecoder(RecurrentDecoderModel):
             "dropout": dropout,
             "scheduled_sampling": scheduled_sampling,
             "tied_logits": tied_logits,
+            "special_ids": None if special_ids is None else list(special_ids),
         }
         self._make_layers(attention)
         self._finish()
@@ -235,7 +245,7 @@ class EncoderDecoder(RecurrentDecoderModel):
             embedded,
             memory,
             initial_state=first_state,
-            sequence_mask=ops.not_equal(target, PAD),
+            sequence_mask=target_mask(target, self.special_ids),
             value_mask=mask,
             return_attention_scores=True,
             sampling=self._sampling(),
@@ -256,7 +266,7 @@ class EncoderDecoder(RecurrentDecoderModel):
         self, source: Tensor, training: bool | None = None
     ) -> tuple[Tensor, Tensor, list[Tensor]]:
         """Ids `(B, S)` to the memory `(B, S, units)`, its mask and the first state of the cells."""
-        mask = ops.not_equal(source, PAD)
+        mask = ops.not_equal(source, self._source_pad)
         embedded = self.drop(self.source_embedding(source), training=training)
         memory, summary = self.encoder(embedded, mask=mask, training=training)
         return memory, mask, [dense(summary) for dense in self.bridge]
@@ -266,7 +276,7 @@ class EncoderDecoder(RecurrentDecoderModel):
 
     def source_mask(self, inputs: Structure) -> Tensor:
         """The real positions `(B, S)` of the source: those that are not padding."""
-        return ops.not_equal(source_ids(inputs), PAD)
+        return ops.not_equal(source_ids(inputs), self._source_pad)
 
     def _embedded(self, tokens: Tensor) -> Tensor:
         return self.target_embedding(tokens)

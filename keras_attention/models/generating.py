@@ -22,7 +22,7 @@ from keras_attention.generation import (
 )
 from keras_attention.generation.unknown import Replacement
 from keras_attention.models.presets import load_preset_of, save_preset
-from keras_attention.text.special_ids import PAD, START
+from keras_attention.text.special_ids import SpecialIds
 
 if TYPE_CHECKING:
     import os
@@ -39,6 +39,12 @@ class GeneratingModel(keras.Model):
 
     _search: Search | None = None
     _start_checked = False
+    _special_ids: SpecialIds = SpecialIds()
+
+    @property
+    def special_ids(self) -> SpecialIds:
+        """The ids of padding, start, end and unknown tokens of the target."""
+        return self._special_ids
 
     @property
     def search(self) -> Search:
@@ -211,12 +217,12 @@ class GeneratingModel(keras.Model):
         if averaged_over_replicas():
             return
         self._start_checked = True
-        first = ops.convert_to_numpy(target)[:, 0]
-        wrong = first[(first != START) & (first != PAD)]
+        first, special = ops.convert_to_numpy(target)[:, 0], self.special_ids
+        wrong = first[(first != special.start) & (first != special.pad)]
         if wrong.size:
             warnings.warn(
-                f"target: expected ids that begin with the start token, {START}, received "
-                f"{wrong[0]} at the first position. Decoding begins with the start token, which "
-                "the model does not see in this training.",
+                f"target: expected ids that begin with the start token, {special.start}, "
+                f"received {wrong[0]} at the first position. Decoding begins with the start "
+                "token, which the model does not see in this training.",
                 stacklevel=3,
             )

@@ -19,10 +19,10 @@ from keras_attention.generation.any_model.ports import (
     find_ports,
     is_ids,
 )
-from keras_attention.models.base import vocabulary_config
+from keras_attention.models.base import special_ids_of, vocabulary_config
 from keras_attention.models.generating import GeneratingModel
 from keras_attention.text.protocol import VocabularyLike
-from keras_attention.text.special_ids import SpecialIds
+from keras_attention.text.special_ids import SpecialIds, as_special_ids
 from keras_attention.text.vocabulary import as_vocabulary, vocabulary_size
 
 if TYPE_CHECKING:
@@ -361,18 +361,9 @@ def _check_model(model: Any) -> None:
 
 def _special_ids_of(vocabulary: VocabularyLike | int | None, special_ids: Any) -> SpecialIds | None:
     """The special ids that are declared, else those of the vocabulary."""
-    if special_ids is None and isinstance(vocabulary, VocabularyLike):
-        return SpecialIds(
-            vocabulary.pad_id, vocabulary.start_id, vocabulary.end_id, vocabulary.unknown_id
-        )
-    if special_ids is None:
-        return None
-    if not isinstance(special_ids, (tuple, list)) or len(special_ids) != len(SpecialIds._fields):
-        raise ValueError(
-            "special_ids: expected keras_attention.text.SpecialIds(pad, start, end, unknown), "
-            f"received {special_ids!r}."
-        )
-    return SpecialIds(*special_ids)
+    if vocabulary is not None:
+        return special_ids_of(vocabulary, special_ids, "target_vocabulary")
+    return None if special_ids is None else as_special_ids(special_ids)
 
 
 def _checked_pair(name: str, size: Any) -> tuple[int, int] | None:

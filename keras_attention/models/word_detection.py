@@ -9,7 +9,7 @@ from keras import layers, ops
 
 from keras_attention._core.checks import check_positive
 from keras_attention._core.types import Config, Shape, Tensor
-from keras_attention.text.special_ids import UNKNOWN
+from keras_attention.text.special_ids import SpecialIds, as_special_ids
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -31,7 +31,9 @@ class WordDetection(layers.Layer):
     Source: Fang et al., "From Captions to Visual Concepts and Back", 2015.
 
     Args:
-        vocabulary_size: the number of ids, the four special ones included.
+        vocabulary_size: the number of ids, the special ones included.
+        special_ids: `keras_attention.text.SpecialIds`; padding, start and end
+            are not detected.
         **kwargs: of `keras.layers.Layer`.
 
     Call arguments:
@@ -50,12 +52,18 @@ class WordDetection(layers.Layer):
     ()
     """
 
-    def __init__(self, vocabulary_size: int, **kwargs: Unpack[LayerOptions]) -> None:
+    def __init__(
+        self,
+        vocabulary_size: int,
+        special_ids: SpecialIds | None = None,
+        **kwargs: Unpack[LayerOptions],
+    ) -> None:
         # In float32 under mixed precision, as all losses.
         kwargs.setdefault("dtype", "float32")
         super().__init__(**kwargs)
         check_positive("vocabulary_size", vocabulary_size)
         self.vocabulary_size = vocabulary_size
+        self.special_ids = as_special_ids(special_ids, vocabulary_size)
         # Initially almost nothing is detected at a position, or every word would be anywhere.
         rare = keras.initializers.Constant(-6.0)
         self.logits = layers.Dense(
@@ -72,7 +80,8 @@ class WordDetection(layers.Layer):
         present = ops.max(ops.one_hot(target, self.vocabulary_size, dtype=absence.dtype), axis=1)
         losses = ops.where(present > 0, -ops.log(-ops.expm1(-absence)), absence)
         # Padding, start and end are not words of the image.
-        return ops.mean(ops.sum(losses[:, UNKNOWN:], axis=1))
+        words = [i not in self.special_ids.hidden for i in range(self.vocabulary_size)]
+        return ops.mean(ops.sum(ops.where(words, losses, 0.0), axis=1))
 
     def compute_output_shape(
         self, features_shape: Shape, target_shape: Shape | None = None
@@ -80,4 +89,8 @@ class WordDetection(layers.Layer):
         return ()
 
     def get_config(self) -> Config:
-        return {**super().get_config(), "vocabulary_size": self.vocabulary_size}
+        return {
+            **super().get_config(),
+            "vocabulary_size": self.vocabulary_size,
+            "special_ids": list(self.special_ids),
+        }

@@ -16,7 +16,6 @@ from keras_attention.datasets import Scene, pad
 from keras_attention.generation import Generation, Greedy, Search, generate
 from keras_attention.metrics import peaks_inside
 from keras_attention.models import Captioner
-from keras_attention.text.vocabulary import START
 
 
 class Pictured(NamedTuple):
@@ -259,8 +258,10 @@ def gradient_maps(
     Returns:
         `(len(said), h, w)`.
     """
-    labels = pad([model.vocabulary.encode(caption.text) for caption in captions])
-    target = np.pad(labels, ((0, 0), (1, 0)), constant_values=START)[:, :-1]
+    special = model.special_ids
+    said_ids = [model.vocabulary.encode(caption.text) for caption in captions]
+    labels = pad(said_ids, value=special.pad)
+    target = np.pad(labels, ((0, 0), (1, 0)), constant_values=special.start)[:, :-1]
     by_caption: list[list[int]] = [[] for _ in captions]
     for number, name in enumerate(said):
         by_caption[name.scene].append(number)

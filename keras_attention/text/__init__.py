@@ -1,8 +1,16 @@
 """Vocabularies: text to ids and back, in Python and inside a TensorFlow graph."""
 
 from keras_attention.text.graph import GraphSubwords, GraphVocabulary, graph_vocabulary
-from keras_attention.text.protocol import GraphVocabularyLike, VocabularyLike
-from keras_attention.text.special_ids import END, PAD, SPECIALS, START, UNKNOWN
+from keras_attention.text.protocol import GraphVocabularyLike, SplitsWords, VocabularyLike
+from keras_attention.text.special_ids import (
+    END,
+    PAD,
+    SPECIALS,
+    START,
+    UNKNOWN,
+    SpecialIds,
+    as_special_ids,
+)
 from keras_attention.text.subwords import Subwords
 from keras_attention.text.vocabulary import (
     Vocabulary,
@@ -20,9 +28,12 @@ __all__ = [
     "GraphSubwords",
     "GraphVocabulary",
     "GraphVocabularyLike",
+    "SpecialIds",
+    "SplitsWords",
     "Subwords",
     "Vocabulary",
     "VocabularyLike",
+    "as_special_ids",
     "as_vocabulary",
     "graph_vocabulary",
     "vocabulary_from_config",

@@ -72,11 +72,11 @@ class GraphVocabulary:
         return self._tf.pad(tokens, [[0, 0], [0, missing]], constant_values="")
 
     def ids(self, tokens: Tensor) -> Tensor:
-        """`(B, T)` tokens, padded with empty strings, to `(B, T)` ids, padded with 0."""
+        """`(B, T)` tokens, padded with empty strings, to `(B, T)` ids, padded."""
         return self._tf.where(self._tf.equal(tokens, ""), PAD, self.table.lookup(tokens))
 
     def encode(self, texts: Tensor) -> Tensor:
-        """`(B,)` strings to `(B, T)` ids, padded with 0."""
+        """`(B,)` strings to `(B, T)` ids, padded."""
         return self.ids(self.tokens(texts))
 
     def to_tokens(self, ids: Tensor) -> Tensor:

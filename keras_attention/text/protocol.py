@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 from keras_attention._core.types import Config, Tensor
+from keras_attention.text.special_ids import SpecialIds
 
 
 class GraphVocabularyLike(Protocol):
@@ -22,10 +23,10 @@ class GraphVocabularyLike(Protocol):
         """`(B,)` strings to `(B, T)` tokens, padded with empty strings; T is at least 1."""
 
     def ids(self, tokens: Tensor) -> Tensor:
-        """`(B, T)` tokens, padded with empty strings, to `(B, T)` ids, padded with 0."""
+        """`(B, T)` tokens, padded with empty strings, to `(B, T)` ids, padded."""
 
     def encode(self, texts: Tensor) -> Tensor:
-        """`(B,)` strings to `(B, T)` ids, padded with 0."""
+        """`(B,)` strings to `(B, T)` ids, padded."""
 
     def to_tokens(self, ids: Tensor) -> Tensor:
         """`(B, T)` ids to `(B, T)` tokens; padding, start and end become empty strings."""
@@ -44,9 +45,9 @@ class VocabularyLike(Protocol):
     its own, so that it can be found again.
 
     Attributes:
-        tokens: all tokens by id, the four special ones first.
-        pad_id, start_id, end_id, unknown_id: 0, 1, 2 and 3. Losses, masks and
-            searches rely on these numbers.
+        tokens: all tokens by id.
+        special_ids: `SpecialIds`, the ids of padding, start, end and unknown
+            tokens. Masks, searches and exports read them.
 
     Example:
 
@@ -60,20 +61,8 @@ class VocabularyLike(Protocol):
         """All tokens by id."""
 
     @property
-    def pad_id(self) -> int:
-        """The id of padding."""
-
-    @property
-    def start_id(self) -> int:
-        """The id that a decoder reads first."""
-
-    @property
-    def end_id(self) -> int:
-        """The id that ends a sequence."""
-
-    @property
-    def unknown_id(self) -> int:
-        """The id of a token that is not in the vocabulary."""
+    def special_ids(self) -> SpecialIds:
+        """The ids of padding, start, end and unknown tokens."""
 
     def __len__(self) -> int:
         """The number of ids, the special ones included."""
@@ -81,8 +70,11 @@ class VocabularyLike(Protocol):
     def split(self, text: str) -> list[str]:
         """The tokens of a text; a token that is not in the vocabulary stays as it is."""
 
+    def to_ids(self, tokens: Iterable[str]) -> list[int]:
+        """The ids of what `split` returned, one per token."""
+
     def encode(self, text: str) -> list[int]:
-        """The ids of a text."""
+        """The ids of a text: `to_ids(split(text))`."""
 
     def to_tokens(self, ids: Iterable[int]) -> list[str]:
         """The tokens of a sequence of ids up to its end, without start and padding."""
@@ -101,3 +93,25 @@ class VocabularyLike(Protocol):
 
     def get_config(self) -> Config:
         """A dictionary that JSON can hold."""
+
+
+@runtime_checkable
+class SplitsWords(Protocol):
+    """What a vocabulary has besides, if its tokens are pieces of words.
+
+    Unknown words are then replaced as a whole, see
+    `keras_attention.generation.replace_unknown`. Where a vocabulary lacks these
+    methods, each token is a word.
+
+    Example:
+
+    >>> from keras_attention.text import SplitsWords, Subwords, Vocabulary
+    >>> isinstance(Subwords(["a"]), SplitsWords), isinstance(Vocabulary("abc"), SplitsWords)
+    (True, False)
+    """
+
+    def whole_words(self, tokens: Sequence[str]) -> list[str]:
+        """For each token of a text the word that it belongs to."""
+
+    def word_token(self, word: str) -> str:
+        """A whole word as one token, which `join` writes as a word of its own."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -120,6 +121,18 @@ class Subwords(Vocabulary, kind="subwords"):
     def join(self, tokens: Sequence[str]) -> str:
         """The text of a sequence of pieces."""
         return "".join(map(_shown, tokens)).replace(SPACE, " ").strip(" ")
+
+    def whole_words(self, tokens: Sequence[str]) -> list[str]:
+        """For each piece of a text the word that it belongs to."""
+        begins = [i for i, token in enumerate(tokens) if i == 0 or not token.startswith(CONTINUED)]
+        words: list[str] = []
+        for begin, end in pairwise([*begins, len(tokens)]):
+            words += [self.join(tokens[begin:end])] * (end - begin)
+        return words
+
+    def word_token(self, word: str) -> str:
+        """A whole word as one token, which `join` writes as a word of its own."""
+        return SPACE + word
 
     def in_graph(self) -> GraphVocabularyLike:
         """The same vocabulary as operations of a TensorFlow graph; needs the extra `text`."""

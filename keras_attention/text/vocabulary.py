@@ -7,13 +7,21 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from numbers import Integral
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Literal, overload
+from typing import TYPE_CHECKING, Literal, overload
 
 from keras_attention._core.checks import check_choice, check_flag
 from keras_attention._core.types import Config
 from keras_attention.text.graph import GraphVocabulary
 from keras_attention.text.protocol import GraphVocabularyLike, VocabularyLike
-from keras_attention.text.special_ids import END, PAD, SPECIALS, START, UNKNOWN
+from keras_attention.text.special_ids import (
+    END,
+    PAD,
+    SPECIALS,
+    START,
+    UNKNOWN,
+    SpecialIds,
+    as_special_ids,
+)
 from keras_attention.text.tokenizer_json import vocabulary_tokenizer, write_tokenizer_json
 
 if TYPE_CHECKING:
@@ -53,7 +61,7 @@ class Vocabulary:
 
     Attributes:
         tokens: all tokens by id, the four special ones first.
-        pad_id, start_id, end_id, unknown_id: 0, 1, 2 and 3.
+        special_ids: `SpecialIds`: 0, 1, 2 and 3.
 
     Raises:
         ValueError: for repeated tokens, special tokens among them, another
@@ -69,10 +77,7 @@ class Vocabulary:
     'cab'
     """
 
-    pad_id: ClassVar[int] = PAD
-    start_id: ClassVar[int] = START
-    end_id: ClassVar[int] = END
-    unknown_id: ClassVar[int] = UNKNOWN
+    special_ids: SpecialIds = SpecialIds()
 
     tokens: tuple[str, ...]
     separator: str
@@ -156,7 +161,10 @@ class Vocabulary:
         Raises:
             ValueError: if `text` is not a string.
         """
-        tokens = self.split(check_text("encode", text))
+        return self.to_ids(self.split(check_text("encode", text)))
+
+    def to_ids(self, tokens: Iterable[str]) -> list[int]:
+        """The ids of what `split` returned, 3 for a token that is not in the vocabulary."""
         return [self._ids.get(token, UNKNOWN) for token in tokens]
 
     def to_tokens(self, ids: Iterable[int]) -> list[str]:
@@ -270,7 +278,7 @@ def as_vocabulary(
 
     Raises:
         ValueError: for anything else, a number below 5, and a vocabulary whose
-            special ids are not 0 to 3.
+            special ids are not among its ids.
 
     Example:
 
@@ -283,12 +291,7 @@ def as_vocabulary(
     if isinstance(value, dict):
         return vocabulary_from_config(value)
     if isinstance(value, VocabularyLike):
-        special = (value.pad_id, value.start_id, value.end_id, value.unknown_id)
-        if special != (PAD, START, END, UNKNOWN):
-            raise ValueError(
-                f"{name}: expected the ids 0 for padding, 1 for start, 2 for end and 3 for "
-                f"unknown tokens, received a {type(value).__name__} with {special}."
-            )
+        as_special_ids(value.special_ids, len(value), f"{name}.special_ids")
         return value
     number = isinstance(value, Integral) and not isinstance(value, bool)
     if allow_size and number and value > UNKNOWN + 1:

@@ -17,7 +17,7 @@ from keras_attention.generation import (
 )
 from keras_attention.generation.stepper import Stepper
 from keras_attention.models import Captioner, EncoderDecoder
-from keras_attention.text import Vocabulary
+from keras_attention.text import SpecialIds, Vocabulary
 from tests.support.plain_search import Toy
 
 SOURCE = np.array([[5, 6, 7, 8], [9, 4, 0, 0]], "int32")
@@ -27,6 +27,7 @@ class Full(Toy):
     """A full decoder, whose steps hand on a memory of another dtype each time."""
 
     constant_parts = ("memory",)
+    special_ids = SpecialIds()
 
     def step(self, tokens, state, beams=1):
         memory, mask, nothing = state["memory"]

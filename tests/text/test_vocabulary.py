@@ -7,6 +7,7 @@ import tensorflow as tf
 from keras_attention.models import EncoderDecoder
 from keras_attention.text import (
     GraphVocabulary,
+    SpecialIds,
     Subwords,
     Vocabulary,
     VocabularyLike,
@@ -197,7 +198,7 @@ def test_a_size_is_no_vocabulary_where_text_is_needed():
 class Reversed:
     """A vocabulary that has nothing to do with `Vocabulary`: it reads backwards."""
 
-    pad_id, start_id, end_id, unknown_id = range(4)
+    special_ids = SpecialIds()
 
     def __init__(self):
         self._inner = Vocabulary("abc")
@@ -214,6 +215,9 @@ class Reversed:
 
     def split(self, text):
         return self._inner.split(text)[::-1]
+
+    def to_ids(self, tokens):
+        return self._inner.to_ids(tokens)
 
     def encode(self, text):
         return self._inner.encode(text)[::-1]
@@ -237,11 +241,21 @@ def test_a_model_generates_with_a_vocabulary_of_ones_own():
     assert list(found.source_tokens) == ["b", "b", "a"]
 
 
-def test_other_special_ids_are_refused():
+@pytest.mark.parametrize(
+    ("special", "message"),
+    [
+        (SpecialIds(end=7), r"side.special_ids: expected integers from 0 to 6, received \(0, 1, 7"),
+        (SpecialIds(pad=2), "side.special_ids: expected padding and end to differ"),
+        (SpecialIds(unknown=0), "side.special_ids: expected .* the unknown id from the others"),
+        ((0, 1, 2), r"side.special_ids: expected .*SpecialIds\(.*received \(0, 1, 2\)"),
+        (SpecialIds(start=True), "side.special_ids: expected integers"),
+    ],
+)
+def test_special_ids_that_cannot_be_are_refused(special, message):
     own = Reversed()
-    own.end_id = 7
-    with pytest.raises(ValueError, match=r"expected the ids 0 for padding.*\(0, 1, 7, 3\)"):
-        as_vocabulary(own)
+    own.special_ids = special
+    with pytest.raises(ValueError, match=message):
+        as_vocabulary(own, name="side")
 
 
 def test_a_subclass_is_found_by_its_kind(tmp_path):

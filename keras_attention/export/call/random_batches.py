@@ -91,7 +91,7 @@ def _random(
         if len(shape) != 2:
             return rng.integers(0, size, shape).astype(dtype.as_numpy_dtype)
         scaled = [max(1, length * shape[1] // longest) for length in lengths]
-        return random_rows(rng, scaled, size, first=1).astype(dtype.as_numpy_dtype)
+        return random_rows(rng, scaled, range(1, size) or [0]).astype(dtype.as_numpy_dtype)
     if dtype.is_bool or dtype.is_integer:
         return rng.integers(0, 2, shape).astype(dtype.as_numpy_dtype)
     if len(shape) == 4 and shape[-1] in CHANNELS:
