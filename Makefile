@@ -10,11 +10,12 @@
 # make translate     trains, measures and exports a translation model       (an hour)
 # make caption       trains, measures and exports a captioning model        (an hour)
 # make glimpses      trains a glimpse network and a CNN on cluttered digits (16 minutes)
+# make any-model     trains, decodes and exports models of other people's making (15 minutes)
 PYTHON ?= python3
 BIN := .venv/bin
 STARTED := $(shell date +%s)
 
-.PHONY: demo test test-slow test-backends test-beam precision gpu compare-tfa bench g2p translate caption glimpses notebook lint format large-vocabulary clean
+.PHONY: demo test test-slow test-backends test-beam precision gpu compare-tfa bench g2p translate caption glimpses notebook lint format large-vocabulary any-model clean
 
 demo: .venv/installed
 	$(BIN)/python export/demo.py build/demo --started $(STARTED)
@@ -80,6 +81,11 @@ notebook: .venv/installed
 # Shows that the defaults train on a vocabulary of 8,000, and the effect of a tanh there.
 large-vocabulary: .venv/installed
 	$(BIN)/python benchmarks/large_vocabulary.py
+
+# Keras models without a decoding loop of their own: how each is decoded, and whether its
+# artifacts write the same; writes build/any-model/report.json.
+any-model: .venv/installed
+	$(BIN)/python -W ignore -m tests.any_model build/any-model
 
 lint: .venv/installed
 	$(BIN)/ruff check

@@ -106,18 +106,24 @@ def notebook_01(size, look=False):
     return keras.Model(inputs, [logits, weights] if look else logits)
 
 
-def notebook_02(size):
-    """Bahdanau's model of notebook 02, written by hand."""
+def notebook_02(size, luong=False):
+    """Bahdanau's or Luong's model of notebook 02, written by hand."""
     source, target = sources_and_target()
     embedded = layers.Embedding(size.source, size.units, mask_zero=True)(source)
-    encoder = layers.Bidirectional(layers.GRU(size.units, return_sequences=True))
+    recurrent = layers.GRU(size.units // 2, return_sequences=True, return_state=True)
+    memory, *states = layers.Bidirectional(recurrent)(embedded)
+    first_state = layers.Dense(size.units, activation="tanh")(layers.Concatenate()(states))
+    attention = LuongAttention(score="general", scale=True)
     decoder = AttentionRNN(
-        layers.GRUCell(size.units), BahdanauAttention(size.units), attend="before"
+        layers.GRUCell(size.units),
+        attention if luong else BahdanauAttention(size.units),
+        attend="after" if luong else "before",
+        input_feeding=False,
+        attention_layer=size.units,
     )
     written = layers.Embedding(size.target, size.units, mask_zero=True)(target)
-    vectors = decoder(written, encoder(embedded))
-    logits = layers.Dense(size.target)(layers.Dense(size.units, activation="tanh")(vectors))
-    return keras.Model({"source": source, "target": target}, logits)
+    vectors = decoder(written, memory, initial_state=[first_state])
+    return keras.Model({"source": source, "target": target}, layers.Dense(size.target)(vectors))
 
 
 def luong_tutorial(size):
@@ -372,6 +378,7 @@ MODELS: dict[str, AnyModel] = {
     "notebook 01": AnyModel(notebook_01),
     "notebook 01, with weights": AnyModel(lambda size: notebook_01(size, look=True)),
     "notebook 02, Bahdanau": AnyModel(notebook_02),
+    "notebook 02, Luong": AnyModel(lambda size: notebook_02(size, luong=True)),
     "LSTM, then Luong": AnyModel(luong_tutorial),
     "GRU and Bahdanau": AnyModel(bahdanau_tutorial),
     "two layers, residual": AnyModel(residual_tutorial),
