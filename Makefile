@@ -7,6 +7,7 @@
 # make test-beam     runs the tests of batch translation on Apache Beam, in its own environment
 # make compare-tfa   compares the results with those of tfa.seq2seq
 # make g2p           trains the spelling model for 45 minutes
+# make preset        trains, measures and stores the preset g2p_en           (half an hour)
 # make translate     trains, measures and exports a translation model       (an hour)
 # make caption       trains, measures and exports a captioning model        (an hour)
 # make glimpses      trains a glimpse network and a CNN on cluttered digits (16 minutes)
@@ -15,7 +16,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STARTED := $(shell date +%s)
 
-.PHONY: demo test test-slow test-backends test-beam precision gpu compare-tfa bench g2p translate caption glimpses notebook lint format large-vocabulary any-model clean
+.PHONY: demo test test-slow test-backends test-beam precision gpu compare-tfa bench g2p preset translate caption glimpses notebook lint format large-vocabulary any-model clean
 
 demo: .venv/installed
 	$(BIN)/python export/demo.py build/demo --started $(STARTED)
@@ -47,6 +48,12 @@ gpu:
 g2p: .venv/installed
 	$(BIN)/python export/train_g2p.py build/g2p --units 384 --num-encoder-layers 2 --dropout 0.2 \
 	    --label-smoothing 0.1 --batch-size 128 --epochs 30 --learning-rate 0.002 --minutes 44
+
+# The spelling model that the package carries; writes keras_attention/presets/g2p_en.
+preset: .venv/installed
+	$(BIN)/keras-attention train g2p build/preset --units 192 --num-encoder-layers 2 \
+	    --dropout 0.15 --label-smoothing 0.1 --epochs 24 --learning-rate 0.003 --minutes 75
+	$(BIN)/python benchmarks/preset.py build/preset
 
 # English to French, with and without attention side by side; writes build/translate/report.json.
 translate: .venv/installed

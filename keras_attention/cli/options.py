@@ -10,7 +10,7 @@ import typer
 from keras_attention._core.loading import load_model
 from keras_attention._core.types import Structure
 from keras_attention.generation import BeamSearch, Generation, Greedy, Sample, Search, generate
-from keras_attention.models import EncoderDecoder
+from keras_attention.models import load_preset
 
 PRESET = "g2p_en"
 
@@ -79,10 +79,8 @@ class _Generates(Protocol):
 
 def load(path: Path | None) -> Model:
     """The model of a `.keras` file or of a folder of a preset, or the preset that comes along."""
-    if path is None:
-        return EncoderDecoder.from_preset(PRESET)
-    if path.is_dir():
-        return EncoderDecoder.from_preset(str(path))
+    if path is None or path.is_dir():
+        return load_preset(PRESET if path is None else path)
     return load_model(path, compile=False)
 
 
