@@ -1,13 +1,14 @@
 """The source distribution holds what its tests need, and they run where it is unpacked."""
 
 import os
-import shutil
 import subprocess
 import sys
 import tarfile
 from pathlib import Path
 
 import pytest
+
+from tests.support.tracked import clone_tracked_files
 
 ROOT = Path(__file__).parents[1]
 # What only the repository needs.
@@ -23,14 +24,8 @@ def unpacked(tmp_path_factory):
     """What `make sdist` packs of the files that git tracks, unpacked."""
     pytest.importorskip("setuptools", minversion="77")
     folder = tmp_path_factory.mktemp("sdist")
-    tracked = subprocess.run(
-        ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True
-    ).stdout.split("\0")[:-1]
     clone = folder / "clone"
-    for name in tracked:
-        target = clone / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(ROOT / name, target)
+    tracked = clone_tracked_files(ROOT, clone)
     code = f"from setuptools import build_meta; build_meta.build_sdist({str(folder)!r})"
     done = subprocess.run([sys.executable, "-c", code], cwd=clone, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
