@@ -14,7 +14,7 @@ import pytest
 
 from keras_attention.generation import BeamSearch, Greedy, Sample
 from keras_attention.losses import SequenceCrossentropy
-from keras_attention.models import Captioner, EncoderDecoder
+from keras_attention.models import Captioner, EncoderDecoder, Transformer
 from keras_attention.text import Vocabulary
 
 # What needs no TensorFlow; the others say so in their documentation.
@@ -45,6 +45,11 @@ def encoder_decoder():
     return model, {"source": SOURCE, "target": TARGET}, {"source": SOURCE}
 
 
+def transformer():
+    model = Transformer(10, 10, units=8, num_heads=2, num_encoder_layers=1, num_decoder_layers=1)
+    return model, {"source": SOURCE, "target": TARGET}, {"source": SOURCE}
+
+
 def captioner():
     words = Vocabulary(["a", "red", "apple", "and", "pear", "pea"], separator=" ")
     model = Captioner(words, image_size=(16, 16), units=8, embedding_dim=8, word_detection=0.1)
@@ -52,7 +57,7 @@ def captioner():
     return model, {"image": images, "target": TARGET}, {"image": images}
 
 
-@pytest.mark.parametrize("made", [encoder_decoder, captioner])
+@pytest.mark.parametrize("made", [encoder_decoder, captioner, transformer])
 def test_training_lowers_the_loss(made):
     model, inputs, _ = made()
     model.compile(keras.optimizers.Adam(0.02), SequenceCrossentropy())
@@ -60,7 +65,7 @@ def test_training_lowers_the_loss(made):
     assert last < 0.9 * first
 
 
-@pytest.mark.parametrize("made", [encoder_decoder, captioner])
+@pytest.mark.parametrize("made", [encoder_decoder, captioner, transformer])
 def test_a_search_of_one_hypothesis_is_greedy_however_it_is_written(made):
     model, _, source = made()
     for variable in model.trainable_variables:

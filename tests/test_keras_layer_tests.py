@@ -59,6 +59,11 @@ ROWS = {
         },
     ),
     layers.TransformerBlock: ({"units": 8}, (2, 5, 8), {"expected_output_shape": (2, 5, 8)}),
+    layers.TransformerDecoderBlock: (
+        {"units": 8, "score": "additive"},
+        {"sequence_shape": (2, 3, 8), "value_shape": (2, 5, 6)},
+        {"expected_output_shape": (2, 3, 8)},
+    ),
     vision.GatedAttention: ({"score": "general"}, QUERY_AND_VALUE, {}),
     vision.SqueezeExcitation: ({"ratio": 2}, FEATURES, {"expected_output_shape": FEATURES}),
     vision.ChannelAttention: ({"ratio": 2}, FEATURES, {"expected_output_shape": FEATURES}),
@@ -134,6 +139,7 @@ ELSEWHERE = {
     "EncoderDecoder": "a model: tests/models",
     "Seq2Seq": "a model: tests/models",
     "GlimpseClassifier": "a model: tests/models",
+    "Transformer": "a model: tests/models",
     "WordDetection": "a loss: tests/models",
 }
 

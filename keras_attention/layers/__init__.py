@@ -3,7 +3,7 @@
 from keras_attention._core.memory import Memory
 from keras_attention.layers.attention import Attention
 from keras_attention.layers.attention_rnn import AttentionRNN
-from keras_attention.layers.blocks import TransformerBlock
+from keras_attention.layers.blocks import TransformerBlock, TransformerDecoderBlock
 from keras_attention.layers.extended_vocabulary import (
     ExtendedVocabulary,
     extended_ids,
@@ -22,7 +22,12 @@ from keras_attention.layers.scheduled_sampling import (
     ScheduledOutput,
     ScheduledSampling,
 )
-from keras_attention.layers.states import AttentionNoise, AttentionRNNState, AttentionState
+from keras_attention.layers.states import (
+    AttentionNoise,
+    AttentionRNNState,
+    AttentionState,
+    TransformerDecoderState,
+)
 from keras_attention.layers.tied_logits import TiedLogits
 
 __all__ = [
@@ -47,6 +52,8 @@ __all__ = [
     "StructuredSelfAttention",
     "TiedLogits",
     "TransformerBlock",
+    "TransformerDecoderBlock",
+    "TransformerDecoderState",
     "extended_ids",
     "restored_ids",
     "used_positions",

@@ -22,6 +22,7 @@ from keras_attention._core.protocols import AttentionMechanism, StepwiseMechanis
 from keras_attention._core.structure import map_tensors, spec_of
 from keras_attention._core.types import Config, LayerOptions, Shape, Shapes, Structure, Tensor
 from keras_attention.layers import rnn_arguments as arguments
+from keras_attention.layers.beams import attend_beams
 from keras_attention.layers.multi_source import MultiSourceAttention
 from keras_attention.layers.rnn_loops import all_at_once, join, step_by_step
 from keras_attention.layers.rnn_specs import output_specs
@@ -399,16 +400,9 @@ class AttentionRNN(keras.layers.Layer):
     def _attend(
         self, query: Tensor, memory: Structure, state: Structure, noise: Structure, beams: int
     ) -> tuple[Tensor, Structure, Structure]:
-        mechanism = self._mechanism()
-        if beams > 1 and not tree.flatten(state):
-            query = ops.reshape(query, (-1, beams, query.shape[-1]))
-            context, weights, state = mechanism.attend(query, memory, state, noise=noise)
-            context, weights = map_tensors(_merge_beams, (context, weights))
-        else:
-            if beams > 1:
-                # Each beam has a state of its own, and so attends one query at a time.
-                memory = map_tensors(lambda x: ops.repeat(x, beams, axis=0), memory)
-            context, weights, state = mechanism.step(query, memory, state, noise=noise)
+        context, weights, state = attend_beams(
+            self._mechanism(), query, memory, state, noise, beams
+        )
         return context, map_tensors(lambda w: ops.cast(w, self.compute_dtype), weights), state
 
     def _attentional_vector(self, output: Tensor, context: Tensor, training: bool | None) -> Tensor:
@@ -484,11 +478,6 @@ class AttentionRNN(keras.layers.Layer):
             config[name] = made(config.get(name))
         config["upper_cells"] = [made(cell) for cell in config.get("upper_cells", ())]
         return super().from_config(config)
-
-
-def _merge_beams(x: Tensor) -> Tensor:
-    """`(B, beams, ...)` to `(B * beams, ...)`."""
-    return ops.reshape(x, (-1, *ops.shape(x)[2:]))
 
 
 def _sizes(shapes: Structure) -> Structure:

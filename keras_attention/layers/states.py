@@ -70,3 +70,31 @@ class AttentionRNNState(NamedTuple):
     attentional: Structure = ()
     attention: Structure = ()
     upper: Structure = ()
+
+
+class TransformerDecoderState(NamedTuple):
+    """State of a `TransformerDecoderBlock` between two steps, batch first everywhere.
+
+    Attributes:
+        keys: projected keys of the t positions so far `(B, heads, 1 + t, U)`,
+            behind one that is masked.
+        values: their values `(B, heads, 1 + t, D)`.
+        self_attention: the state of the self-attention, see `AttentionState`.
+        cross_attention: likewise of the attention over the source.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from keras_attention.layers import TransformerDecoderBlock
+    >>> block = TransformerDecoderBlock(8, num_heads=2)
+    >>> block.build((None, None, 8), (None, None, 6))
+    >>> memory = block.memory(np.ones((3, 5, 6)))
+    >>> _, _, state = block.step(np.ones((3, 8)), memory, block.initial_state(memory))
+    >>> tuple(state.keys.shape)
+    (3, 2, 2, 4)
+    """
+
+    keys: Tensor
+    values: Tensor
+    self_attention: Structure = ()
+    cross_attention: Structure = ()

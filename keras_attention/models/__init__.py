@@ -7,6 +7,7 @@ from keras_attention.models.glimpse_classifier import GlimpseClassifier
 from keras_attention.models.image_encoders import ConvolutionBlock, ImageEncoder, backbone
 from keras_attention.models.presets import built_in_presets, load_preset
 from keras_attention.models.seq2seq import Seq2Seq
+from keras_attention.models.transformer import Transformer
 from keras_attention.models.word_detection import WordDetection
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "ImageEncoder",
     "RecurrentEncoder",
     "Seq2Seq",
+    "Transformer",
     "TransformerEncoder",
     "WordDetection",
     "backbone",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Literal
 
 import keras
@@ -11,12 +10,14 @@ from keras import layers, ops
 from keras_attention._core.checks import check_choice, check_positive, check_rate
 from keras_attention._core.renamed import present_names
 from keras_attention._core.types import Config, Shape, Tensor
-from keras_attention.layers.blocks import TransformerBlock
+from keras_attention.layers.blocks import TransformerBlock, described_score
+from keras_attention.layers.positions import sinusoids
 
 if TYPE_CHECKING:
     from typing_extensions import Self, Unpack
 
     from keras_attention._core.types import LayerOptions
+    from keras_attention.scores.registry import ScoreIdentifier
 
 CELLS = {
     "lstm": (layers.LSTM, layers.LSTMCell),
@@ -149,6 +150,7 @@ class TransformerEncoder(layers.Layer):
         num_layers: the number of blocks.
         num_heads: the number of attention heads.
         dropout: after each sub-layer.
+        feed_forward_dim, score: as in `TransformerBlock`.
         **kwargs: of `keras.layers.Layer`.
 
     Call arguments:
@@ -177,6 +179,8 @@ class TransformerEncoder(layers.Layer):
         num_layers: int = 2,
         num_heads: int = 4,
         dropout: float = 0.0,
+        feed_forward_dim: int | None = None,
+        score: ScoreIdentifier | None = None,
         **kwargs: Unpack[LayerOptions],
     ) -> None:
         super().__init__(**kwargs)
@@ -193,10 +197,20 @@ class TransformerEncoder(layers.Layer):
             num_heads,
             dropout,
         )
+        self.feed_forward_dim = feed_forward_dim
+        self.score = None if score is None else described_score(score)
         policy = {"dtype": self.dtype_policy}
         self.projection = layers.Dense(units, name="projection", **policy)
         self.blocks = [
-            TransformerBlock(units, num_heads, dropout, name=f"block_{i}", **policy)
+            TransformerBlock(
+                units,
+                num_heads,
+                dropout,
+                feed_forward_dim,
+                self.score,
+                name=f"block_{i}",
+                **policy,
+            )
             for i in range(num_layers)
         ]
         self.last_norm = layers.LayerNormalization(name="last_norm", **policy)
@@ -213,7 +227,8 @@ class TransformerEncoder(layers.Layer):
     def call(
         self, sequence: Tensor, mask: Tensor | None = None, training: bool | None = None
     ) -> tuple[Tensor, Tensor]:
-        x = self.projection(sequence) + self._positions(ops.shape(sequence)[1])
+        positions = sinusoids(ops.arange(ops.shape(sequence)[1]), self.units)
+        x = self.projection(sequence) + ops.cast(positions, self.compute_dtype)
         for block in self.blocks:
             x = block(x, mask=mask, training=training)
         x = self.last_norm(x)
@@ -221,13 +236,6 @@ class TransformerEncoder(layers.Layer):
             return x, ops.mean(x, axis=1)
         kept = ops.cast(ops.expand_dims(mask, -1), x.dtype)
         return x, ops.sum(x * kept, axis=1) / ops.maximum(ops.sum(kept, axis=1), 1.0)
-
-    def _positions(self, length: Tensor) -> Tensor:
-        half = self.units // 2
-        rates = ops.exp(ops.arange(half, dtype="float32") * (-math.log(10000.0) / half))
-        angles = ops.expand_dims(ops.arange(length, dtype="float32"), 1) * rates
-        waves = ops.concatenate([ops.sin(angles), ops.cos(angles)], axis=-1)
-        return ops.cast(waves, self.compute_dtype)
 
     @property
     def summary_size(self) -> int:
@@ -246,6 +254,8 @@ class TransformerEncoder(layers.Layer):
             "num_layers": self.num_layers,
             "num_heads": self.num_heads,
             "dropout": self.dropout,
+            "feed_forward_dim": self.feed_forward_dim,
+            "score": self.score,
         }
 
     @classmethod

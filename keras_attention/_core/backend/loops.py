@@ -172,8 +172,8 @@ def scan_while(
         unfinished: `unfinished(t, carry)` is True if step t is to be run.
         step: `step(t, carry) -> (carry, y)`, y a tensor.
         carry: a structure of tensors; `step` returns one like it. None in it
-            stays None. On TensorFlow a size may change from step to step, if
-            the carry's own shape leaves it open.
+            stays None. A size may change from step to step: on TensorFlow if
+            the carry's own shape leaves it open, on JAX outside of `jax.jit`.
         length: a positive integer.
         shape: of every y, for the backends that need it.
         dtype: of y.
@@ -231,8 +231,29 @@ def scan_while(
         return t + 1, flat, ops.slice_update(written, at, ops.expand_dims(y, 0))
 
     written = ops.zeros((length, *shape), dtype=dtype)
+    if keras.backend.backend() == "jax" and _grows(lambda flat: both(t, flat)[0], start):
+        # A cache, longer with every step. JAX's own loop has one shape for all steps.
+        last = start
+        while bool(goes_on(t, last, written)):
+            t, last, written = update(t, last, written)
+        return t, _pack_tensors(carry, last), written
     t, last, written = ops.while_loop(goes_on, update, (t, start, written))
     return t, _pack_tensors(carry, last), written
+
+
+def _grows(step: Callable[[list[Tensor]], list[Tensor]], flat: list[Tensor]) -> bool:
+    """Whether a step on JAX changes the shape of a tensor; nothing is computed."""
+    import jax
+
+    with keras.StatelessScope():
+        after = jax.eval_shape(step, flat)
+    changes = any(x.shape != y.shape for x, y in zip(flat, after))
+    if changes and any(isinstance(x, jax.core.Tracer) for x in flat):
+        raise ValueError(
+            "decoder: expected a state of the same shapes at every step, since JAX compiles this "
+            "search, received a state that grows. Run the search outside of jax.jit."
+        )
+    return changes
 
 
 _without_arrays: contextvars.ContextVar[bool] = contextvars.ContextVar(
