@@ -82,7 +82,7 @@ def score(decoder: DecoderLike, inputs: Structure, targets: Tensor) -> Scored:
         )
 
     xs = (ops.transpose(given), ops.transpose(targets))
-    _, (token_scores, attention) = scan(one, stepper.tensors, xs, ("float32", "float32"))
+    _, (token_scores, attention) = scan(one, stepper.growing(), xs, ("float32", "float32"))
     token_scores = ops.transpose(token_scores)
     return Scored(ops.sum(token_scores, axis=1), token_scores, ops.transpose(attention, (1, 0, 2)))
 

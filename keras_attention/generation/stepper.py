@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from keras import ops, tree
 
+from keras_attention._core.backend.graphs import is_concrete
 from keras_attention._core.backend.loops import open_sizes
 from keras_attention._core.checks import check_ids
 from keras_attention._core.masks import IMPOSSIBLE
@@ -54,12 +55,26 @@ class Stepper:
         """The step from the start token: logits, the changing tensors, and weights."""
         tokens = ops.full((self.batch,), self.special_ids.start, dtype="int32")
         logits, tensors, weights = self.next(tokens, self.tensors)
-        for i, (before, after) in enumerate(zip(self.tensors, tensors)):
-            sizes = list(zip(tuple(before.shape), tuple(after.shape)))
+        return logits, self._open(tensors, tensors), weights
+
+    def growing(self) -> list[Tensor]:
+        """The changing tensors before the first step, for a loop in a graph from there on."""
+        if not self.tensors or is_concrete(self.tensors[0]):
+            return self.tensors
+        # Only for the sizes: the graph drops what nobody reads.
+        tokens = ops.full((self.batch,), self.special_ids.start, dtype="int32")
+        _, after, _ = self.next(tokens, self.tensors)
+        return self._open(self.tensors, after)
+
+    def _open(self, tensors: list[Tensor], after: list[Tensor]) -> list[Tensor]:
+        """`tensors` with no static size where it differs before and after a step."""
+        opened = list(tensors)
+        for i, (old, new) in enumerate(zip(self.tensors, after)):
+            sizes = list(zip(tuple(old.shape), tuple(new.shape)))
             if any(None not in (a, b) and a != b for a, b in sizes):
                 # A cache, longer with every step.
-                tensors[i] = open_sizes(after, tuple(b if a == b else None for a, b in sizes))
-        return logits, tensors, weights
+                opened[i] = open_sizes(tensors[i], tuple(b if a == b else None for a, b in sizes))
+        return opened
 
     def next(
         self, tokens: Tensor, tensors: Sequence[Tensor]

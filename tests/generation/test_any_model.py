@@ -95,7 +95,9 @@ def test_a_model_decodes_and_gives_the_numbers_of_its_forward_pass(name):
     np.testing.assert_allclose(found.scores[:, 0], again.scores, atol=rounding)
 
 
-@pytest.mark.parametrize("name", ["multi-output", "causal convolution", "fixed lengths"])
+@pytest.mark.parametrize(
+    "name", ["multi-output", "Transformer", "fixed lengths", "KerasHub, functional"]
+)
 def test_compiled_searches_give_the_same(name):
     tf = pytest.importorskip("tensorflow")
     model = build(name)
@@ -109,6 +111,9 @@ def test_compiled_searches_give_the_same(name):
     found = search(model, sources)
     np.testing.assert_array_equal(compiled.sequences, found.sequences)
     np.testing.assert_allclose(compiled.scores, found.scores, atol=1e-5)
+    targets = found.sequences[:, 0]
+    compiled = tf.function(lambda targets: score(model, sources, targets), autograph=False)(targets)
+    np.testing.assert_allclose(compiled.scores, found.scores[:, 0], atol=1e-5)
     if name == "multi-output":
         np.testing.assert_allclose(np.sum(found.attention[:, 0, 0], -1), 1, atol=1e-5)
         np.testing.assert_allclose(np.array(found.attention)[1, ..., -2:], 0)
