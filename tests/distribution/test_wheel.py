@@ -90,8 +90,13 @@ def test_it_says_a_word_and_shows_the_alignment(installed, call):
     assert time.monotonic() - begin < 60
     # Nothing but the answer: TensorFlow's messages are not shown.
     assert (done.returncode, done.stderr) == (0, "")
-    assert "attention  →  AH T EH N SH AH N" in done.stdout
-    assert "a t t e n t i o n" in done.stdout and "SH ┤" in done.stdout
+    shown = [line.rstrip() for line in done.stdout.splitlines()]
+    assert shown[0].startswith("attention  →  AH T EH N SH AH N") and "SH ┤" in shown[6]
+    # As the README has it, up to the last digits of the log-probability.
+    text = (ROOT / "README.md").read_text("utf-8")
+    begin = text.index("$ keras-attention say attention")
+    readme = [line.strip() for line in text[begin:].splitlines()[1 : 1 + len(shown)]]
+    assert [line.strip() for line in shown[1:]] == readme[1:]
 
 
 def test_it_exports_verifies_and_looks_into_a_model(call, tmp_path):
