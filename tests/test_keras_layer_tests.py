@@ -137,6 +137,7 @@ ELSEWHERE = {
     "MovingBaseline": "keeps a mean: tests/losses",
     "Captioner": "a model: tests/models",
     "EncoderDecoder": "a model: tests/models",
+    "Ensemble": "a model: tests/models",
     "Seq2Seq": "a model: tests/models",
     "GlimpseClassifier": "a model: tests/models",
     "Transformer": "a model: tests/models",

@@ -10,6 +10,7 @@ state, attention weights)`. The ids of padding, start and end are its `special_i
 from keras_attention.generation.any_model.rules.base import StepRule
 from keras_attention.generation.any_model.rules.registry import register_step_rule
 from keras_attention.generation.beam_search import BeamSearch
+from keras_attention.generation.constrained_beam_search import ConstrainedBeamSearch
 from keras_attention.generation.constraints import (
     BannedTokens,
     Constraint,
@@ -17,8 +18,10 @@ from keras_attention.generation.constraints import (
     NoRepeatedNgrams,
     Unfinished,
 )
+from keras_attention.generation.contrastive_search import ContrastiveSearch
 from keras_attention.generation.decoder import Decoder, DecoderLike, Search
 from keras_attention.generation.decoders import as_decoder
+from keras_attention.generation.diverse_beam_search import DiverseBeamSearch
 from keras_attention.generation.generate import Generation, generate
 from keras_attention.generation.greedy import Greedy
 from keras_attention.generation.hypotheses import Hypotheses
@@ -39,9 +42,12 @@ __all__ = [
     "BannedTokens",
     "BeamSearch",
     "Candidates",
+    "ConstrainedBeamSearch",
     "Constraint",
+    "ContrastiveSearch",
     "Decoder",
     "DecoderLike",
+    "DiverseBeamSearch",
     "GNMTCoverage",
     "GNMTLength",
     "Generation",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -147,19 +148,27 @@ class BeamSearch(SearchSettings):
     def __call__(
         self, decoder: DecoderLike, inputs: Structure, prefix: Tensor | None = None
     ) -> Hypotheses:
-        loop = BeamLoop(
-            decoder,
-            inputs,
-            prefix,
-            num_beams=self.num_beams,
-            n_best=self.n_best or self.num_beams,
-            max_length=self.max_length,
-            max_length_ratio=self.max_length_ratio,
-            penalties=self.all_penalties(),
-            constraints=self.all_constraints(),
-            early_stop=self.early_stop,
-        )
-        return loop.run()
+        return self._loop(BeamLoop, decoder, inputs, prefix).run()
+
+    def _loop(
+        self,
+        kind: Callable[..., BeamLoop],
+        decoder: DecoderLike,
+        inputs: Structure,
+        prefix: Tensor | None,
+        **further: Any,
+    ) -> BeamLoop:
+        """A loop with these settings; `further` are others, or those of its kind."""
+        settings: dict[str, Any] = {
+            "num_beams": self.num_beams,
+            "n_best": self.n_best or self.num_beams,
+            "max_length": self.max_length,
+            "max_length_ratio": self.max_length_ratio,
+            "penalties": self.all_penalties(),
+            "constraints": self.all_constraints(),
+            "early_stop": self.early_stop,
+        }
+        return kind(decoder, inputs, prefix, **{**settings, **further})
 
     def all_penalties(self) -> tuple[Penalty, ...]:
         """All penalties in the order in which they are applied."""

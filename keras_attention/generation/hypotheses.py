@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from keras import ops
+
 from keras_attention._core.types import Tensor
 
 
@@ -33,3 +35,14 @@ class Hypotheses(NamedTuple):
     scores: Tensor
     lengths: Tensor
     attention: Tensor
+
+
+def cut_to_longest(found: Hypotheses) -> Hypotheses:
+    """Hypotheses as wide as the longest of them, at least one token.
+
+    The last step of a search: XLA goes no further with a size that it does not know.
+    """
+    longest = ops.maximum(ops.max(found.lengths), 1)
+    return found._replace(
+        sequences=found.sequences[:, :, :longest], attention=found.attention[:, :, :longest]
+    )

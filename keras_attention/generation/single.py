@@ -21,8 +21,16 @@ from keras_attention.generation.stepper import POSSIBLE, Stepper, check_prefix, 
 Choose = Callable[[Tensor, Tensor], Tensor]
 
 
-class _Sequences(NamedTuple):
-    """What the loop carries, for B examples."""
+class Sequences(NamedTuple):
+    """What the loop carries, for B examples.
+
+    Attributes:
+        tokens: `(B,)`, the last ones.
+        ids: `(B, T)`, padding where there is no token yet.
+        scores: `(B,)`.
+        ended: `(B,)`.
+        state: the tensors of the decoder's state that change.
+    """
 
     tokens: Tensor
     ids: Tensor
@@ -62,18 +70,10 @@ class SingleSearch:
         self.positions = ops.arange(max_length)
 
     def run(self) -> Hypotheses:
-        batch = self.stepper.batch
         logits, state, weights = self.stepper.first()
         check_prefix(self.given_prefix, logits.shape[-1], self.special_ids)
-        nothing = _Sequences(
-            tokens=None,
-            ids=ops.full((batch, self.length), self.special_ids.pad, dtype="int32"),
-            scores=ops.zeros((batch,)),
-            ended=ops.zeros((batch,), dtype="bool"),
-            state=state,
-        )
         start = ops.convert_to_tensor(0, dtype="int32")
-        found, weights = self._extend(start, nothing, logits, weights)
+        found, weights = self._extend(start, self.nothing(state), logits, weights)
         attention, steps = ops.expand_dims(weights, 0), start
         if self.length > 1:
             steps, found, later = scan_while(
@@ -86,23 +86,48 @@ class SingleSearch:
             attention = ops.concatenate([attention, later], axis=0)
         return self._collect(found, steps + 1, ops.transpose(attention, (1, 0, 2)))
 
-    def _step(self, t: Tensor, found: _Sequences) -> tuple[_Sequences, Tensor]:
+    def nothing(self, state: list[Tensor]) -> Sequences:
+        """Sequences without tokens, after the first step."""
+        batch, pad = self.stepper.batch, self.special_ids.pad
+        return Sequences(
+            tokens=ops.full((batch,), pad, dtype="int32"),
+            ids=ops.full((batch, self.length), pad, dtype="int32"),
+            scores=ops.zeros((batch,)),
+            ended=ops.zeros((batch,), dtype="bool"),
+            state=state,
+        )
+
+    def _step(self, t: Tensor, found: Sequences) -> tuple[Sequences, Tensor]:
         logits, state, weights = self.stepper.next(found.tokens, found.state)
         return self._extend(t + 1, found._replace(state=state), logits, weights)
 
     def _extend(
-        self, length: Tensor, found: _Sequences, logits: Tensor, weights: Tensor
-    ) -> tuple[_Sequences, Tensor]:
+        self, length: Tensor, found: Sequences, logits: Tensor, weights: Tensor
+    ) -> tuple[Sequences, Tensor]:
         """Sequences of `length` tokens by one more, and the weights of this step."""
-        special = self.special_ids
-        values, normalizer = self._constrained(length, found, logits)
-        ids = ops.arange(values.shape[-1])
-        values = ops.where(is_one_of(special.never_generated, ids), IMPOSSIBLE, values)
+        values, normalizer = self._values(length, found, logits)
         tokens = self.choose(length, values)
-        chosen = ops.equal(ids, ops.expand_dims(tokens, 1))
+        chosen = ops.equal(ops.arange(values.shape[-1]), ops.expand_dims(tokens, 1))
         logp = ops.sum(ops.where(chosen, values, 0.0), axis=-1)
+        if normalizer is not None:
+            logp = ops.where(logp <= POSSIBLE, logp, logp - normalizer)
+        return self._append(length, found, tokens, logp, weights)
+
+    def _values(
+        self, length: Tensor, found: Sequences, logits: Tensor
+    ) -> tuple[Tensor, Tensor | None]:
+        """Scores `(B, V)` of the next tokens; what is to be subtracted from them."""
+        values, normalizer = self._constrained(length, found, logits)
+        never = is_one_of(self.special_ids.never_generated, ops.arange(values.shape[-1]))
+        return ops.where(never, IMPOSSIBLE, values), normalizer
+
+    def _append(
+        self, length: Tensor, found: Sequences, tokens: Tensor, logp: Tensor, weights: Tensor
+    ) -> tuple[Sequences, Tensor]:
+        """Sequences with one token more, of log-probability `logp`, and its weights."""
+        special = self.special_ids
         impossible = logp <= POSSIBLE
-        logp = ops.where(impossible, IMPOSSIBLE, logp if normalizer is None else logp - normalizer)
+        logp = ops.where(impossible, IMPOSSIBLE, logp)
         tokens = ops.where(ops.logical_or(found.ended, impossible), special.pad, tokens)
         scores = found.scores + ops.where(found.ended, 0.0, logp)
         weights = ops.where(ops.expand_dims(found.ended, 1), 0.0, weights)
@@ -112,7 +137,7 @@ class SingleSearch:
         return found._replace(tokens=tokens, ids=written, scores=scores, ended=ended), weights
 
     def _constrained(
-        self, length: Tensor, found: _Sequences, logits: Tensor
+        self, length: Tensor, found: Sequences, logits: Tensor
     ) -> tuple[Tensor, Tensor | None]:
         """Scores `(B, V)` after constraints and prefix; what is to be subtracted from them."""
         if self.prefix is None and not self.constraints:
@@ -126,7 +151,7 @@ class SingleSearch:
             free = force(self.prefix, logp, free, unfinished)
         return ops.squeeze(free, 1), None
 
-    def _collect(self, found: _Sequences, steps: Tensor, attention: Tensor) -> Hypotheses:
+    def _collect(self, found: Sequences, steps: Tensor, attention: Tensor) -> Hypotheses:
         possible = found.scores > POSSIBLE
         ids = ops.where(ops.expand_dims(possible, 1), found.ids, self.special_ids.pad)
         attention = ops.where(ops.reshape(possible, (-1, 1, 1)), attention, 0.0)

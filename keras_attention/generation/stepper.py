@@ -80,16 +80,19 @@ class Stepper:
         self, tokens: Tensor, tensors: Sequence[Tensor]
     ) -> tuple[Tensor, list[Tensor], Tensor]:
         """One step: logits, the changing tensors after it, and weights, both in float32."""
-        leaves: list[Tensor | None] = [None] * self._count
-        for i, tensor in zip(self._kept, tensors):
-            leaves[i] = tensor
-        state = tree.pack_sequence_as(self._changing, leaves)
-        if self._constant:
-            state = {**state, **self._constant}
+        state = self.state(tensors)
         logits, state, weights = self.decoder.step(tokens, state, beams=self._beams)
         if weights is None:
             weights = ops.zeros((ops.shape(tokens)[0], 0))
         return ops.cast(logits, "float32"), self._tensors(state), ops.cast(weights, "float32")
+
+    def state(self, tensors: Sequence[Tensor]) -> Structure:
+        """The whole state with these changing tensors."""
+        leaves: list[Tensor | None] = [None] * self._count
+        for i, tensor in zip(self._kept, tensors):
+            leaves[i] = tensor
+        state = tree.pack_sequence_as(self._changing, leaves)
+        return {**state, **self._constant} if self._constant else state
 
     def _tensors(self, state: Structure) -> list[Tensor]:
         changing, _ = split_state(state, self.decoder.constant_parts)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 import keras
 from keras import ops
@@ -59,6 +59,9 @@ class GeneratingModel(keras.Model):
         n_best: None = None,
         batch_size: int | None = None,
         replace_unknown: Replacement = False,
+        prefix: Structure = None,
+        must_include: Structure = None,
+        verbose: bool | Literal["auto"] = "auto",
     ) -> list[Generation]: ...
 
     @overload
@@ -69,6 +72,9 @@ class GeneratingModel(keras.Model):
         n_best: int | None = None,
         batch_size: int | None = None,
         replace_unknown: Replacement = False,
+        prefix: Structure = None,
+        must_include: Structure = None,
+        verbose: bool | Literal["auto"] = "auto",
     ) -> list[Generation] | list[list[Generation]]: ...
 
     def generate(
@@ -78,19 +84,33 @@ class GeneratingModel(keras.Model):
         n_best: int | None = None,
         batch_size: int | None = None,
         replace_unknown: Replacement = False,
+        prefix: Structure = None,
+        must_include: Structure = None,
+        verbose: bool | Literal["auto"] = "auto",
     ) -> list[Generation] | list[list[Generation]]:
         """Texts for `inputs`, see `keras_attention.generation.generate`.
 
         Args:
-            inputs: texts, ids or images.
+            inputs: texts, ids or images, or a dictionary of them by source.
             search: by default the one of `compile(search=...)`, else `Greedy()`.
-            n_best, batch_size, replace_unknown: see the function.
+            n_best, batch_size, replace_unknown, prefix, must_include, verbose:
+                see the function.
 
         Returns:
             A list of `Generation`, or with `n_best` a list of lists.
         """
         search = self.search if search is None else search
-        return generate(self, inputs, search, n_best, batch_size, replace_unknown)
+        return generate(
+            self,
+            inputs,
+            search,
+            n_best,
+            batch_size,
+            replace_unknown,
+            prefix,
+            must_include,
+            verbose,
+        )
 
     def compile(self, *args: Structure, search: Search | None = None, **kwargs: Structure) -> None:
         """As `keras.Model.compile`, and remembers the search of `generate`.

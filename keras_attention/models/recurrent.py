@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import keras
+from keras import tree
 
 from keras_attention._core.types import Config, Structure, Tensor
 from keras_attention.layers.attention import Attention
@@ -56,6 +57,17 @@ class RecurrentDecoderModel(DecoderModel):
         )
         state = {"memory": state["memory"], "decoder": decoder}
         return self._logits_of(vector, embedded), state, weights
+
+    def hidden(self, state: dict[str, Structure]) -> Tensor:
+        """The output `(B, D)` of the last cell, for `keras_attention.generation.ContrastiveSearch`.
+
+        Args:
+            state: after a step.
+        """
+        decoder = state["decoder"]
+        last = decoder.upper[-1] if decoder.upper else decoder.cell
+        # The output comes first, then what else a cell keeps.
+        return tree.flatten(last)[0]
 
     def get_config(self) -> Config:
         attention = keras.saving.serialize_keras_object(self.decoder.attention)

@@ -231,7 +231,7 @@ def test_ids_are_read_with_a_vocabulary_too(writer):
     ("inputs", "message"),
     [
         ("ab", "inputs: expected a list of strings, received the string 'ab'"),
-        ({"source": ["ab"]}, "inputs: expected a list of strings or ids, received a dictionary"),
+        ({"text": ["ab"]}, "inputs: expected a list of strings or ids, or a dictionary of 'sour"),
         ([["ab"]], "inputs: expected strings or lists of ids"),
         ([[0.5]], "inputs: expected strings or lists of ids"),
     ],
@@ -247,8 +247,12 @@ def test_what_is_no_search_is_refused(writer, search):
         generate(writer, TEXTS, search)
 
 
-def test_a_model_without_vocabularies_is_refused():
-    with pytest.raises(ValueError, match="model: expected one with source_vocabulary and target"):
+def test_a_model_without_vocabularies_reads_and_writes_ids():
+    search = Greedy(max_length=5)
+    found = generate(Toy(seed=3, end_bias=0.5), [[5, 6], [3]], search)
+    expected = generate(Speller(seed=3, end_bias=0.5), [[5, 6], [3]], search)
+    assert all(map(same, found, expected)) and found[0].source_tokens == ["5", "6"]
+    with pytest.raises(ValueError, match="inputs: expected lists of ids, since the model has no"):
         generate(Toy(), TEXTS)
 
 

@@ -1,5 +1,7 @@
 """Beam search as plain loops, hypothesis by hypothesis, and tiny models to search with."""
 
+import itertools
+
 import numpy as np
 import tensorflow as tf
 
@@ -94,3 +96,121 @@ def plain_search(path, width, longest, score=None, allowed=None, prefix=(), n_be
         going_on = [one for one in candidates if one[1][-1] != END][:width]
     found = [(score(logp, tokens), tokens) for logp, tokens in finished + going_on]
     return sorted(found, reverse=True)[: n_best or width]
+
+
+def plain_diverse_search(
+    path, width, groups, diversity, longest, score=None, allowed=None, prefix=(), n_best=None
+):
+    """The n best `(score, tokens)` of one row by groups, as `plain_search`."""
+    score = score or (lambda logp, tokens: logp)
+    each = width // groups
+    going_on, finished = [[(0.0, ())] for _ in range(groups)], []
+    for t in range(longest):
+        forced = prefix[t] if t < len(prefix) else 0
+        chosen = []
+        for group in range(groups):
+            candidates = []
+            for logp, tokens in going_on[group]:
+                next_logp, _ = path(tokens)
+                for token, its_logp in enumerate(next_logp):
+                    if token in (PAD, START) or (forced and token != forced):
+                        continue
+                    if forced or allowed is None or allowed(tokens, token):
+                        value = logp + its_logp
+                        if token != END:
+                            value -= diversity * chosen.count(token)
+                        candidates.append((value, logp + its_logp, (*tokens, token)))
+            candidates.sort(reverse=True)
+            finished += [one[1:] for one in candidates[:each] if one[2][-1] == END]
+            kept = [one[1:] for one in candidates if one[2][-1] != END][:each]
+            chosen += [tokens[-1] for _, tokens in kept]
+            going_on[group] = kept
+    found = [
+        (score(logp, tokens), tokens)
+        for logp, tokens in finished + list(itertools.chain(*going_on))
+    ]
+    return sorted(found, reverse=True)[: n_best or width]
+
+
+def contains(tokens, phrase):
+    """Whether a phrase occurs in tokens."""
+    width = len(phrase)
+    return any(tuple(tokens[i : i + width]) == tuple(phrase) for i in range(len(tokens)))
+
+
+def plain_constrained_search(path, width, longest, phrases, score=None, allowed=None, n_best=None):
+    """The n best `(score, tokens)` of one row that contain all phrases."""
+    score = score or (lambda logp, tokens: logp)
+
+    def missing(tokens):
+        absent = [phrase for phrase in phrases if not contains(tokens, phrase)]
+        begun = [
+            n
+            for phrase in absent
+            for n in range(1, len(phrase))
+            if tuple(tokens[-n:]) == tuple(phrase[:n])
+        ]
+        return sum(map(len, absent)) - max(begun, default=0)
+
+    going_on, finished = [(0.0, ())], []
+    known = {token for phrase in phrases for token in phrase}
+    for t in range(longest):
+        candidates, ends = [], []
+        for logp, tokens in going_on:
+            next_logp, _ = path(tokens)
+            others = []
+            for token, its_logp in enumerate(next_logp):
+                if token in (PAD, START) or (allowed and not allowed(tokens, token)):
+                    continue
+                one = (logp + its_logp, (*tokens, token))
+                if token == END:
+                    if not missing(tokens):
+                        ends.append(one)
+                elif missing(one[1]) <= longest - t - 1:
+                    (candidates if token in known else others).append(one)
+            candidates += sorted(others, reverse=True)[:width]
+        candidates.sort(reverse=True)
+        banks = {}
+        for one in candidates:
+            banks.setdefault(missing(one[1]), []).append(one)
+        complete = sorted(banks.get(0, []) + ends, reverse=True)[:width]
+        finished += [one for one in complete if one[1][-1] == END]
+        order = [(rank, bank, one) for bank, ones in banks.items() for rank, one in enumerate(ones)]
+        order.sort(key=lambda it: it[:2])
+        going_on = sorted((one for _, _, one in order[:width]), reverse=True)
+    found = {tokens: score(logp, tokens) for logp, tokens in finished + going_on}
+    for value, tokens in plain_search(path, width, longest, score, allowed, n_best=n_best):
+        if all(contains(tokens, phrase) for phrase in phrases):
+            found[tokens] = value
+    found = sorted(((value, tokens) for tokens, value in found.items()), reverse=True)
+    return found[: n_best or width]
+
+
+def plain_contrastive_search(path, hidden, top_k, alpha, longest, allowed=None, prefix=()):
+    """The `(score, tokens)` of one row; `hidden(tokens)` are vectors after tokens were read."""
+
+    def vector(tokens):
+        h = np.asarray(hidden(tokens), "float64")
+        return h / np.linalg.norm(h)
+
+    tokens, total, before = (), 0.0, [vector(())]
+    for t in range(longest):
+        forced = prefix[t] if t < len(prefix) else 0
+        logp, _ = path(tokens)
+        possible = [
+            (logp[token], token)
+            for token in range(len(logp))
+            if token not in (PAD, START)
+            and (token == forced if forced else allowed is None or allowed(tokens, token))
+        ]
+        best = None
+        for its_logp, token in sorted(possible, reverse=True)[:top_k]:
+            similar = max(float(vector((*tokens, token)) @ one) for one in before)
+            value = (1 - alpha) * np.exp(its_logp) - alpha * similar
+            if best is None or value > best[0]:
+                best = value, its_logp, token
+        tokens, total = (*tokens, best[2]), total + best[1]
+        before.append(vector(tokens))
+        if best[2] == END:
+            break
+    return total, tokens

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 
 import keras
 
@@ -11,30 +11,28 @@ from keras_attention._core.types import Structure, Tensor
 
 
 def compiled(
-    function: Callable[[Structure], Structure], like: Mapping[str, Tensor] | None = None
+    function: Callable[[Structure], Structure], specs: Structure
 ) -> Callable[[Structure], Structure]:
-    """`function` compiled to a graph, if the backend has graphs.
+    """`function` compiled to a graph, if the backend has graphs; it is traced once, now.
 
     Args:
-        function: takes one matrix of int32 ids, or a dictionary of arrays.
-        like: arrays with the names, dtypes and sizes of that dictionary; the
-            batch may have any size.
+        function: takes a structure of tensors.
+        specs: the structure, with a `keras.KerasTensor` for each tensor; None
+            in a shape is any size.
     """
     if keras.backend.backend() != "tensorflow":
         return function
     import tensorflow as tf
 
-    if like is None:
-        spec = tf.TensorSpec((None, None), tf.int32)
-    else:
-        spec = {n: tf.TensorSpec((None, *a.shape[1:]), a.dtype) for n, a in like.items()}
-    graph = tf.function(function, input_signature=[spec], autograph=False)
-    # A concrete function, since TensorFlow warns if several functions of one name are traced.
+    signature = tf.nest.map_structure(lambda s: tf.TensorSpec(s.shape, s.dtype), specs)
+    graph = tf.function(function, input_signature=[signature], autograph=False)
+    # A concrete function, since TensorFlow warns if several functions of one name are traced;
+    # and it holds on to no more than the variables of what it has traced.
     graph = graph.get_concrete_function()
 
     def run(inputs: Structure) -> Structure:
         return graph(
-            tf.nest.map_structure(lambda a, s: tf.convert_to_tensor(a, s.dtype), inputs, spec)
+            tf.nest.map_structure(lambda a, s: tf.convert_to_tensor(a, s.dtype), inputs, signature)
         )
 
     return run
