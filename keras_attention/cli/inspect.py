@@ -170,7 +170,8 @@ def _show_facts(terminal: Console, title: str, facts: Config) -> None:
 
 def _vocabulary(name: str, held: Config) -> str:
     first = " ".join(map(str, held["first"]))
-    return f"{name}: {held['size']} tokens{f', {first} …' if first else ''}"
+    kind = f" ({held['kind']})" if held.get("kind") else ""
+    return f"{name}: {held['size']:,} tokens{kind}{f', {first} …' if first else ''}"
 
 
 def _shape(sizes: Iterable[Any]) -> str:

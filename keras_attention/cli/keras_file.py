@@ -79,7 +79,7 @@ def _describe(archive: zipfile.ZipFile) -> Config:
         "date_saved": str(metadata.get("date_saved", "")),
         "parameters": sum(math.prod(one["shape"]) for one in weights),
         "weights": weights,
-        "layers": dict(Counter(map(_class_of, _objects(found[1:])))),
+        "layers": dict(Counter(map(_class_of, _layers(found[1:])))),
         "code": sorted({_class_of(part) for _, part in found if _brings_code(part)}),
         "vocabularies": _vocabularies(found),
         "search": settings.get("search"),
@@ -153,10 +153,12 @@ def _parts(value: Any, key: str = "", depth: int = 0) -> Iterator[tuple[str, Con
             yield from _parts(inner, key, depth + 1)
 
 
-def _objects(found: list[tuple[str, Config]]) -> Iterator[Config]:
-    """What Keras builds of a configuration, without the policies of dtypes."""
+def _layers(found: list[tuple[str, Config]]) -> Iterator[Config]:
+    """The layers of a configuration; initializers, dtypes and tensors have no such keys."""
     for _, part in found:
-        if "class_name" in part and not str(part["class_name"]).endswith("DTypePolicy"):
+        if "class_name" in part and {"trainable", "batch_shape"} & set(
+            _dictionary(part.get("config"))
+        ):
             yield part
 
 
@@ -169,23 +171,31 @@ def _brings_code(part: Config) -> bool:
 
 
 def _vocabularies(found: list[tuple[str, Config]]) -> Config:
-    """By argument: the number of ids, and the first tokens where they are known."""
+    """By argument: the number of tokens, their kind, and the first of them."""
     vocabularies: Config = {}
     for _, part in found:
         for key, value in part.items():
-            if not str(key).endswith("vocabulary") or str(key) in vocabularies:
-                continue
-            inner = _dictionary(value)
-            tokens = inner.get("tokens", _dictionary(inner.get("config")).get("tokens"))
-            tokens = value if isinstance(value, list) else tokens
-            if isinstance(value, int) and not isinstance(value, bool):
-                vocabularies[str(key)] = {"size": value, "first": []}
-            elif isinstance(tokens, list):
-                first = [str(token) for token in tokens[:_SHOWN_TOKENS]]
-                vocabularies[str(key)] = {"size": len(tokens), "first": first}
-            elif inner:
-                vocabularies[str(key)] = {"size": None, "first": []}
-    return vocabularies
+            if str(key).endswith("vocabulary") and str(key) not in vocabularies:
+                if isinstance(value, dict) and not {"tokens", "class_name"} & set(value):
+                    # Of a model with several sources: by the name of the input.
+                    named = {f"{key} of {name}": one for name, one in value.items()}
+                else:
+                    named = {str(key): value}
+                vocabularies |= {name: _tokens(one) for name, one in named.items()}
+    return {name: held for name, held in vocabularies.items() if held is not None}
+
+
+def _tokens(value: Any) -> Config | None:
+    """The number of tokens of a vocabulary, and the first ones where they are known."""
+    held = _dictionary(value)
+    held = held if "tokens" in held else _dictionary(held.get("config"))
+    tokens = value if isinstance(value, list) else held.get("tokens")
+    if isinstance(tokens, list):
+        first = [str(token) for token in tokens[:_SHOWN_TOKENS]]
+        return {"size": len(tokens), "kind": str(held.get("kind", "")), "first": first}
+    if isinstance(value, int) and not isinstance(value, bool):
+        return {"size": value, "kind": "", "first": []}
+    return None
 
 
 def _dictionary(value: Any) -> Config:

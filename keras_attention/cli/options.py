@@ -9,6 +9,7 @@ import typer
 
 from keras_attention._core.loading import load_model
 from keras_attention._core.types import Structure
+from keras_attention.cli.terminal import working
 from keras_attention.generation import BeamSearch, Generation, Greedy, Sample, Search, generate
 from keras_attention.models import load_preset
 
@@ -79,9 +80,10 @@ class _Generates(Protocol):
 
 def load(path: Path | None) -> Model:
     """The model of a `.keras` file or of a folder of a preset, or the preset that comes along."""
-    if path is None or path.is_dir():
-        return load_preset(PRESET if path is None else path)
-    return load_model(path, compile=False)
+    with working(f"Loading {path or PRESET}"):
+        if path is None or path.is_dir():
+            return load_preset(PRESET if path is None else path)
+        return load_model(path, compile=False)
 
 
 def generations(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 
 from rich.cells import cell_len
 from rich.console import Console
@@ -55,6 +56,11 @@ def one_line(text: str) -> str:
 def console() -> Console:
     """Where tables are printed. Texts are shown as they are: `[red]` is no color."""
     return Console(highlight=False, markup=False, emoji=False)
+
+
+def working(what: str) -> AbstractContextManager[object]:
+    """While inside, says on a terminal what takes a while."""
+    return Console(stderr=True, markup=False, emoji=False).status(Text(f"{clean(what)} ..."))
 
 
 def alignments(

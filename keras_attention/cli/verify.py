@@ -11,7 +11,7 @@ from rich.text import Text
 
 from keras_attention.cli.app import app
 from keras_attention.cli.options import Tolerance
-from keras_attention.cli.terminal import clean, console
+from keras_attention.cli.terminal import clean, console, working
 
 
 @app.command(no_args_is_help=True)
@@ -32,7 +32,8 @@ def verify(
     terminal = console()
     for folder in verification.artifacts(artifact):
         terminal.print(Text(clean(str(folder))), soft_wrap=True)
-        replayed = verification.replay_in_fresh_process(folder, tolerance)
+        with working("Comparing in a fresh process"):
+            replayed = verification.replay_in_fresh_process(folder, tolerance)
         table = Table("signature", "loader", "cases", "answers", "largest difference", box=None)
         for row in replayed["rows"]:
             table.add_row(

@@ -12,11 +12,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from keras_attention import LuongAttention
 from keras_attention.cli import keras_file
 from keras_attention.cli.keras_file import describe_keras_file
 from keras_attention.export import export_model
 from keras_attention.export.onnx import OnnxWriter
-from tests.support.exporting import SEARCH, speller
+from keras_attention.models import Seq2Seq
+from tests.support.exporting import LETTERS, SEARCH, speller
 
 HOSTILE = "\x1b]0;title\x07"
 
@@ -51,6 +53,33 @@ def test_a_model(run, spelling):
     shown = " ".join(run("inspect", spelling).out.split())
     for part in (f"{live.count_params():,} in ", "EncoderDecoder", "AA B K D É"):
         assert part in shown
+
+
+def test_a_model_with_named_sources_and_layers(tmp_path):
+    source = keras.Input((None,), dtype="int32", name="source")
+    target = keras.Input((None,), dtype="int32", name="target")
+    states, *final = keras.layers.LSTM(4, return_sequences=True, return_state=True)(
+        keras.layers.Embedding(12, 4)(source)
+    )
+    written = keras.layers.LSTM(4, return_sequences=True)(
+        keras.layers.Embedding(9, 4)(target), initial_state=final
+    )
+    context = LuongAttention()(written, states)
+    logits = keras.layers.Dense(9)(keras.layers.Concatenate()([written, context]))
+    Seq2Seq(
+        keras.Model({"source": source, "target": target}, logits),
+        source_vocabulary=LETTERS,
+        target_vocabulary=9,
+    ).save(tmp_path / "m.keras")
+    described = describe_keras_file(tmp_path / "m.keras")
+    assert described["vocabularies"] == {
+        "source_vocabulary of source": {"size": 8, "kind": "", "first": list("abcdefgh")},
+        "target_vocabulary": {"size": 9, "kind": "", "first": []},
+    }
+    layers = {name.rpartition(">")[2]: count for name, count in described["layers"].items()}
+    expected = {"Functional": 1, "InputLayer": 2, "Embedding": 2, "LSTM": 2, "LuongAttention": 1}
+    # The normalizer is a layer within the attention.
+    assert layers == {**expected, "Softmax": 1, "Concatenate": 1, "Dense": 1}
 
 
 def test_the_state_of_an_optimizer_is_no_parameter(tmp_path):
