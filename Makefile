@@ -8,7 +8,8 @@
 # make compare-tfa   compares the results with those of tfa.seq2seq
 # make g2p           trains the spelling model for 45 minutes
 # make preset        trains, measures and stores the preset g2p_en           (half an hour)
-# make translate     trains, measures and exports a translation model       (an hour)
+# make translate     trains, measures and exports a translation model       (an hour);
+#                    MODEL=transformer for a Transformer beside a recurrent model
 # make caption       trains, measures and exports a captioning model        (an hour)
 # make glimpses      trains a glimpse network and a CNN on cluttered digits (16 minutes)
 # make any-model     trains, decodes and exports models of other people's making (15 minutes)
@@ -56,8 +57,12 @@ preset: .venv/installed
 	$(BIN)/python benchmarks/preset.py build/preset
 
 # English to French, with and without attention side by side; writes build/translate/report.json.
+# A Transformer and the recurrent model: make translate MODEL=transformer, in
+# build/translate-transformer.
+MODEL ?= recurrent
 translate: .venv/installed
-	$(BIN)/python export/train_translation.py build/translate
+	$(BIN)/python export/train_translation.py \
+	    build/translate$(addprefix -,$(filter-out recurrent,$(MODEL))) --model $(MODEL)
 
 # Captions of composed scenes, with soft, without and with hard attention; writes
 # build/caption/report.json.

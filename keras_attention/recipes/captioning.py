@@ -232,7 +232,7 @@ class Captioning(Recipe[Data]):
         add_switch(parser, "baseline", "train the model without attention too")
         add_switch(parser, "hard", "train the model with hard attention too")
 
-    def variants(self) -> dict[str, Variant]:
+    def variants(self, settings: Settings | None = None) -> dict[str, Variant]:
         variants = {"attention": Variant("attention", {"attention": "soft"})}
         if self.baseline:
             variants["no_attention"] = Variant("no_attention", {"attention": "none"})

@@ -40,8 +40,8 @@ def main(
     chosen = recipe.from_options(options)
     options.folder.mkdir(parents=True, exist_ok=True)
     if options.only_train is not None:
-        if options.only_train not in chosen.variants():
-            known = ", ".join(chosen.variants())
+        if options.only_train not in chosen.variants(settings):
+            known = ", ".join(chosen.variants(settings))
             parser.error(f"--only-train: expected one of {known}, received {options.only_train}.")
         train_only(chosen, options.folder, settings, options.only_train)
         return None

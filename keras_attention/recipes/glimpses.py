@@ -258,7 +258,7 @@ class Glimpses(Recipe[Splits]):
 
     settings: ClassVar[type[Settings]] = Settings
 
-    def variants(self) -> dict[str, Variant]:
+    def variants(self, settings: Settings | None = None) -> dict[str, Variant]:
         return {kind: Variant(changes={"kind": kind}) for kind in KINDS}
 
     def load(self, folder: Path, settings: Settings) -> Splits:

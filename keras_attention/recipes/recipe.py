@@ -105,8 +105,11 @@ class Recipe(ABC, Generic[DataT]):
         given = vars(options)
         return cls(**{field.name: given[field.name] for field in fields(cls)})
 
-    def variants(self) -> dict[str, Variant]:
-        """The models to train, by name. The first is the one that is exported."""
+    def variants(self, settings: Any = None) -> dict[str, Variant]:
+        """The models to train, by name, with `settings` or the defaults.
+
+        The first is the one that is exported.
+        """
         return {"model": Variant()}
 
     @abstractmethod
@@ -138,6 +141,10 @@ class Recipe(ABC, Generic[DataT]):
         """As in `training_run.fit`: None keeps the last weights, a number the best."""
         return None
 
+    def warmup(self, settings: Any) -> float:
+        """As in `training_run.fit`: the fraction of the budget in which the rate rises."""
+        return 0.02
+
     def digest(self, data: DataT) -> str | None:
         """What tells the data of one training from those of another."""
         return None
@@ -166,8 +173,8 @@ class Recipe(ABC, Generic[DataT]):
         keras.utils.set_random_seed(settings.seed)
         model = self.build(data, settings)
         batches, validation = self.batches(model, data, settings)
-        patience = self.patience(settings)
-        return fit(folder, model, batches, validation, settings, patience, digest)
+        patience, warmup = self.patience(settings), self.warmup(settings)
+        return fit(folder, model, batches, validation, settings, patience, digest, warmup)
 
 
 def run(
@@ -204,7 +211,7 @@ def run(
     # Before the trainings, so that data that cannot be read fail at once, and what is
     # computed once is not computed by several processes.
     data = recipe.load(folder, settings) if data is None else data
-    variants = recipe.variants()
+    variants = recipe.variants(settings)
     in_processes = recipe.in_processes and len(variants) > 1
     if command is not None and in_processes:
         _train_in_processes(variants, folder, command)
@@ -219,7 +226,7 @@ def run(
 
 def train_only(recipe: Recipe[DataT], folder: Path, settings: Any, name: str) -> Trained:
     """Trains one of the variants of a recipe, as `run` does in a process of its own."""
-    variant = recipe.variants()[name]
+    variant = recipe.variants(settings)[name]
     data = recipe.load(folder, settings)
     return recipe.train(folder / variant.folder, data, settings._replace(**variant.changes))
 
@@ -236,7 +243,7 @@ def _measure_and_export(
     begin = time.monotonic()
     print("Measuring on what was held out ...", flush=True)
     measured = recipe.measure(trained, data, settings, folder)
-    settings = settings._replace(**next(iter(recipe.variants().values())).changes)
+    settings = settings._replace(**next(iter(recipe.variants(settings).values())).changes)
     report = {**measured.report, "settings": settings._asdict()}
     # Exporting takes long; whoever interrupts it has the figures.
     write_json(folder / "report.json", report)

@@ -31,6 +31,9 @@ class TrainingSettings(Protocol):
     @property
     def minutes(self) -> float: ...
 
+    @property
+    def _field_defaults(self) -> Config: ...
+
     def _asdict(self) -> Config: ...
 
 
@@ -54,7 +57,8 @@ def finished(
 ) -> Trained | None:
     """The model that was trained in `folder` with the same settings, or None.
 
-    Settings that had other names when the model was trained count as the same.
+    Settings that had other names when the model was trained count as the same, and those that
+    did not exist as their defaults.
 
     Args:
         folder: where `fit` was called.
@@ -68,7 +72,8 @@ def finished(
     note = _read(folder / "training.json")
     if note is None or not (folder / "model.keras").exists():
         return None
-    same_settings = present_names("EncoderDecoder", note["settings"]) == settings._asdict()
+    noted = present_names("EncoderDecoder", note["settings"])
+    same_settings = settings._field_defaults | noted == settings._asdict()
     if not same_settings or note.get("data") not in (None, data):
         return None
     print(f"The training in {folder} is finished.")
@@ -84,6 +89,7 @@ def fit(
     settings: TrainingSettings,
     patience: int | None = None,
     data: str | None = None,
+    warmup: float = 0.02,
 ) -> Trained:
     """Trains a model that writes sequences, and saves it as `model.keras` in `folder`.
 
@@ -102,6 +108,7 @@ def fit(
             `validation` are kept. None trains to the end and keeps the last.
         data: a digest that tells the data of one training from another's, or
             None. A training on other data is not resumed.
+        warmup: the fraction of the budget in which the learning rate rises.
 
     Returns:
         `Trained`.
@@ -122,6 +129,7 @@ def fit(
         settings.learning_rate,
         steps=settings.epochs * int(batches.cardinality()),
         seconds=60 * settings.minutes,
+        warmup=warmup,
         record=backup / "seconds.json",
     )
     callbacks: list[keras.callbacks.Callback] = [

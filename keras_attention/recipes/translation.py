@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import time
 from argparse import ArgumentParser
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -25,7 +26,7 @@ from keras_attention.datasets.bible import Language
 from keras_attention.generation import BeamSearch, Greedy, Search, generate
 from keras_attention.layers.attention import Attention
 from keras_attention.layers.presets import BahdanauAttention, LuongAttention
-from keras_attention.models import EncoderDecoder
+from keras_attention.models import EncoderDecoder, Transformer
 from keras_attention.recipes import training_run
 from keras_attention.recipes.command import add_switch
 from keras_attention.recipes.recipe import Artifact, Measured, Recipe, Variant
@@ -42,17 +43,23 @@ class Settings(NamedTuple):
     """How a translation model is built and trained; the defaults are those of `make translate`.
 
     Attributes:
+        model: `"recurrent"`, an `EncoderDecoder`; or `"transformer"`, a
+            `Transformer` of `units`, `num_heads`, layers, `dropout` and
+            `tied_logits`. The other settings of the model are those of the
+            recurrent one.
         attention: `"general"` or `"additive"`; `"none"` for the same model with
             a fixed context, the mean of the memory.
         pieces: the size of each vocabulary.
         cell: `"lstm"` or `"gru"`, for encoder and decoder.
         units, embedding_dim, num_encoder_layers, num_decoder_layers, dropout,
             tied_logits: as in `EncoderDecoder`.
+        num_heads: as in `Transformer`.
         input_feeding: without it the decoder runs first and all steps attend at
             once, which trains faster.
         label_smoothing: of the loss.
         longest: pairs with more pieces on a side are not trained on.
         batch_size, epochs, learning_rate: of the training.
+        warmup: the fraction of the training in which the learning rate rises.
         short_first: the number of epochs in which short pairs come before long ones.
         minutes: how long the training may take, always fully annealed.
         patience: epochs without a better loss on dev after which training stops.
@@ -65,6 +72,7 @@ class Settings(NamedTuple):
     'none'
     """
 
+    model: Literal["recurrent", "transformer"] = "recurrent"
     attention: Literal["general", "additive", "none"] = "general"
     pieces: int = 4000
     cell: Literal["lstm", "gru"] = "gru"
@@ -74,6 +82,7 @@ class Settings(NamedTuple):
     num_decoder_layers: int = 1
     dropout: float = 0.2
     tied_logits: bool = True
+    num_heads: int = 4
     input_feeding: bool = False
     label_smoothing: float = 0.1
     longest: int = 80
@@ -81,15 +90,39 @@ class Settings(NamedTuple):
     short_first: int = 1
     epochs: int = 20
     learning_rate: float = 2e-3
+    warmup: float = 0.02
     minutes: float = 50.0
     patience: int = 3
     seed: int = 0
 
 
-def build(pairs: Sequence[Pair], settings: Settings) -> EncoderDecoder:
+# What suits a Transformer, in place of the defaults. Its rate must rise slowly, or the first
+# steps spoil the attention: Xiong et al., 2020.
+_TRANSFORMER = {
+    "num_encoder_layers": 2,
+    "num_decoder_layers": 2,
+    "dropout": 0.1,
+    "learning_rate": 1e-3,
+    "warmup": 0.1,
+}
+
+
+def build(pairs: Sequence[Pair], settings: Settings) -> EncoderDecoder | Transformer:
     """An untrained model with subword vocabularies learned from `pairs`."""
+    check_choice("model", settings.model, ("recurrent", "transformer"))
     source = Subwords.from_texts((pair.source for pair in pairs), settings.pieces)
     target = Subwords.from_texts((pair.target for pair in pairs), settings.pieces)
+    if settings.model == "transformer":
+        return Transformer(
+            source,
+            target,
+            settings.units,
+            settings.num_heads,
+            settings.num_encoder_layers,
+            settings.num_decoder_layers,
+            dropout=settings.dropout,
+            tied_logits=settings.tied_logits,
+        )
     return EncoderDecoder(
         source,
         target,
@@ -133,7 +166,7 @@ class Quality(NamedTuple):
 
 
 def evaluate(
-    model: EncoderDecoder,
+    model: EncoderDecoder | Transformer,
     pairs: Sequence[Pair],
     search: Search = Greedy(max_length=MAX_LENGTH),  # noqa: B008 (frozen)
     batch_size: int = 64,
@@ -170,14 +203,27 @@ def evaluate(
     )
 
 
+def _timed(
+    model: EncoderDecoder | Transformer, pairs: Sequence[Pair], search: Search
+) -> tuple[Quality, float]:
+    """As `evaluate`, and the seconds per sentence, the compilation included."""
+    begin = time.monotonic()
+    quality = evaluate(model, pairs, search)
+    return quality, round((time.monotonic() - begin) / len(pairs), 5)
+
+
 @dataclass(frozen=True)
 class Translation(Recipe[Splits]):
-    """Trains a translation model, and the same one without attention to compare with.
+    """Trains a translation model, and another on the same data and budget to compare with.
+
+    A recurrent model is compared with the same one without attention, a
+    Transformer with the recurrent model. Settings that were left at their
+    defaults are, for a Transformer, those that suit it.
 
     Attributes:
         languages: two of the Bible's, from which and into which.
         pairs: files of sentence pairs in place of the Bible, see `load_pairs`.
-        baseline: whether to train the model without attention too.
+        baseline: whether to train the model to compare with too.
 
     Example:
 
@@ -219,13 +265,18 @@ class Translation(Recipe[Splits]):
             metavar="FILE",
             help="a TSV file, or two files with the same number of lines; a part is held out",
         )
-        add_switch(parser, "baseline", "train the model without attention too")
+        add_switch(parser, "baseline", "train the model to compare with too")
 
-    def variants(self) -> dict[str, Variant]:
-        variants = {"model": Variant()}
-        if self.baseline:
-            variants["without_attention"] = Variant("without_attention", {"attention": "none"})
-        return variants
+    def variants(self, settings: Settings | None = None) -> dict[str, Variant]:
+        settings = Settings() if settings is None else settings
+        given, defaults = settings._asdict(), Settings()._asdict()
+        name, changes = "without_attention", {"attention": "none"}
+        model = Variant()
+        if settings.model == "transformer":
+            left = {n: value for n, value in _TRANSFORMER.items() if given[n] == defaults[n]}
+            model = Variant(changes=left)
+            name, changes = "recurrent", {n: defaults[n] for n in ("model", *_TRANSFORMER)}
+        return {"model": model, **({name: Variant(name, changes)} if self.baseline else {})}
 
     def load(self, folder: Path, settings: Settings) -> Splits:
         if self.pairs is None:
@@ -241,7 +292,10 @@ class Translation(Recipe[Splits]):
     def patience(self, settings: Settings) -> int:
         return settings.patience
 
-    def build(self, data: Splits, settings: Settings) -> EncoderDecoder:
+    def warmup(self, settings: Settings) -> float:
+        return settings.warmup
+
+    def build(self, data: Splits, settings: Settings) -> EncoderDecoder | Transformer:
         return build(data["train"], settings)
 
     def batches(self, model: keras.Model, data: Splits, settings: Settings) -> tuple[Any, Any]:
@@ -259,22 +313,28 @@ class Translation(Recipe[Splits]):
     ) -> Measured:
         model, seconds, steps = trained["model"]
         test = data["test"]
-        greedy = evaluate(model, test)
-        beam = evaluate(model, test, self.search)
+        greedy, greedy_seconds = _timed(model, test, Greedy(max_length=MAX_LENGTH))
+        beam, beam_seconds = _timed(model, test, self.search)
         report: dict[str, Any] = {
             "bleu_greedy": round(greedy.bleu, 2),
             "bleu_beam": round(beam.bleu, 2),
             "chrf_greedy": round(greedy.chrf, 2),
             "chrf_beam": round(beam.chrf, 2),
+            "seconds_per_sentence_greedy": greedy_seconds,
+            "seconds_per_sentence_beam": beam_seconds,
         }
-        if "without_attention" in trained:
-            without, its_seconds, its_steps = trained["without_attention"]
-            quality = evaluate(without, test, self.search)
+        for name, short in (("without_attention", "no_attention"), ("recurrent", "recurrent")):
+            if name not in trained:
+                continue
+            other, its_seconds, its_steps = trained[name]
+            quality, per_sentence = _timed(other, test, self.search)
             report |= {
-                "bleu_no_attention": round(quality.bleu, 2),
-                "chrf_no_attention": round(quality.chrf, 2),
-                "no_attention_train_seconds": round(its_seconds, 1),
-                "no_attention_steps": its_steps,
+                f"bleu_{short}": round(quality.bleu, 2),
+                f"chrf_{short}": round(quality.chrf, 2),
+                f"{short}_train_seconds": round(its_seconds, 1),
+                f"{short}_steps": its_steps,
+                f"{short}_seconds_per_sentence": per_sentence,
+                f"{short}_parameters": other.count_params(),
             }
         report |= {
             "sacrebleu_signature": beam.bleu_signature,

@@ -58,7 +58,7 @@ class Sums(Recipe[list[int]]):
         parser.add_argument("--numbers", nargs="+", type=int, default=(1, 2))
         parser.set_defaults(others=("small",))
 
-    def variants(self) -> dict[str, Variant]:
+    def variants(self, settings: Settings | None = None) -> dict[str, Variant]:
         others = {name: Variant(name, {"kind": "small"}) for name in self.others}
         return {"model": Variant(), **others}
 

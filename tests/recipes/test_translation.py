@@ -75,6 +75,24 @@ def test_other_attentions(attention):
     assert again.source_vocabulary == model.source_vocabulary
 
 
+def test_a_transformer_is_compared_with_the_recurrent_model(trained, tmp_path):
+    settings = translation.Settings(model="transformer", learning_rate=0.005, pieces=60)
+    first, second = translation.Translation().variants(settings).items()
+    assert (first[0], second[0]) == ("model", "recurrent")
+    chosen = settings._replace(**first[1].changes)
+    assert (chosen.num_decoder_layers, chosen.warmup, chosen.learning_rate) == (2, 0.1, 0.005)
+    assert settings._replace(**second[1].changes) == translation.Settings(pieces=60)
+    assert list(translation.Translation(baseline=False).variants(settings)) == ["model"]
+    small = SETTINGS._replace(
+        model="transformer", num_heads=2, epochs=22, warmup=0.2, learning_rate=0.01
+    )
+    recipe = translation.Translation()
+    models = {"model": recipe.train(tmp_path, SPLITS, small), "recurrent": trained[1]}
+    report = recipe.measure(models, SPLITS, small, tmp_path).report
+    assert report["bleu_beam"] > 50 and report["seconds_per_sentence_beam"] > 0
+    assert {"bleu_recurrent", "chrf_recurrent", "recurrent_seconds_per_sentence"} <= set(report)
+
+
 @pytest.mark.slow  # test_g2p resumes through the same code
 def test_an_interrupted_training_goes_on_where_it_was(tmp_path, monkeypatch, capsys):
     settings = SETTINGS._replace(epochs=3)
