@@ -10,7 +10,16 @@ import typer
 from keras_attention._core.loading import load_model
 from keras_attention._core.types import Structure
 from keras_attention.cli.terminal import working
-from keras_attention.generation import BeamSearch, Generation, Greedy, Sample, Search, generate
+from keras_attention.generation import (
+    BeamSearch,
+    ContrastiveSearch,
+    DiverseBeamSearch,
+    Generation,
+    Greedy,
+    Sample,
+    Search,
+    generate,
+)
 from keras_attention.models import load_preset
 
 PRESET = "g2p_en"
@@ -18,7 +27,13 @@ PRESET = "g2p_en"
 # What a file holds, which Keras does not type.
 Model: TypeAlias = Any
 
-SearchName = Literal["greedy", "beam", "sample"]
+SearchName = Literal["greedy", "beam", "sample", "diverse", "contrastive"]
+_BEAMS: dict[str, type[BeamSearch]] = {"beam": BeamSearch, "diverse": DiverseBeamSearch}
+_SINGLE: dict[str, type[Greedy | Sample | ContrastiveSearch]] = {
+    "greedy": Greedy,
+    "sample": Sample,
+    "contrastive": ContrastiveSearch,
+}
 ModelFile = Annotated[
     Path,
     typer.Option("--model", "-m", metavar="FILE", help="A .keras file, or a folder of a preset."),
@@ -53,29 +68,19 @@ def chosen_search(
     Raises:
         ValueError: if an option belongs to another search.
     """
-    beam_options: dict[str, Any] = {
-        "num_beams": num_beams or n_best,
-        "length_penalty": length_penalty,
-    }
-    beam_options = {option: given for option, given in beam_options.items() if given is not None}
+    beams: dict[str, Any] = {"num_beams": num_beams or n_best, "length_penalty": length_penalty}
+    beams = {option: value for option, value in beams.items() if value is not None}
     limit: dict[str, Any] = {} if max_length is None else {"max_length": max_length}
-    if name is None and not beam_options:
-        return Greedy(**limit) if limit else None
-    if name in (None, "beam"):
-        return BeamSearch(**limit, **beam_options)
-    if beam_options:
-        option = "--n-best" if n_best else f"--{next(iter(beam_options)).replace('_', '-')}"
+    if name is None:
+        if not beams:
+            return Greedy(**limit) if limit else None
+        name = "beam"
+    if name in _BEAMS:
+        return _BEAMS[name](**limit, **beams)
+    if beams:
+        option = "--n-best" if n_best else f"--{next(iter(beams)).replace('_', '-')}"
         raise ValueError(f"{option}: expected with --search beam, received --search {name}.")
-    return Greedy(**limit) if name == "greedy" else Sample(**limit)
-
-
-@runtime_checkable
-class _Generates(Protocol):
-    """A model that knows how it decodes."""
-
-    def generate(
-        self, inputs: Structure, search: Search | None = None, n_best: int | None = None
-    ) -> list[list[Generation]]: ...
+    return _SINGLE[name](**limit)
 
 
 def load(path: Path | None) -> Model:
@@ -87,13 +92,22 @@ def load(path: Path | None) -> Model:
 
 
 def generations(
-    model: Model, inputs: Structure, search: Search | None, n_best: int | None
+    model: Model,
+    inputs: Structure,
+    search: Search | None,
+    n_best: int | None,
+    **options: Structure,
 ) -> list[list[Generation]]:
     """The hypotheses of each input, the best first."""
-    n_best = n_best or 1
-    if isinstance(model, _Generates):
-        return model.generate(
-            inputs, n_best=n_best, **({} if search is None else {"search": search})
-        )
-    found = generate(model, inputs, Greedy() if search is None else search, n_best)
+    if search is None:
+        search = model.search if isinstance(model, _Searches) else Greedy()
+    found = generate(model, inputs, search, n_best or 1, verbose=False, **options)
     return cast("list[list[Generation]]", found)
+
+
+@runtime_checkable
+class _Searches(Protocol):
+    """A model that was told how to decode."""
+
+    @property
+    def search(self) -> Search: ...

@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager
 
 from rich.cells import cell_len
 from rich.console import Console
+from rich.progress import Progress
 from rich.table import Table
 from rich.text import Text
 
@@ -61,6 +62,12 @@ def console() -> Console:
 def working(what: str) -> AbstractContextManager[object]:
     """While inside, says on a terminal what takes a while."""
     return Console(stderr=True, markup=False, emoji=False).status(Text(f"{clean(what)} ..."))
+
+
+def progress(shown: bool) -> Progress:
+    """A bar on the error stream, if that is a terminal."""
+    errors = Console(stderr=True, markup=False, emoji=False)
+    return Progress(console=errors, transient=True, disable=not (shown and errors.is_terminal))
 
 
 def alignments(

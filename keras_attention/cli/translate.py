@@ -14,6 +14,7 @@ from keras_attention.cli.app import app
 from keras_attention.cli.options import (
     LengthPenalty,
     MaxLength,
+    Model,
     ModelFile,
     NBest,
     NumBeams,
@@ -22,8 +23,10 @@ from keras_attention.cli.options import (
     generations,
     load,
 )
-from keras_attention.cli.terminal import clean
-from keras_attention.generation import Generation
+from keras_attention.cli.terminal import clean, progress
+from keras_attention.generation import Generation, Search
+
+_AT_ONCE = 256
 
 
 @app.command(no_args_is_help=True)
@@ -38,6 +41,10 @@ def translate(
     max_length: MaxLength = None,
     length_penalty: LengthPenalty = None,
     n_best: NBest = None,
+    include: Annotated[
+        list[str] | None,
+        typer.Option(metavar="WORDS", help="What every translation has to contain; repeatable."),
+    ] = None,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write into a file.")
     ] = None,
@@ -49,16 +56,37 @@ def translate(
 
     Example: keras-attention translate "The king loved Esther." --model model.keras --num-beams 4
     """
+    if include and search is None:
+        search = "beam"
     chosen = chosen_search(search, num_beams, max_length, length_penalty, n_best)
     if texts is None or not texts:
         texts = [line.rstrip("\r\n") for line in sys.stdin]
-    found = generations(load(model), texts, chosen, n_best) if texts else []
+    found = _translated(load(model), texts, chosen, n_best, include)
     lines = _lines(found, numbered=n_best is not None)
     if output is None:
         for line in lines:
             typer.echo(line)
     else:
         write_whole(output, lines)
+
+
+def _translated(
+    model: Model,
+    texts: list[str],
+    search: Search | None,
+    n_best: int | None,
+    include: list[str] | None,
+) -> list[list[Generation]]:
+    """The hypotheses of every text; on a terminal a bar shows how many are done."""
+    found: list[list[Generation]] = []
+    with progress(len(texts) > _AT_ONCE) as bar:
+        task = bar.add_task("translating", total=len(texts))
+        for begin in range(0, len(texts), _AT_ONCE):
+            part = texts[begin : begin + _AT_ONCE]
+            options = {"must_include": [include] * len(part)} if include else {}
+            found += generations(model, part, search, n_best, **options)
+            bar.advance(task, len(part))
+    return found
 
 
 def _lines(found: Sequence[Sequence[Generation]], numbered: bool) -> list[str]:

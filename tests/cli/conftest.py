@@ -9,7 +9,14 @@ from typing import NamedTuple
 import pytest
 
 from keras_attention.cli import main
+from keras_attention.generation import compiling
 from tests.support.exporting import captioner, speller
+
+
+@pytest.fixture(autouse=True)
+def without_graphs(monkeypatch):
+    """Models decode eagerly: each is used once, and to trace a graph takes seconds."""
+    monkeypatch.setattr(compiling, "_traced", lambda *given: None)
 
 
 class Ran(NamedTuple):

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 
-from keras_attention.generation import BeamSearch, Greedy
+from keras_attention.generation import BeamSearch, ContrastiveSearch, DiverseBeamSearch, Greedy
 from keras_attention.recipes import command
 from keras_attention.recipes.g2p import Pronunciation
 from tests.support.exporting import IMAGE_SIZE, captioner, speller
@@ -56,6 +56,40 @@ def test_translate_writes_the_n_best_with_scores(run, spelling):
     search = BeamSearch(num_beams=2, max_length=4)
     (expected,) = speller().generate(["abc"], search, n_best=2)
     assert ran.out.splitlines() == [f"1\t{one.score:.4f}\t{one.text}" for one in expected]
+
+
+def test_many_texts_are_translated_in_their_order(run, spelling):
+    texts = [word * (1 + number % 3) for number in range(90) for word in ("a", "bd", "hgf")]
+    ran = run("translate", "--model", spelling, *SHORT, stdin="\n".join(texts))
+    expected = speller().generate(texts, Greedy(max_length=4))
+    assert ran == (0, "".join(f"{found.text}\n" for found in expected), "")
+
+
+def test_translations_contain_what_they_have_to(run, spelling):
+    options = ("--model", spelling, "--max-length", "6", "--include", "D É", "--include", "K")
+    ran = run("translate", "abc", "fg", *options)
+    lines = ran.out.splitlines()
+    assert len(lines) == 2 and all("D É" in line and "K" in line.split() for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("name", "search"),
+    [
+        ("diverse", DiverseBeamSearch(max_length=4)),
+        ("contrastive", ContrastiveSearch(max_length=4)),
+    ],
+)
+def test_every_search_has_its_name(name, search, run, spelling):
+    ran = run("translate", "abc", "--model", spelling, "--search", name, *SHORT)
+    assert ran.out == f"{speller().generate(['abc'], search)[0].text}\n"
+
+
+def test_a_model_decodes_as_it_was_told(run, tmp_path):
+    model = speller()
+    model.compile(search=BeamSearch(num_beams=2, max_length=3))
+    model.save(tmp_path / "m.keras")
+    ran = run("translate", "abcd", "--model", tmp_path / "m.keras")
+    assert ran.out == f"{model.generate(['abcd'])[0].text}\n"
 
 
 def test_a_search_is_as_the_options_say(run, spelling):

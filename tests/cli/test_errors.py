@@ -12,11 +12,10 @@ import pytest
 from rich.console import Console
 
 import keras_attention
-from keras_attention.cli import app
+from keras_attention.cli import app, options
 from keras_attention.cli.terminal import alignments, clean, one_line
 from keras_attention.export import ExportError
 from keras_attention.generation import Generation
-from keras_attention.models import EncoderDecoder
 
 COMMANDS = ("say", "translate", "caption", "train", "export", "verify", "inspect")
 # Would color, move, rename the window, turn the text around, hide, start a link, or break a line.
@@ -56,7 +55,7 @@ def test_a_wide_alignment_is_cut_into_parts():
 
 def test_texts_of_a_model_are_shown_without_commands(run, monkeypatch, spelling):
     found = Generation(HOSTILE, -1.0, [HOSTILE], [HOSTILE], np.ones((1, 1)))
-    monkeypatch.setattr(EncoderDecoder, "generate", lambda self, inputs, **_: [[found]])
+    monkeypatch.setattr(options, "generate", lambda *given, **named: [[found]])
     for arguments in (("say", HOSTILE), ("translate", HOSTILE), ("translate", "a", "--n-best=1")):
         ran = run(*arguments, "--model", spelling)
         assert ran.code == 0
