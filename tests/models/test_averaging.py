@@ -4,6 +4,8 @@ import keras
 import numpy as np
 import pytest
 
+from keras_attention._core.padding import pad
+from keras_attention.losses import SequenceCrossentropy
 from keras_attention.models import EncoderDecoder, average_checkpoints
 from keras_attention.text import Vocabulary
 
@@ -92,3 +94,29 @@ def test_other_architectures(tmp_path):
     (tmp_path / "half.keras").write_bytes(b"PK")
     with pytest.raises(ValueError, match="is damaged or no"):
         average_checkpoints([tmp_path / "half.keras"])
+
+
+@pytest.mark.slow
+def test_the_last_checkpoints_of_a_training(tmp_path):
+    """A model that learns to spell backwards: the mean is no worse than its checkpoints are."""
+    rng = np.random.default_rng(0)
+    lengths = rng.integers(2, 6, 2000)
+    texts = ["".join(rng.choice(list("abcdefgh"), n)) for n in lengths]
+    source = pad([LETTERS.encode(text) for text in texts])
+    target = pad([[1, *LETTERS.encode(text[::-1])] for text in texts], 7)
+    labels = pad([[*LETTERS.encode(text[::-1]), 2] for text in texts], 7)
+    model = model_of(1, embedding_dim=16, units=32)
+    model.compile(keras.optimizers.Adam(0.01), SequenceCrossentropy())
+    inputs = {"source": source, "target": target}
+    keep = keras.callbacks.ModelCheckpoint(str(tmp_path / "{epoch}.keras"))
+    model.fit(inputs, labels, batch_size=64, epochs=8, verbose=0, callbacks=[keep])
+    paths = [tmp_path / f"{epoch}.keras" for epoch in (6, 7, 8)]
+
+    def loss(one):
+        return float(SequenceCrossentropy()(labels, one(inputs)))
+
+    each = [loss(keras.saving.load_model(path, compile=False)) for path in paths]
+    mean = average_checkpoints(paths)
+    assert loss(mean) <= np.mean(each)
+    [one] = mean.generate(["abcd"])
+    assert one.text == "dcba"
