@@ -8,16 +8,21 @@ from typing import Annotated, Any, Literal
 import typer
 from rich.text import Text
 
-from keras_attention._core.loading import load_model
 from keras_attention.cli.app import app
-from keras_attention.cli.options import LengthPenalty, MaxLength, NumBeams, Tolerance
+from keras_attention.cli.options import LengthPenalty, MaxLength, NumBeams, Tolerance, load
 from keras_attention.cli.terminal import clean, console
 from keras_attention.generation import BeamSearch
 
 
 @app.command(no_args_is_help=True)
 def export(
-    model: Annotated[Path, typer.Argument(metavar="MODEL.keras", help="What model.save wrote.")],
+    model: Annotated[
+        str,
+        typer.Argument(
+            metavar="MODEL.keras",
+            help="What model.save wrote, or the folder or name of a preset, such as g2p_en.",
+        ),
+    ],
     path: Annotated[Path, typer.Argument(help="The folder to be; its parent must exist.")],
     format: Annotated[
         Literal["saved_model", "onnx", "litert"], typer.Option(help="Of the artifact.")
@@ -54,8 +59,8 @@ def export(
     given = {"num_beams": num_beams, "max_length": max_length, "length_penalty": length_penalty}
     settings: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     terminal = console()
-    terminal.print(Text(f"Loading {clean(str(model))}"), soft_wrap=True)
-    loaded = load_model(model, compile=False)
+    terminal.print(Text(f"Loading {clean(model)}"), soft_wrap=True)
+    loaded = load(model)
     terminal.print(Text(f"Exporting to {clean(str(path))}"), soft_wrap=True)
     report = export_model(
         loaded,

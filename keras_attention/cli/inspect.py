@@ -16,6 +16,8 @@ from keras_attention._core.types import Config
 from keras_attention.cli.app import app
 from keras_attention.cli.keras_file import describe_keras_file
 from keras_attention.cli.terminal import clean, console
+from keras_attention.models import built_in_presets
+from keras_attention.models.presets import BUILT_IN
 
 _CARD = ("README.md", "model_card.md")
 _LARGEST_CARD = 2**16
@@ -26,7 +28,8 @@ _MOST_ROWS = 40
 @app.command(no_args_is_help=True)
 def inspect(
     path: Annotated[
-        Path, typer.Argument(help="A .keras file, a folder of a preset, or an artifact.")
+        Path,
+        typer.Argument(help="A .keras file, the folder or name of a preset, or an artifact."),
     ],
     as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
 ) -> None:
@@ -56,6 +59,8 @@ def describe(path: Path) -> Config:
     from keras_attention.export.inspection import checksum, describe_artifact
     from keras_attention.export.verification import artifacts
 
+    if not path.exists() and str(path) in built_in_presets():
+        path = BUILT_IN / path
     models = [path]
     if path.is_dir():
         models = sorted(one for one in path.iterdir() if one.suffix == ".keras")

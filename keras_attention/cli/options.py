@@ -20,7 +20,7 @@ from keras_attention.generation import (
     Search,
     generate,
 )
-from keras_attention.models import load_preset
+from keras_attention.models import built_in_presets, load_preset
 
 PRESET = "g2p_en"
 
@@ -35,8 +35,10 @@ _SINGLE: dict[str, type[Greedy | Sample | ContrastiveSearch]] = {
     "contrastive": ContrastiveSearch,
 }
 ModelFile = Annotated[
-    Path,
-    typer.Option("--model", "-m", metavar="FILE", help="A .keras file, or a folder of a preset."),
+    str,
+    typer.Option(
+        "--model", "-m", metavar="FILE", help="A .keras file, or the folder or name of a preset."
+    ),
 ]
 SearchOption = Annotated[
     SearchName | None,
@@ -83,12 +85,16 @@ def chosen_search(
     return _SINGLE[name](**limit)
 
 
-def load(path: Path | None) -> Model:
-    """The model of a `.keras` file or of a folder of a preset, or the preset that comes along."""
-    with working(f"Loading {path or PRESET}"):
-        if path is None or path.is_dir():
-            return load_preset(PRESET if path is None else path)
-        return load_model(path, compile=False)
+def load(handle: str) -> Model:
+    """The model of a `.keras` file, or of a preset by its folder, name, or `hf://` handle."""
+    path = Path(handle)
+    preset = path.is_dir() or (not path.exists() and _is_handle(handle))
+    with working(f"Loading {handle}"):
+        return load_preset(handle) if preset else load_model(path, compile=False)
+
+
+def _is_handle(name: str) -> bool:
+    return "://" in name or name in built_in_presets()
 
 
 def generations(

@@ -10,7 +10,9 @@ from rich.text import Text
 
 from keras_attention.cli.app import app
 from keras_attention.cli.options import (
+    PRESET,
     MaxLength,
+    ModelFile,
     NBest,
     NumBeams,
     SearchOption,
@@ -25,12 +27,7 @@ from keras_attention.generation import Generation
 @app.command(no_args_is_help=True)
 def say(
     words: Annotated[list[str], typer.Argument(metavar="WORDS...", help="English words.")],
-    model: Annotated[
-        Path | None,
-        typer.Option(
-            "--model", "-m", metavar="FILE", help="Another model than the one that comes along."
-        ),
-    ] = None,
+    model: ModelFile = PRESET,
     figure: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Write the alignment as a picture, one per word."),

@@ -146,3 +146,17 @@ def test_train_names_the_recipes(run):
     assert ran.code == 2 and "expected one of pronunciation, g2p" in ran.err
     ran = run("train", "g2p", "out", "--units", "many")
     assert ran.code == 2 and "--units: invalid int value" in ran.err
+
+
+def test_a_preset_is_a_model_by_its_name_or_folder(run, tmp_path):
+    model = speller()
+    model.save_to_preset(tmp_path / "mine")
+    (expected,) = model.generate(["abc"], Greedy(max_length=4))
+    ran = run("translate", "abc", "--model", tmp_path / "mine", *SHORT)
+    assert ran == (0, f"{expected.text}\n", "")
+    ran = run("translate", "cat", "--model", "g2p_en")
+    assert ran == (0, "K AE T\n", "")
+    ran = run("inspect", "g2p_en")
+    assert ran.code == 0 and "Carnegie Mellon" in ran.out
+    ran = run("translate", "cat", "--model", "g2p_fr")
+    assert ran.code == 2 and "g2p_fr does not exist" in ran.err

@@ -135,7 +135,7 @@ def test_errors_are_one_line(name, saved, tmp_path, script):
     version = ["--version", "1"] if name == "to_saved_model" else []
     for model, target, message in (
         ("missing.keras", "new", "missing.keras does not exist"),
-        (".", "new", "is no file"),
+        (".", "new", "expected a folder with the preset.json"),
         ("text.keras", "new", "text.keras is damaged or no .keras file: 8 bytes"),
         ("half.keras", "new", "half.keras is damaged or no .keras file"),
         ("unsafe.keras", "new", "cannot be loaded as a Keras model"),
