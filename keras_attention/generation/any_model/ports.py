@@ -8,6 +8,7 @@ from typing import NamedTuple
 import keras
 from keras import tree
 
+from keras_attention._core.structure import spec_of
 from keras_attention._core.types import Shape, Tensor
 from keras_attention.generation.any_model.graph import is_functional, names_of, table_sizes
 from keras_attention.text.special_ids import SpecialIds
@@ -202,7 +203,11 @@ def _shapes(model: keras.Model, target: str, length: int) -> list[Shape]:
     given = tree.pack_sequence_as(model.input, tensors)
     if isinstance(model.input, dict):
         given = dict(zip(names_of(model), tensors))
-    found = model.compute_output_spec(given)
+    try:
+        found = model.compute_output_spec(given)
+    except Exception:
+        # It calls the layers outside of their dtype policies; a call of the model does not.
+        found = spec_of(model, given)
     return [tuple(x.shape) for x in tree.flatten(found)]
 
 

@@ -13,6 +13,7 @@ from keras_attention import (
     MultiHeadAttention,
     vision,
 )
+from keras_attention.layers import TransformerDecoderBlock
 from keras_attention.layers.pointer_generator import PointerGenerator
 
 from .stepping import LENGTH, V
@@ -285,6 +286,14 @@ def self_attention_of_keras():
     h += layers.MultiHeadAttention(2, 4, sliding_window=2)(h, h, use_causal_mask=True)
     h += layers.MultiHeadAttention(2, 4, use_gate=True)(h, h, use_causal_mask=True)
     return finished(x, y, h + layers.MultiHeadAttention(2, 4)(h, memory))
+
+
+@model
+def transformer_blocks():
+    (x, (memory, *_)), (y, e) = source(), target()
+    h = TransformerDecoderBlock(8, 2)(e, memory)
+    block = TransformerDecoderBlock(8, 2, score="additive")
+    return finished(x, y, *block(h, memory, return_attention_scores=True))
 
 
 # Positions.

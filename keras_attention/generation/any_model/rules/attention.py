@@ -16,7 +16,7 @@ from keras_attention.generation.any_model.rules.base import (
     NotCausalError,
     StepRule,
 )
-from keras_attention.generation.any_model.rules.growing import appended
+from keras_attention.generation.any_model.rules.growing import appended, one_position, positions_in
 from keras_attention.generation.any_model.rules.memories import (
     as_map,
     beams_as_positions,
@@ -123,14 +123,14 @@ class OverTarget:
     def start(
         self, layer: Attention, arguments: Arguments, batch: int | Tensor
     ) -> tuple[Structure, Structure]:
-        """A memory without a position."""
+        """A memory without a position yet."""
         value, key = arguments.get(1, "value"), arguments.get(2, "key")
         one = ops.zeros((batch, 1, value.shape[-1]), dtype=layer.compute_dtype)
         other = None if key is None else ops.zeros((batch, 1, key.shape[-1]), layer.compute_dtype)
         mask = None
         if mask_of(value) is not None or arguments.get(4, "value_mask") is not None:
             mask = ops.ones((batch, 1), dtype="bool")
-        return None, _cut(layer.memory(one, other, mask), 0)
+        return None, _cut(layer.memory(one, other, mask), one_position(batch))
 
     def step(
         self,
@@ -154,7 +154,12 @@ class OverTarget:
             None if state.mask is None else appended(state.mask, mask),
         )
         query_mask = _mask(arguments, 3, "query", query)
-        context, weights, _ = layer.attend(query, after, None, query_mask=query_mask)
+        so_far = Memory(
+            positions_in(after.keys, axis),
+            positions_in(after.values, axis),
+            None if after.mask is None else positions_in(after.mask),
+        )
+        context, weights, _ = layer.attend(query, so_far, None, query_mask=query_mask)
         outputs = [context]
         if arguments.get(5, "return_attention_scores"):
             outputs.append(weights)
@@ -172,7 +177,7 @@ def _is_stateless(layer: Attention) -> bool:
     )
 
 
-def _cut(memory: Memory, length: int) -> Memory:
+def _cut(memory: Memory, length: int | Tensor) -> Memory:
     mask = None if memory.mask is None else memory.mask[:, :length]
     return Memory(memory.keys[..., :length, :], memory.values[..., :length, :], mask)
 

@@ -11,14 +11,30 @@ from keras import ops
 from keras_attention._core.types import Shape, Tensor
 
 
+def one_position(batch: int | Tensor) -> int | Tensor:
+    """1, computed from the number of examples.
+
+    There are more positions later: a graph of unknown sizes must not know that there is one.
+    """
+    return 1 + batch // (batch + 1)
+
+
 def nothing(batch: int | Tensor, sizes: Shape, dtype: str) -> Tensor:
-    """A buffer `(B, 0, *sizes)`, without a position yet."""
-    return ops.zeros((batch, 0, *sizes), dtype=dtype)
+    """A buffer `(B, 1, *sizes)` without a position yet: the first stands for none.
+
+    Without it they would be empty tensors, which LiteRT and JSON cannot hold.
+    """
+    return ops.zeros((batch, one_position(batch), *sizes), dtype=dtype)
 
 
 def appended(buffer: Tensor, one: Tensor, axis: int = 1) -> Tensor:
     """A buffer with one more position."""
     return ops.concatenate([buffer, ops.cast(one, buffer.dtype)], axis=axis)
+
+
+def positions_in(buffer: Tensor, axis: int = 1) -> Tensor:
+    """The positions of a buffer, without the first, which stands for none."""
+    return buffer[(slice(None),) * axis + (slice(1, None),)]
 
 
 @contextlib.contextmanager

@@ -16,7 +16,12 @@ from keras_attention.generation.any_model.rules.base import (
     NotCausalError,
     StepRule,
 )
-from keras_attention.generation.any_model.rules.growing import appended, nothing, of_any_length
+from keras_attention.generation.any_model.rules.growing import (
+    appended,
+    nothing,
+    of_any_length,
+    positions_in,
+)
 from keras_attention.generation.any_model.rules.memories import (
     beams_as_positions,
     heads_as_beams,
@@ -165,7 +170,8 @@ class SingleOverTarget:
         if "mask" in state:
             one = ops.ones(ops.shape(value)[:2], "bool") if mask is None else mask
             after["mask"] = appended(state["mask"], one)
-        context, weights = _single(layer, query, query_mask, after)
+        so_far = {name: positions_in(x) for name, x in after.items()}
+        context, weights = _single(layer, query, query_mask, so_far)
         asked = arguments.get(3, "return_attention_scores")
         return [context, weights] if asked else [context], after, None
 
@@ -265,8 +271,9 @@ class LayerOverTarget:
         query = arguments.get(_QUERY, "query")
         asked = bool(arguments.get(_SCORES, "return_attention_scores"))
         options = {} if mask_of(query) is None else {"query_mask": mask_of(query)}
+        so_far = {name: positions_in(x) for name, x in after.items()}
         with of_any_length():
-            found = layer(query, **after, **options, return_attention_scores=asked)
+            found = layer(query, **so_far, **options, return_attention_scores=asked)
         return list(found) if asked else [found], after, None
 
 

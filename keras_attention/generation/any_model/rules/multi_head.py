@@ -13,7 +13,12 @@ from keras_attention._core.memory import Memory
 from keras_attention._core.types import Structure, Tensor
 from keras_attention.generation.any_model.graph import mask_of, set_mask
 from keras_attention.generation.any_model.rules.base import Arguments
-from keras_attention.generation.any_model.rules.growing import appended, of_any_length
+from keras_attention.generation.any_model.rules.growing import (
+    appended,
+    nothing,
+    of_any_length,
+    positions_in,
+)
 from keras_attention.generation.any_model.rules.memories import (
     beams_as_positions,
     heads_as_beams,
@@ -67,14 +72,14 @@ class HeadsOverTarget:
         self, layer: Any, arguments: Arguments, batch: int | Tensor
     ) -> tuple[Structure, Structure]:
         """A memory without a position."""
-        heads, config = (batch, 0, layer.num_heads), layer.get_config()
+        config = layer.get_config()
         value, key = arguments.get(1, "value"), arguments.get(2, "key")
         mask = None
         if _given_mask(arguments, value, key) is not None:
-            mask = ops.zeros((batch, 0), dtype="bool")
-        keys = ops.zeros((*heads, config["key_dim"]), dtype=layer.compute_dtype)
-        size = config["value_dim"] or config["key_dim"]
-        return None, Memory(keys, ops.zeros((*heads, size), dtype=layer.compute_dtype), mask)
+            mask = nothing(batch, (), "bool")
+        sizes = (config["key_dim"], config["value_dim"] or config["key_dim"])
+        keys, values = (nothing(batch, (layer.num_heads, n), layer.compute_dtype) for n in sizes)
+        return None, Memory(keys, values, mask)
 
     def step(
         self,
@@ -95,7 +100,8 @@ class HeadsOverTarget:
             mask = appended(state.mask, real)
         after = Memory(appended(state.keys, one.keys), appended(state.values, one.values), mask)
         asked = bool(arguments.get(7, "return_attention_scores"))
-        context, weights = _attend(layer, query, after, query_mask, None, asked)
+        so_far = Memory(*(None if x is None else positions_in(x) for x in after))
+        context, weights = _attend(layer, query, so_far, query_mask, None, asked)
         return [context, weights] if asked else [context], after, None
 
 

@@ -9,7 +9,12 @@ from keras_attention._core.types import Structure, Tensor
 from keras_attention.generation.any_model.cut import Call, Value
 from keras_attention.generation.any_model.graph import mask_of, set_mask
 from keras_attention.generation.any_model.rules.base import Arguments, NoStepRuleError
-from keras_attention.generation.any_model.rules.growing import appended, nothing, of_any_length
+from keras_attention.generation.any_model.rules.growing import (
+    appended,
+    nothing,
+    of_any_length,
+    positions_in,
+)
 
 
 class OnPrefix:
@@ -64,14 +69,14 @@ class OnPrefix:
         after = {}
         for i, value in enumerate(self._buffered):
             current = flat[self._values.index(value)]
-            buffer = found[id(value)] = self._kept(state[f"input_{i}"], current)
-            after[f"input_{i}"] = buffer
+            after[f"input_{i}"] = self._kept(state[f"input_{i}"], current)
+            found[id(value)] = positions_in(after[f"input_{i}"])
             if value.masked:
                 mask = mask_of(current)
                 one = ops.ones(ops.shape(current)[:2], "bool") if mask is None else mask
                 after[f"mask_{i}"] = self._kept(state[f"mask_{i}"], one)
                 if mask is not None:
-                    set_mask(buffer, after[f"mask_{i}"])
+                    set_mask(found[id(value)], positions_in(after[f"mask_{i}"]))
         flat = [found.get(id(value), x) for value, x in zip(self._values, flat)]
         args, kwargs = tree.pack_sequence_as(tuple(arguments), flat)
         with of_any_length():
@@ -80,7 +85,7 @@ class OnPrefix:
 
     def _kept(self, buffer: Tensor, one: Tensor) -> Tensor:
         longer = appended(buffer, one)
-        return longer if self._reach is None else longer[:, -self._reach :]
+        return longer if self._reach is None else longer[:, -self._reach - 1 :]
 
     @staticmethod
     def _last(x: Tensor, value: Value) -> Tensor:

@@ -18,14 +18,17 @@ from keras_attention.generation.any_model.rules.recurrent import (
     OneStep,
     refuse_bidirectional,
 )
+from keras_attention.generation.any_model.rules.transformer import block_rule
 from keras_attention.layers.attention import Attention
 from keras_attention.layers.attention_rnn import AttentionRNN
+from keras_attention.layers.blocks import TransformerDecoderBlock
 
 _OURS: dict[type, Callable[[Call], Any]] = {
     keras.layers.RNN: KerasRNN.of,
     keras.layers.Bidirectional: refuse_bidirectional,
     AttentionRNN: OneStep,
     Attention: attention_rule,
+    TransformerDecoderBlock: block_rule,
     keras.layers.Attention: keras_layers.attention_rule,
     keras.layers.MultiHeadAttention: keras_layers.heads_rule,
     keras.layers.GroupQueryAttention: keras_layers.heads_rule,
