@@ -6,8 +6,7 @@ model also stores the arguments of its calls, see `RenamedCallArguments`.
 
 from __future__ import annotations
 
-import keras
-
+from keras_attention._core.quantized import QuantizedParts
 from keras_attention._core.types import Config, Structure
 
 # Registered class name -> {old argument: present argument}.
@@ -44,7 +43,7 @@ def present_names(class_name: str, config: Config) -> Config:
     return {names.get(name, name): value for name, value in config.items()}
 
 
-class RenamedCallArguments(keras.layers.Layer):
+class RenamedCallArguments(QuantizedParts):
     """Base of layers whose call arguments have been renamed.
 
     A saved functional model calls the layer with the arguments of its time, and builds it with

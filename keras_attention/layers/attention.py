@@ -18,6 +18,7 @@ from keras_attention._core.checks import (
 from keras_attention._core.freezing import freeze_parts
 from keras_attention._core.masks import causal_mask, combine_masks, zero_where_masked
 from keras_attention._core.memory import Memory, flatten_positions, unflatten_positions
+from keras_attention._core.quantized import QuantizedParts
 from keras_attention._core.structure import map_tensors
 from keras_attention._core.types import Config, LayerOptions, Shape, Structure, Tensor
 from keras_attention.layers.attention_arguments import check_attention_call, check_step
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 
 
 @keras.saving.register_keras_serializable(package="keras_attention")
-class Attention(keras.layers.Layer):
+class Attention(QuantizedParts):
     """Attends to a memory: scores its keys, normalizes, and sums its values by weight.
 
         scores  = score(query, key)              (B, Tq, Tk)

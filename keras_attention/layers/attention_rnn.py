@@ -19,6 +19,7 @@ from keras_attention._core.freezing import freeze_parts
 from keras_attention._core.masks import zero_where_masked
 from keras_attention._core.memory import unflatten_positions
 from keras_attention._core.protocols import AttentionMechanism, StepwiseMechanism, as_mechanism
+from keras_attention._core.quantized import QuantizedParts
 from keras_attention._core.structure import map_tensors, spec_of
 from keras_attention._core.types import Config, LayerOptions, Shape, Shapes, Structure, Tensor
 from keras_attention.layers import rnn_arguments as arguments
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 
 
 @keras.saving.register_keras_serializable(package="keras_attention")
-class AttentionRNN(keras.layers.Layer):
+class AttentionRNN(QuantizedParts):
     """Runs a recurrent cell with attention to a memory at every step.
 
     With `attend="after"` (Luong's order, and that of tfa's AttentionWrapper)

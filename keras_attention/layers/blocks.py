@@ -10,6 +10,7 @@ from keras import layers, ops, tree
 from keras_attention import scores
 from keras_attention._core.checks import check_flag, check_positive, check_rate
 from keras_attention._core.memory import Memory
+from keras_attention._core.quantized import QuantizedParts
 from keras_attention._core.renamed import present_names
 from keras_attention._core.structure import map_tensors
 from keras_attention._core.types import Config, LayerOptions, Shape, Structure, Tensor
@@ -56,7 +57,7 @@ def _checked_sizes(units: int, num_heads: int, feed_forward_dim: int | None) -> 
 
 
 @keras.saving.register_keras_serializable(package="keras_attention")
-class TransformerBlock(layers.Layer):
+class TransformerBlock(QuantizedParts):
     """Self-attention, then two dense layers, each with a residual connection.
 
         x = x + attention(norm(x))
@@ -167,7 +168,7 @@ class TransformerBlock(layers.Layer):
 
 
 @keras.saving.register_keras_serializable(package="keras_attention")
-class TransformerDecoderBlock(layers.Layer):
+class TransformerDecoderBlock(QuantizedParts):
     """Causal self-attention, attention over a source, then two dense layers, each with a residual.
 
         x = x + self_attention(norm(x))

@@ -16,6 +16,7 @@ from keras_attention._core.checks import (
 )
 from keras_attention._core.freezing import freeze_parts
 from keras_attention._core.masks import zero_where_masked
+from keras_attention._core.quantized import QuantizedParts
 from keras_attention._core.types import Config, Shape, Tensor
 from keras_attention.layers.pooling import AttentionPooling
 
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 
 @keras.saving.register_keras_serializable(package="keras_attention")
-class HierarchicalAttention(keras.layers.Layer):
+class HierarchicalAttention(QuantizedParts):
     """Pools words to sentences, and sentences to a document, both by attention.
 
         words_ij     = word_encoder(inputs_i)_j

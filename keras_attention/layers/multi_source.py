@@ -9,6 +9,7 @@ import keras
 from keras import ops
 
 from keras_attention._core.protocols import AttentionMechanism, StepwiseMechanism, as_mechanism
+from keras_attention._core.quantized import QuantizedParts
 from keras_attention._core.types import Config, LayerOptions, Shape, Shapes, Structure, Tensor
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @keras.saving.register_keras_serializable(package="keras_attention", name="SeveralAttentions")
-class MultiSourceAttention(keras.layers.Layer):
+class MultiSourceAttention(QuantizedParts):
     """Several attentions with the same query, each over its own memory; contexts are joined.
 
         context = [attention_1(query, value_1); attention_2(query, value_2); ...]

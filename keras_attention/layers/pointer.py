@@ -19,6 +19,7 @@ from keras_attention._core.checks import (
 from keras_attention._core.freezing import freeze_parts
 from keras_attention._core.masks import combine_masks, masked_log_softmax, zero_where_masked
 from keras_attention._core.memory import Memory
+from keras_attention._core.quantized import QuantizedParts
 from keras_attention._core.types import Config, Shape, Tensor
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
 
 @keras.saving.register_keras_serializable(package="keras_attention")
-class PointerHead(keras.layers.Layer):
+class PointerHead(QuantizedParts):
     """Points at positions of the input: `p(y_t = j) = softmax_j(v . tanh(W q_t + U h_j))`.
 
     The outputs are log-probabilities, which may be used as logits. Masked and

@@ -18,6 +18,7 @@ from keras_attention._core.checks import (
     score_dtype,
 )
 from keras_attention._core.masks import IMPOSSIBLE, zero_where_masked
+from keras_attention._core.quantized import QuantizedParts
 from keras_attention._core.types import Config, Shape, Tensor
 from keras_attention.layers.extended_vocabulary import within_vocabulary
 from keras_attention.losses.masking import safe_log
@@ -33,7 +34,7 @@ _ABSENT = math.log(1e-30)
 
 
 @keras.saving.register_keras_serializable(package="keras_attention")
-class PointerGenerator(keras.layers.Layer):
+class PointerGenerator(QuantizedParts):
     """One distribution over generated words and words copied from the source.
 
         p_gen = sigmoid(w . features + b)

@@ -18,6 +18,7 @@ from keras_attention._core.checks import (
     check_size,
 )
 from keras_attention._core.masks import zero_where_masked
+from keras_attention._core.quantized import QuantizedParts
 from keras_attention._core.types import (
     Activation,
     Config,
@@ -58,7 +59,7 @@ class PoolingOptions(LayerOptions, total=False):
     bias_constraint: Constraint
 
 
-class _Pooling(keras.layers.Layer):
+class _Pooling(QuantizedParts):
     """Learned queries that attend to a sequence.
 
     Without a score, the queries are compared with `act(W h + b)` by the dot product, which gives

@@ -8,6 +8,7 @@ import keras
 from keras import layers, ops
 
 from keras_attention._core.checks import check_choice, check_positive, check_rate
+from keras_attention._core.quantized import QuantizedParts
 from keras_attention._core.renamed import present_names
 from keras_attention._core.types import Config, Shape, Tensor
 from keras_attention.layers.blocks import TransformerBlock, described_score
@@ -26,7 +27,7 @@ CELLS = {
 
 
 @keras.saving.register_keras_serializable(package="keras_attention")
-class RecurrentEncoder(layers.Layer):
+class RecurrentEncoder(QuantizedParts):
     """A stack of bidirectional recurrent layers.
 
     The memory is the output of the top layer, both directions concatenated. The
@@ -135,7 +136,7 @@ class RecurrentEncoder(layers.Layer):
 
 
 @keras.saving.register_keras_serializable(package="keras_attention")
-class TransformerEncoder(layers.Layer):
+class TransformerEncoder(QuantizedParts):
     """A stack of transformer blocks, normalized before each sub-layer, over sinusoidal positions.
 
     The memory is the normalized output; the summary is its mean over the real

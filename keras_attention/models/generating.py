@@ -11,6 +11,7 @@ from keras import ops
 
 from keras_attention._core.backend.graphs import is_concrete
 from keras_attention._core.backend.replicas import averaged_over_replicas
+from keras_attention._core.quantized import quantization_of, quantize_as
 from keras_attention._core.types import Config, Structure, Tensor
 from keras_attention.generation import (
     Generation,
@@ -144,8 +145,11 @@ class GeneratingModel(keras.Model):
             self.optimizer.build(self.trainable_variables)
 
     def get_config(self) -> Config:
-        """As of `keras.Model`, with the search of `compile`."""
+        """As of `keras.Model`, with the search of `compile` and what is quantized."""
         config = super().get_config()
+        quantized = quantization_of(self)
+        if quantized:
+            config["quantized"] = quantized
         if self._search is None:
             return config
         try:
@@ -158,8 +162,9 @@ class GeneratingModel(keras.Model):
     def from_config(cls, config: Config, custom_objects: Mapping[str, type] | None = None) -> Self:
         """The model of a `get_config()`."""
         config = dict(config)
-        search = config.pop("search", None)
+        search, quantized = config.pop("search", None), config.pop("quantized", [])
         model = cls._from_arguments(config, custom_objects)
+        quantize_as(model, quantized)
         if search is not None:
             model.compile(search=deserialize_search(search))
         return model

@@ -188,10 +188,9 @@ class Seq2Seq(GeneratingModel):
                 f"{image_size!r}."
             )
         if words:
-            sizes = table_sizes(self.model, inputs[words[0]]) if words[0] in inputs else [None]
-            self.source_vocabulary = self.source_vocabularies.get(
-                words[0], min(sizes, default=None)
-            )
+            sizes = table_sizes(self.model, inputs[words[0]]) if words[0] in inputs else []
+            size = min(sizes) if sizes else None
+            self.source_vocabulary = self.source_vocabularies.get(words[0], size)
 
     @property
     def sources(self) -> tuple[str, ...]:

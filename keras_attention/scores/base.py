@@ -9,6 +9,7 @@ from keras import ops
 
 from keras_attention._core.checks import received, score_dtype
 from keras_attention._core.memory import Memory
+from keras_attention._core.quantized import QuantizedParts
 from keras_attention._core.structure import map_tensors
 from keras_attention._core.types import Shape, Structure, Tensor
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from keras_attention._core.types import LayerOptions
 
 
-class Score(keras.layers.Layer):
+class Score(QuantizedParts):
     """Base of all scores: `score(query, key) = compare(project_query(query), project_keys(key))`.
 
     To write a score of your own, override `compare` and, if there are weights

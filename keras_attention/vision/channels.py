@@ -16,6 +16,7 @@ from keras_attention._core.checks import (
     check_size,
 )
 from keras_attention._core.masks import zero_where_masked
+from keras_attention._core.quantized import QuantizedParts
 from keras_attention._core.types import Config, LayerOptions, Shape, Structure, Tensor
 from keras_attention.vision.positions import (
     check_features_and_mask,
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
 
-class _FeatureGate(keras.layers.Layer):
+class _FeatureGate(QuantizedParts):
     """Multiplies features by weights in (0, 1) that are computed from the features.
 
     Masked positions do not influence the weights and are zero in the output.

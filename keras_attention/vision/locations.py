@@ -14,13 +14,14 @@ from keras_attention._core.checks import (
     check_rank,
     score_dtype,
 )
+from keras_attention._core.quantized import QuantizedParts
 from keras_attention._core.types import Config, LayerOptions, Seed, Shape, Tensor
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
 
-class _LocationPolicy(keras.layers.Layer):
+class _LocationPolicy(QuantizedParts):
     """A distribution of locations that is computed from a state `(B, D)`."""
 
     def __init__(self, seed: Seed, **kwargs: Unpack[LayerOptions]) -> None:

@@ -9,6 +9,7 @@ import keras
 from keras import ops
 
 from keras_attention._core.checks import check_features, check_positive, check_size
+from keras_attention._core.quantized import QuantizedParts
 from keras_attention._core.types import Activation, Config, LayerOptions, Shape, Tensor
 from keras_attention.vision.positions import check_features_and_mask, mean_over_positions
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @keras.saving.register_keras_serializable(package="keras_attention")
-class MeanState(keras.layers.Layer):
+class MeanState(QuantizedParts):
     """Computes the initial state of a decoder from the mean feature of an image.
 
         mean    = 1/n sum_j features_j                 over the n unmasked positions

@@ -10,6 +10,7 @@ from keras import ops
 
 from keras_attention._core.checks import check_features
 from keras_attention._core.protocols import AttentionMechanism, StepwiseMechanism, as_mechanism
+from keras_attention._core.quantized import QuantizedParts
 from keras_attention._core.types import Config, LayerOptions, Shape, Structure, Tensor
 from keras_attention.layers.attention_rnn import AttentionRNN
 from keras_attention.layers.states import AttentionRNNState
@@ -135,7 +136,7 @@ class _MeanMemory(NamedTuple):
 
 
 @keras.saving.register_keras_serializable(package="keras_attention")
-class _WithMean(keras.layers.Layer):
+class _WithMean(QuantizedParts):
     """An attention whose memory also has the mean of the values."""
 
     def __init__(
