@@ -99,8 +99,8 @@ class Seq2Seq(GeneratingModel):
     >>> letters = Vocabulary("abc")
     >>> model = keras.Model({"source": source, "target": target}, logits)
     >>> model = Seq2Seq(model, source_vocabulary=letters, target_vocabulary=letters)
-    >>> model.sources, model.special_ids.end
-    (('source',), 2)
+    >>> [found.attention.shape[1] for found in model.generate(["cab", "bb"])]
+    [3, 2]
     """
 
     def __init__(

@@ -3,11 +3,10 @@
 import keras
 import numpy as np
 import pytest
-from keras import layers, ops, tree
+from keras import layers, ops
 
 from keras_attention import AttentionRNN, BahdanauAttention, LuongAttention
 from keras_attention.generation import BeamSearch, Decoder, Greedy
-from keras_attention.generation.any_model.ports import find_ports
 from keras_attention.losses import SequenceCrossentropy
 from keras_attention.metrics import TokenAccuracy
 from keras_attention.models import EncoderDecoder, Seq2Seq
@@ -20,42 +19,6 @@ SOURCE = np.array([[5, 6, 7, 4], [9, 4, 0, 0]])
 TARGET, LABELS = np.array([[1, 4, 5], [1, 4, 0]]), np.array([[4, 5, 2], [4, 2, 0]])
 IMAGES = np.random.default_rng(0).uniform(0, 255, (2, 8, 8, 3)).astype("float32")
 IDS = {"source": SOURCE, "target": TARGET}
-
-
-class Prefix:
-    """Decodes up to eight tokens by running a model on all of them."""
-
-    constant_parts = ("memory",)
-
-    def __init__(self, model, source, target, special_ids, probabilities):
-        self.model, self.target = model, target
-        self.ports = find_ports(model, source, target, special_ids, probabilities)
-
-    def start(self, inputs):
-        memory = {name: ops.convert_to_tensor(x) for name, x in inputs.items()}
-        batch = ops.shape(next(iter(memory.values())))[0]
-        prefix = ops.zeros((batch, 8), "int32")
-        return {"memory": memory, "prefix": prefix, "length": prefix[:, 0]}
-
-    def step(self, tokens, state, beams=1):
-        here = ops.equal(ops.arange(8)[None], state["length"][:, None])
-        prefix = ops.where(here, ops.cast(tokens, "int32")[:, None], state["prefix"])
-        memory = {name: ops.repeat(x, beams, axis=0) for name, x in state["memory"].items()}
-        outputs = tree.flatten(self.model({**memory, self.target: prefix}))
-        logits = ops.sum(ops.where(here[..., None], outputs[self.ports.logits], 0), axis=1)
-        first = next(iter(memory.values()))
-        size = first.shape[1] if len(first.shape) == 2 else 4
-        weights = ops.ones((ops.shape(logits)[0], size)) / size
-        return logits, {**state, "prefix": prefix, "length": state["length"] + 1}, weights
-
-    def source_mask(self, inputs):
-        source = next(iter(inputs.values()))
-        return ops.not_equal(source, 0) if len(source.shape) == 2 else None
-
-
-@pytest.fixture(autouse=True)
-def decoded_by_the_prefix(monkeypatch):
-    monkeypatch.setattr("keras_attention.models.seq2seq.as_decoder", Prefix)
 
 
 def ids(name):
