@@ -26,7 +26,7 @@ def quantization_of(layer: keras.layers.Layer) -> list[Config]:
     >>> model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)])
     >>> quantization_of(model)
     []
-    >>> model.quantize("int8")
+    >>> model.layers[-1].quantize("int8")
     >>> quantization_of(model)[0]["mode"]
     'int8'
     """

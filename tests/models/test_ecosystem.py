@@ -200,11 +200,14 @@ def quantized(model):
 def test_an_int8_model_generates_and_is_loaded_as_it_is(make, tmp_path):
     model = make()
     before = np.array(model(IDS))
+    model.generate(SOURCE, SEARCH)  # in a graph that has to be forgotten
     model.quantize("int8")
     assert len(quantized(model)) == len(projections(model))
     change = np.abs(np.array(model(IDS)) - before).max()
     assert 0 < change < 0.2 * np.abs(before).max()
     found = ids_of(SEARCH(model, SOURCE))
+    written = [[int(token) for token in one.tokens] for one in model.generate(SOURCE, SEARCH)]
+    assert written == [[i for i in row if i > 2] for row in found[:, 0].tolist()]
     model.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras", compile=False)
     assert quantized(loaded) == quantized(model)

@@ -10,8 +10,7 @@ from keras_attention.generation import BeamSearch, Decoder, Greedy
 from keras_attention.losses import SequenceCrossentropy
 from keras_attention.metrics import TokenAccuracy
 from keras_attention.models import EncoderDecoder, Seq2Seq
-from keras_attention.text import Vocabulary
-from keras_attention.text.special_ids import SpecialIds
+from keras_attention.text import SpecialIds, Vocabulary
 
 LETTERS = Vocabulary("abcdef")
 PHONES = Vocabulary(["K", "AE", "B"], separator=" ")
@@ -156,6 +155,8 @@ def test_two_sources_have_two_vocabularies(tmp_path):
     assert model.source_vocabulary == len(LETTERS)
     inputs = {"words": SOURCE, "tags": SOURCE[:, :2]}
     found = Greedy(max_length=3)(model, inputs)
+    texts = model.generate({"words": [[5, 6, 7, 4], [9, 4]], "tags": SOURCE[:, :2]}, Greedy(3))
+    assert [len(one.source_tokens) for one in texts] == [4, 2]
     in_order = Greedy(max_length=3)(model, list(inputs.values()))
     np.testing.assert_array_equal(found.sequences, in_order.sequences)
     model.save(tmp_path / "model.keras")
@@ -198,10 +199,10 @@ def test_maps_have_the_shape_that_is_declared_or_are_square():
 
 @pytest.mark.parametrize("as_list", [False, True])
 def test_targets_without_a_start_are_warned_of(as_list):
-    model = Seq2Seq(translator(as_list=as_list))
+    model = Seq2Seq(translator(as_list=as_list), special_ids=SpecialIds(0, 5, 2, 3))
     model.compile("sgd", SequenceCrossentropy())
-    inputs = [SOURCE, LABELS] if as_list else {"source": SOURCE, "target": LABELS}
-    with pytest.warns(UserWarning, match="target: expected ids that begin with the start token, 1"):
+    inputs = [SOURCE, TARGET] if as_list else IDS
+    with pytest.warns(UserWarning, match="target: expected ids that begin with the start token, 5"):
         model.fit(inputs, LABELS, verbose=0)
     model.fit(inputs, LABELS, verbose=0)
 
