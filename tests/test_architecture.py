@@ -16,12 +16,12 @@ ROOT = Path(keras_attention.__file__).parent
 # From the ground up: a part imports only its own level and those before it.
 LEVELS = (
     ("_core",),
-    ("scores", "normalizers", "windows", "losses", "metrics", "callbacks", "text"),
+    ("scores", "normalizers", "windows", "losses", "metrics", "text"),
     ("layers",),
     ("vision", "generation"),
     ("models", "tfa"),
     ("plots", "datasets"),
-    ("export",),
+    ("export", "callbacks"),
     ("recipes",),
     ("cli",),
     ("__main__",),

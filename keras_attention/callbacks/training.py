@@ -1,4 +1,4 @@
-"""Callbacks for long training runs: a budget of time, resuming, and scheduled sampling."""
+"""Callbacks for long training runs: a budget of time, the best epoch, and scheduled sampling."""
 
 from __future__ import annotations
 
@@ -12,8 +12,6 @@ from typing import TypeAlias
 import keras
 
 from keras_attention._core.checks import check_positive, check_positive_number, check_rate
-
-__all__ = ["AnnealToBudget", "InverseSigmoidDecay", "KeepBest"]
 
 Logs: TypeAlias = dict[str, float]
 
