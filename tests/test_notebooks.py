@@ -21,12 +21,14 @@ IMAGES = {
     "02_translation.ipynb": 10,
     "03_image_captioning.ipynb": 16,
     "04_glimpses.ipynb": 9,
+    "05_your_own_model.ipynb": 4,
 }
 # What a notebook needs beyond the extra notebooks.
 NEEDED = {
     "02_translation.ipynb": ("sacrebleu", "tensorflow_text"),
     "03_image_captioning.ipynb": ("sacrebleu", "PIL"),
     "04_glimpses.ipynb": ("sklearn",),
+    "05_your_own_model.ipynb": ("sklearn", "onnxruntime"),
 }
 
 
