@@ -28,7 +28,7 @@ LEVELS = (
 )
 LEVEL = {part: number for number, parts in enumerate(LEVELS) for part in parts}
 # Where TensorFlow may be imported: below these, and nowhere else.
-TENSORFLOW = ("_core/backend", "text/graph.py", "datasets", "export")
+TENSORFLOW = ("_core/backend", "text/graph.py", "text/foreign/graph", "datasets", "export")
 
 
 def module_name(path: Path) -> str:

@@ -128,7 +128,7 @@ class Captioner(RecurrentDecoderModel):
         **kwargs: Unpack[LayerOptions],
     ) -> None:
         super().__init__(**kwargs)
-        vocabulary = as_vocabulary(vocabulary)
+        vocabulary = as_vocabulary(vocabulary, special_ids=special_ids)
         image_size = _image_size(image_size)
         check_positive("embedding_dim", embedding_dim)
         check_positive("units", units)

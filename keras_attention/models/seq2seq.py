@@ -125,7 +125,10 @@ class Seq2Seq(GeneratingModel):
         self.model = model
         if target_vocabulary is not None:
             target_vocabulary = as_vocabulary(
-                target_vocabulary, name="target_vocabulary", allow_size=True
+                target_vocabulary,
+                name="target_vocabulary",
+                allow_size=True,
+                special_ids=special_ids,
             )
         special_ids = _special_ids_of(target_vocabulary, special_ids)
         self.ports = find_ports(model, source, target, special_ids, probabilities)
@@ -391,6 +394,6 @@ def _vocabularies_of(sources: tuple[str, ...], given: Any) -> dict[str, Vocabula
     else:
         named = {sources[0]: given}
     return {
-        name: as_vocabulary(one, name="source_vocabulary", allow_size=True)
+        name: as_vocabulary(one, name="source_vocabulary", allow_size=True, writes=False)
         for name, one in named.items()
     }

@@ -1,5 +1,11 @@
 """Vocabularies: text to ids and back, in Python and inside a TensorFlow graph."""
 
+from keras_attention.text.foreign import (
+    KerasHubVocabulary,
+    LookupVocabulary,
+    SentencePieceVocabulary,
+    TokenizersVocabulary,
+)
 from keras_attention.text.graph import GraphSubwords, GraphVocabulary, graph_vocabulary
 from keras_attention.text.protocol import GraphVocabularyLike, SplitsWords, VocabularyLike
 from keras_attention.text.special_ids import (
@@ -28,9 +34,13 @@ __all__ = [
     "GraphSubwords",
     "GraphVocabulary",
     "GraphVocabularyLike",
+    "KerasHubVocabulary",
+    "LookupVocabulary",
+    "SentencePieceVocabulary",
     "SpecialIds",
     "SplitsWords",
     "Subwords",
+    "TokenizersVocabulary",
     "Vocabulary",
     "VocabularyLike",
     "as_special_ids",

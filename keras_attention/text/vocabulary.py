@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from numbers import Integral
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, overload
+from typing import TYPE_CHECKING, Literal, TypeAlias, overload
 
 from keras_attention._core.checks import check_choice, check_flag
 from keras_attention._core.types import Config
@@ -174,13 +174,14 @@ class Vocabulary:
             ValueError: if `ids` is not one sequence of integers, or has an id
                 that the vocabulary does not have.
         """
-        kept = []
-        for i in _integers("to_tokens", ids):
-            if i == END:
+        kept, special = [], self.special_ids
+        for position, i in enumerate(_integers("to_tokens", ids)):
+            # The start may be the end: at the first position it is the start.
+            if i == special.end and not (position == 0 and i == special.start):
                 break
             if not 0 <= i < len(self.tokens):
                 raise ValueError(f"ids: expected ids from 0 to {len(self) - 1}, received {i}.")
-            if i not in (PAD, START):
+            if i not in special.hidden:
                 kept.append(self.tokens[i])
         return kept
 
@@ -250,35 +251,69 @@ def vocabulary_from_config(config: Config) -> Vocabulary:
     return _KINDS[config["kind"]].from_config(config)
 
 
+# `reader(value, special_ids, name, writes)`: the vocabulary of what was made elsewhere, or None.
+ForeignReader: TypeAlias = Callable[[object, SpecialIds | None, str, bool], VocabularyLike | None]
+_READERS: list[ForeignReader] = []
+
+
+def reads_foreign(reader: ForeignReader) -> ForeignReader:
+    """Makes `as_vocabulary` accept what `reader` reads."""
+    _READERS.append(reader)
+    return reader
+
+
 @overload
 def as_vocabulary(
-    value: VocabularyLike | Config, *, name: str = ..., allow_size: Literal[False] = ...
+    value: object,
+    *,
+    name: str = ...,
+    allow_size: Literal[False] = ...,
+    special_ids: SpecialIds | None = ...,
+    writes: bool = ...,
 ) -> VocabularyLike: ...
 
 
 @overload
 def as_vocabulary(
-    value: VocabularyLike | Config | int, *, name: str = ..., allow_size: Literal[True]
+    value: object,
+    *,
+    name: str = ...,
+    allow_size: Literal[True],
+    special_ids: SpecialIds | None = ...,
+    writes: bool = ...,
 ) -> VocabularyLike | int: ...
 
 
 def as_vocabulary(
-    value: VocabularyLike | Config | int, *, name: str = "vocabulary", allow_size: bool = False
+    value: object,
+    *,
+    name: str = "vocabulary",
+    allow_size: bool = False,
+    special_ids: SpecialIds | None = None,
+    writes: bool = True,
 ) -> VocabularyLike | int:
     """The vocabulary that an argument stands for. Models call this on what they receive.
 
     Args:
-        value: a `VocabularyLike`, the dictionary of its `get_config`, or, with
-            `allow_size`, the number of ids if only that is known.
+        value: a `VocabularyLike`; the dictionary of its `get_config`; what was
+            made elsewhere: a `keras.layers.TextVectorization` or `StringLookup`,
+            a `tokenizers.Tokenizer` or the path of its `tokenizer.json`, a
+            SentencePiece model (path or bytes), a tokenizer of KerasHub; or,
+            with `allow_size`, the number of ids if only that is known.
         name: of the argument, for the message of the error.
         allow_size: whether a number is accepted.
+        special_ids: of what was made elsewhere, where they cannot be found by
+            the usual names of its tokens, such as `[start]`, `<s>` and `[CLS]`.
+        writes: whether a model writes with the vocabulary: then it needs start
+            and end.
 
     Returns:
         A `VocabularyLike`, or the number.
 
     Raises:
-        ValueError: for anything else, a number below 5, and a vocabulary whose
-            special ids are not among its ids.
+        ValueError: for anything else, a number below 5, a vocabulary whose
+            special ids are not among its ids, one without start or end that is
+            written with, and a layer that is not adapted.
 
     Example:
 
@@ -291,11 +326,18 @@ def as_vocabulary(
     if isinstance(value, dict):
         return vocabulary_from_config(value)
     if isinstance(value, VocabularyLike):
-        as_special_ids(value.special_ids, len(value), f"{name}.special_ids")
+        special = value.special_ids
+        # -1 is the start or end of a vocabulary that was made to be read.
+        if writes or -1 not in special:
+            as_special_ids(special, len(value), f"{name}.special_ids")
         return value
+    for reader in _READERS:
+        found = reader(value, special_ids, name, writes)
+        if found is not None:
+            return found
     number = isinstance(value, Integral) and not isinstance(value, bool)
-    if allow_size and number and value > UNKNOWN + 1:
-        return int(value)
+    if allow_size and number and value > UNKNOWN + 1:  # type: ignore[operator]
+        return int(value)  # type: ignore[call-overload]
     size = ""
     if allow_size:
         size = f" or its size, at least {UNKNOWN + 2} with the four special ids"

@@ -269,5 +269,5 @@ def test_a_subclass_is_found_by_its_kind(tmp_path):
     Vowels("ai").save(tmp_path / "vowels.json")
     loaded = Vocabulary.load(tmp_path / "vowels.json")
     assert isinstance(loaded, Vowels) and loaded == Vowels("ai")
-    with pytest.raises(ValueError, match="kind: expected one of 'subwords'"):
+    with pytest.raises(ValueError, match=r"kind: expected one of .*'subwords'"):
         vocabulary_from_config({"kind": "consonants"})
