@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
 
 from keras_attention.export.golden import GoldenExample, record_ids, record_text
-from keras_attention.export.interface import Exportable
+from keras_attention.export.interface import Exportable, interface_of
+from keras_attention.export.replacer import replacer_of
 from keras_attention.export.signatures import Signature, ids_signatures, text_signatures
 from keras_attention.export.sources import Source, source_of
 from keras_attention.generation import BeamSearch
@@ -23,6 +24,7 @@ class DecodingExport:
         search: the settings of decoding.
         batch: number of examples of the source, None for any.
         examples: batches to verify with, see `export_model`.
+        replace_unknown: see `export_model`.
 
     Attributes:
         signatures: the functions of the artifact, after `trace`.
@@ -41,7 +43,12 @@ class DecodingExport:
         search: BeamSearch,
         batch: int | None = None,
         examples: Iterable[Any] | None = None,
+        replace_unknown: bool | Mapping[str, str] = False,
     ) -> None:
+        if replace_unknown is not False:
+            interface = interface_of(model)
+            replacer_of(replace_unknown, kind, interface.reads, interface.writes)
+        self._replace_unknown = replace_unknown
         self._model, self._kind, self._search, self._batch = model, kind, search, batch
         self._source = source_of(model, kind)
         self._batches = _batches(self._source, batch, examples)
@@ -54,7 +61,7 @@ class DecodingExport:
         if self._kind == "ids":
             self.signatures = ids_signatures(self._model, self._search, self._batch)
         else:
-            found = text_signatures(self._model, self._search, self._kind)
+            found = text_signatures(self._model, self._search, self._kind, self._replace_unknown)
             self.signatures, self.resources = found
 
     def graphs(self, files: dict[str, str] | None) -> dict[str, str]:
@@ -65,8 +72,10 @@ class DecodingExport:
         self, names: Iterable[str], progress: Callable[[str], None]
     ) -> dict[str, list[GoldenExample]]:
         """The answers of the live model."""
-        record = record_ids if self._kind == "ids" else record_text
-        return record(self.signatures, self._source, self._batches, list(names), progress)
+        given = (self.signatures, self._source, self._batches, list(names), progress)
+        if self._kind == "ids":
+            return record_ids(*given)
+        return record_text(*given, interface_of(self._model).writing_vocabulary())
 
 
 def _batches(

@@ -14,9 +14,12 @@ from keras_attention.export.errors import ExportError
 from keras_attention.export.random_inputs import ordinary_ids, random_rows
 from keras_attention.export.signatures import SERVED, Signature
 from keras_attention.export.sources import Source
+from keras_attention.text import VocabularyLike
 
 # The signatures that decode: the source in, sequences out.
 DECODING = ("greedy", "beam", SERVED)
+# Those that take the beginning of the sequences as well.
+FROM_PREFIX = ("greedy_prefix", "beam_prefix")
 
 Arrays = dict[str, np.ndarray[Any, Any]]
 
@@ -94,6 +97,16 @@ def record_ids(
                 found = answer_of(name, given, sizes)
                 length = found["sequences"].shape[-1]
                 recorded[name][-1] = recorded[name][-1]._replace(sizes={**sizes, "target": length})
+        for name in FROM_PREFIX:
+            # Half of the batches, because searches take their time.
+            if name in names and _is_kept(number, batches):
+                # Nothing, one and two ids are forced.
+                lengths = [(i + number) % 3 for i in range(batch)]
+                ids = ordinary_ids(logits.shape[-1], special, unknown=False)
+                prefix = random_rows(rng, lengths, ids, special.pad)
+                found = answer_of(name, {**given, "prefix": prefix}, sizes)
+                named = {**sizes, "target": found["sequences"].shape[-1], "prefix": max(lengths)}
+                recorded[name][-1] = recorded[name][-1]._replace(sizes=named)
         if "score" in names:
             # Longer than the source, so that the two cannot be confused.
             length = sizes.get("source", 3) + 2
@@ -112,15 +125,29 @@ def record_text(
     batches: list[np.ndarray[Any, Any]],
     names: Iterable[str],
     progress: Callable[[str], None],
+    vocabulary: VocabularyLike,
 ) -> dict[str, list[GoldenExample]]:
-    """`record_ids` for signatures that return text."""
+    """`record_ids` for signatures that return text, in the words of the target vocabulary."""
+    rng = np.random.default_rng(0)
     recorded: dict[str, list[GoldenExample]] = {name: [] for name in names}
     for number, array in enumerate(batches, 1):
         progress(f"recording answers of the model, batch {number} of {len(batches)}")
         for name, examples in recorded.items():
             given, sizes = {source.name: array}, source.sizes(array)
+            if name in FROM_PREFIX:
+                if not _is_kept(number, batches):
+                    continue
+                lengths = [(i + number) % 3 for i in range(len(array))]
+                special = vocabulary.special_ids
+                ids = ordinary_ids(len(vocabulary), special, unknown=False)
+                rows = random_rows(rng, lengths, ids, special.pad)
+                given["prefix"] = np.array([vocabulary.decode(row) for row in rows], np.str_)
             examples.append(ask(signatures[name], name, given, sizes))
     return recorded
+
+
+def _is_kept(number: int, batches: list[np.ndarray[Any, Any]]) -> bool:
+    return number % 2 == 0 or number == len(batches)
 
 
 def write_golden_examples(path: Path, examples: dict[str, list[GoldenExample]]) -> None:

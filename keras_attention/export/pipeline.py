@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -70,6 +70,7 @@ def export_model(
     kind: Kind | None = None,
     search: BeamSearch | None = None,
     source_vocabulary: VocabularyLike | None = None,
+    replace_unknown: bool | Mapping[str, str] = False,
     version: int | None = None,
     overwrite: bool = False,
     examples: Iterable[Any] | None = None,
@@ -114,6 +115,10 @@ def export_model(
             `BeamSearch()`. Greedy decoding stops at the same `max_length`.
         source_vocabulary: turns text into ids, for `kind="text"` of a model that
             does not decode; by default the model's own.
+        replace_unknown: of `kind="text"` of a model that decodes, what the
+            artifact writes for `<unk>`: `True` copies the source word with the
+            largest attention weight, a dictionary gives its translation. By
+            default `<unk>` stays.
         version: of a SavedModel, the name of the directory below `path`, a
             positive integer; by default the number after the highest there is.
         overwrite: whether an artifact that exists is replaced once the new one
@@ -169,9 +174,14 @@ def export_model(
     search = beam_settings(search)
     plan: Plan
     if taken == "call" or not isinstance(model, Exportable):
+        if replace_unknown is not False:
+            raise ValueError(
+                "replace_unknown: expected False for a model that does not decode, received "
+                f"{replace_unknown!r}."
+            )
         plan = CallExport(_callable_model(model), taken, writer.batch, examples, source_vocabulary)
     else:
-        plan = DecodingExport(model, taken, search, writer.batch, examples)
+        plan = DecodingExport(model, taken, search, writer.batch, examples, replace_unknown)
     target = Path(path)
     if writer.has_versions:
         version = next_version(path, overwrite) if version is None else version

@@ -185,7 +185,7 @@ def random_rows(
     rng: np.random.Generator, lengths: Sequence[int], ids: Sequence[int], pad: int = 0
 ) -> Array:
     """Some of `ids`, `(B, S)`, of the given lengths and padded with `pad`."""
-    rows = np.full((len(lengths), max(lengths)), pad, "int32")
+    rows = np.full((len(lengths), max(lengths, default=0)), pad, "int32")
     for row, length in zip(rows, lengths):
         row[:length] = np.array(ids)[rng.integers(0, len(ids), length)]
     return rows

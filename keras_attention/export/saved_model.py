@@ -32,6 +32,10 @@ class SavedModelWriter:
         score     tokens (B, S),
                   targets (B, T)          -> scores (B,), token_scores (B, T),
                                              attention (B, T, S)
+        greedy_prefix, beam_prefix
+                  tokens (B, S),
+                  prefix (B, P)           -> as greedy and beam, and token_scores of the shape of
+                                             sequences
 
     and with `kind="text"`
 
@@ -52,10 +56,14 @@ class SavedModelWriter:
 
     A file that is broken, or of another format, makes its request an error.
 
-    Each kind has `serving_default` too: the best hypothesis of `beam` in the
-    shape of `greedy`. Ids are int32, padded; tokens are padded with
-    empty strings; scores are log-probabilities in nats, those of a beam after
-    its penalties. The batch comes first in every tensor, and none is a scalar.
+    Both have `greedy_prefix` and `beam_prefix` too, with `prefix` (B,), the
+    text that each answer begins with, and `token_scores` of the shape of
+    `target_tokens`. Each kind has `serving_default`: the best hypothesis of
+    `beam` in the shape of `greedy`. A model that does not decode has that
+    signature alone, its call. Ids are int32, padded; tokens are padded
+    with empty strings; scores are log-probabilities in nats, those of a beam
+    after its penalties. The batch comes first in every tensor, and none is a
+    scalar.
 
     The golden examples are `assets.extra/examples.npz`. One request per
     signature is in `assets.extra/tf_serving_warmup_requests`, which TensorFlow

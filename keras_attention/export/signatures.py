@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -18,8 +18,10 @@ from keras_attention.export.interface import (
     interface_of,
 )
 from keras_attention.export.portable import portable_kernels
+from keras_attention.export.replacer import replacer_of
 from keras_attention.export.sources import Source, same_batch, some_columns, source_of
 from keras_attention.export.state import StateLayout
+from keras_attention.export.token_scores import token_scores
 from keras_attention.text.graph import graph_vocabulary
 
 # The signature that answers if a client names none: the best hypothesis of the beam search.
@@ -58,7 +60,7 @@ class Signature(NamedTuple):
 def ids_signatures(
     model: Exportable, search: generation.BeamSearch | None = None, batch: int | None = None
 ) -> dict[str, Signature]:
-    """The functions that return ids: `encode`, `step`, `greedy`, `beam`, `score`, the best.
+    """The functions that return ids: steps, searches, searches from a prefix, and scores.
 
     | name            | inputs          | outputs                                           |
     | --------------- | --------------- | ------------------------------------------------- |
@@ -68,8 +70,11 @@ def ids_signatures(
     | beam            | SOURCE          | the same, of several hypotheses, best first       |
     | serving_default | SOURCE          | the first of `beam`, in the shape of `greedy`     |
     | score           | SOURCE, targets | scores, token_scores, attention                   |
+    | greedy_prefix   | SOURCE, prefix  | those of `greedy`, and token_scores               |
+    | beam_prefix     | SOURCE, prefix  | those of `beam`, and token_scores                 |
 
-    SOURCE is `tokens`, or `image` for a model that reads images.
+    SOURCE is `tokens`, or `image` for a model that reads images. A prefix holds
+    ids that each sequence begins with, padded with 0.
 
     Args:
         model: the model to be exported, see `Exportable`.
@@ -89,8 +94,10 @@ def ids_signatures(
     >>> from keras_attention.export.signatures import ids_signatures
     >>> from keras_attention.models import EncoderDecoder
     >>> signatures = ids_signatures(EncoderDecoder(30, 40, units=16))
-    >>> list(signatures)
+    >>> list(signatures)[:6]
     ['encode', 'step', 'greedy', 'beam', 'serving_default', 'score']
+    >>> list(signatures)[6:]
+    ['greedy_prefix', 'beam_prefix']
     """
     check_exportable(model)
     search = beam_settings(search)
@@ -136,7 +143,23 @@ def ids_signatures(
         targets = some_columns("targets", given["targets"], decoder.special_ids.pad)
         return outputs_of(generation.score(model, inputs, targets))
 
+    def from_prefix(search: generation.Search, one: bool, given: dict[str, tf.Tensor]) -> Tensors:
+        given = same_batch("prefix", given)
+        inputs, _ = source.read(given[source.name])
+        found, by_token = _from_prefix(model, inputs, search, given["prefix"])
+        return {
+            **outputs_of(_best(found) if one else found),
+            "token_scores": _best_of(by_token, found) if one else by_token,
+        }
+
+    def greedy_prefix(**given: tf.Tensor) -> Tensors:
+        return from_prefix(generation.Greedy(max_length=search.max_length), True, given)
+
+    def beam_prefix(**given: tf.Tensor) -> Tensors:
+        return from_prefix(search, False, given)
+
     inputs = {source.name: spec}
+    prefix_spec = tf.TensorSpec((batch, None), tf.int32, "prefix")
     token_spec = tf.TensorSpec((None,), tf.int32, "token")
     targets_spec = tf.TensorSpec((batch, None), tf.int32, "targets")
     return {
@@ -146,11 +169,16 @@ def ids_signatures(
         "beam": Signature(beam, inputs, model),
         SERVED: Signature(best, inputs, model),
         "score": Signature(score, {**inputs, "targets": targets_spec}, model),
+        "greedy_prefix": Signature(greedy_prefix, {**inputs, "prefix": prefix_spec}, model),
+        "beam_prefix": Signature(beam_prefix, {**inputs, "prefix": prefix_spec}, model),
     }
 
 
 def text_signatures(
-    model: Exportable, search: generation.BeamSearch | None = None, kind: str = "text"
+    model: Exportable,
+    search: generation.BeamSearch | None = None,
+    kind: str = "text",
+    replace_unknown: bool | Mapping[str, str] = False,
 ) -> tuple[dict[str, Signature], list[Any]]:
     """The functions that return text, `greedy`, `beam` and the best, and their lookup tables.
 
@@ -160,7 +188,9 @@ def text_signatures(
     `attention`: `(B, T, S)` with `source_tokens` `(B, S)`, padded likewise, or
     `(B, T, h, w)` over an image. Those of `beam` have N hypotheses, best first:
     `texts` and `scores` `(B, N)`, `target_tokens` `(B, N, T)`, `attention`
-    `(B, N, T, S)` or `(B, N, T, h, w)`.
+    `(B, N, T, S)` or `(B, N, T, h, w)`. `greedy_prefix` and `beam_prefix` also
+    take `prefix` `(B,)`, the text that each answer begins with, and give
+    `token_scores` of the shape of `target_tokens`.
 
     Args:
         model: as in `ids_signatures`, with a `Vocabulary` as
@@ -168,6 +198,7 @@ def text_signatures(
             with a `Vocabulary` as `vocabulary`.
         search: as in `ids_signatures`.
         kind: what goes in, `"text"` or `"image"`.
+        replace_unknown: see `export_model`.
 
     Returns:
         A dictionary of `Signature`, and a list of what a SavedModel must keep
@@ -185,30 +216,38 @@ def text_signatures(
     >>> letters = Vocabulary("abc")
     >>> signatures, tables = text_signatures(EncoderDecoder(letters, letters, units=16))
     >>> list(signatures), list(signatures["greedy"].inputs)
-    (['greedy', 'beam', 'serving_default'], ['text'])
+    (['greedy', 'beam', 'serving_default', 'greedy_prefix', 'beam_prefix'], ['text'])
     """
     check_exportable(model)
     search = beam_settings(search)
     source = source_of(model, kind)
-    target = graph_vocabulary(interface_of(model).writing_vocabulary())
+    interface = interface_of(model)
+    written = interface.writing_vocabulary()
+    target = graph_vocabulary(written)
     spec = source.spec()
+    replacer = None
+    if replace_unknown is not False:
+        replacer = replacer_of(replace_unknown, kind, interface.reads, written)
 
-    def with_texts(
-        told: Tensors, sequences: tf.Tensor, scores: tf.Tensor, attention: tf.Tensor
-    ) -> Tensors:
-        target_tokens = target.to_tokens(sequences)
+    def with_texts(told: Tensors, found: generation.Hypotheses) -> Tensors:
+        """Of one hypothesis per example, or of several: ids `(B, T)` or `(B, N, T)`."""
+        shape = tf.shape(found.sequences)
+        flat = tf.reshape(found.sequences, (-1, shape[-1]))
+        tokens = tf.reshape(target.to_tokens(flat), shape)
+        if replacer is not None:
+            tokens = replacer(told["source_tokens"], tokens, found.attention)
+        texts = target.join(tf.reshape(tokens, (-1, shape[-1])))
         return {
-            "texts": target.join(target_tokens),
-            "scores": scores,
+            "texts": tf.reshape(texts, shape[:-1]),
+            "scores": found.scores,
             **told,
-            "target_tokens": target_tokens,
-            "attention": source.shaped(attention),
+            "target_tokens": tokens,
+            "attention": source.shaped(found.attention),
         }
 
     def greedy(**given: tf.Tensor) -> Tensors:
         inputs, told = source.read(given[source.name])
-        found = _greedy(model, inputs, search)
-        return with_texts(told, found.sequences, found.scores, found.attention)
+        return with_texts(told, _greedy(model, inputs, search))
 
     @_traced_once(spec)
     def searched(given: tf.Tensor) -> tuple[Tensors, Any]:
@@ -217,21 +256,38 @@ def text_signatures(
 
     def beam(**given: tf.Tensor) -> Tensors:
         told, found = searched(given[source.name])
-        batch, count, length = tf.unstack(tf.shape(found.sequences))
-        flat = tf.reshape(found.sequences, (batch * count, length))
-        outputs = with_texts(told, flat, found.scores, found.attention)
-        outputs["texts"] = tf.reshape(outputs["texts"], (batch, count))
-        outputs["target_tokens"] = tf.reshape(outputs["target_tokens"], (batch, count, length))
-        return outputs
+        return with_texts(told, found)
 
     def best(**given: tf.Tensor) -> Tensors:
         told, found = searched(given[source.name])
-        found = _best(found)
-        return with_texts(told, found.sequences, found.scores, found.attention)
+        return with_texts(told, _best(found))
 
-    functions = {"greedy": greedy, "beam": beam, SERVED: best}
+    def from_prefix(search: generation.Search, one: bool, given: dict[str, tf.Tensor]) -> Tensors:
+        given = same_batch("prefix", given)
+        inputs, told = source.read(given[source.name])
+        found, by_token = _from_prefix(model, inputs, search, target.encode(given["prefix"]))
+        return {
+            **with_texts(told, _best(found) if one else found),
+            "token_scores": _best_of(by_token, found) if one else by_token,
+        }
+
+    def greedy_prefix(**given: tf.Tensor) -> Tensors:
+        return from_prefix(generation.Greedy(max_length=search.max_length), True, given)
+
+    def beam_prefix(**given: tf.Tensor) -> Tensors:
+        return from_prefix(search, False, given)
+
+    inputs = {source.name: spec}
+    prefixed = {**inputs, "prefix": tf.TensorSpec((None,), tf.string, "prefix")}
     tables = [*source.resources, *target.resources]
-    return {n: Signature(f, {source.name: spec}, model) for n, f in functions.items()}, tables
+    if replacer is not None:
+        tables += replacer.resources
+    functions = {"greedy": greedy, "beam": beam, SERVED: best}
+    further = {"greedy_prefix": greedy_prefix, "beam_prefix": beam_prefix}
+    return {
+        **{name: Signature(function, inputs, model) for name, function in functions.items()},
+        **{name: Signature(function, prefixed, model) for name, function in further.items()},
+    }, tables
 
 
 def beam_settings(search: object) -> generation.BeamSearch:
@@ -273,6 +329,19 @@ def _best(found: generation.Hypotheses) -> generation.Hypotheses:
         lengths,
         found.attention[:, 0, :longest],
     )
+
+
+def _best_of(by_token: tf.Tensor, found: generation.Hypotheses) -> tf.Tensor:
+    """The scores of the tokens of the first hypotheses, as wide as `_best` is."""
+    return by_token[:, 0, : tf.reduce_max(tf.pad(found.lengths[:, 0], [[0, 1]]))]
+
+
+def _from_prefix(
+    model: Exportable, inputs: Structure, search: generation.Search, prefix: tf.Tensor
+) -> tuple[generation.Hypotheses, tf.Tensor]:
+    """What a search finds from a prefix on, and the log-probability of each token."""
+    found = search(model, inputs, prefix=prefix)
+    return found, token_scores(model, inputs, found.sequences)
 
 
 def _state_layout(model: Exportable, source: Source, spec: tf.TensorSpec) -> StateLayout:

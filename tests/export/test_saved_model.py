@@ -29,7 +29,18 @@ from tests.support.exporting import (
 )
 from tests.support.hypotheses import first_of
 
-IDS = {"encode", "step", "greedy", "beam", "score", "serving_default"}
+IDS = {
+    "encode",
+    "step",
+    "greedy",
+    "beam",
+    "score",
+    "serving_default",
+    "greedy_prefix",
+    "beam_prefix",
+}
+
+TEXT = {"greedy", "beam", "serving_default", "greedy_prefix", "beam_prefix"}
 
 
 def test_report_and_layout(ids_artifact):
@@ -113,6 +124,43 @@ def test_score_equals_the_live_model(ids_artifact, live):
     np.testing.assert_allclose(found["attention"], expected.attention, atol=1e-5)
 
 
+def test_decoding_goes_on_from_a_prefix(ids_artifact, live):
+    tokens, prefix = padded_ids(), np.array([[4, 5], [7, 0], [0, 0], [8, 6]], "int32")
+    greedy = call(ids_artifact, "greedy_prefix", tokens=tokens, prefix=prefix)
+    expected = first_of(generation.Greedy(max_length=MAX_LENGTH)(live, tokens, prefix=prefix))
+    np.testing.assert_array_equal(greedy["sequences"], expected.sequences)
+    np.testing.assert_allclose(greedy["scores"], expected.scores, atol=1e-4)
+    beam = call(ids_artifact, "beam_prefix", tokens=tokens, prefix=prefix)
+    expected = generation.BeamSearch(max_length=MAX_LENGTH)(live, tokens, prefix=prefix)
+    np.testing.assert_array_equal(beam["sequences"], expected.sequences)
+    np.testing.assert_allclose(beam["scores"], expected.scores, atol=1e-4)
+    for found in (greedy, beam):
+        begun = found["sequences"].reshape(len(tokens), -1, found["sequences"].shape[-1])
+        assert (begun[[0, 3], :, :2] == prefix[[0, 3], None]).all()
+        # One number per token, and together the score of the search.
+        assert found["token_scores"].shape == found["sequences"].shape
+        np.testing.assert_allclose(found["token_scores"].sum(-1), found["scores"], atol=1e-4)
+    np.testing.assert_allclose(
+        greedy["token_scores"],
+        generation.score(live, tokens, greedy["sequences"]).token_scores,
+        atol=1e-4,
+    )
+    with pytest.raises(tf.errors.InvalidArgumentError, match="prefix: expected the same batch"):
+        call(ids_artifact, "greedy_prefix", tokens=tokens, prefix=prefix[:1])
+
+
+def test_text_goes_on_from_a_prefix(text_artifact):
+    texts, prefix = ["abc", "bad", "head"], ["K AA", "", "B"]
+    found = call(text_artifact, "beam_prefix", text=texts, prefix=prefix)
+    assert all(text.startswith(b"K AA") for text in found["texts"][0])
+    assert all(text.startswith(b"B") for text in found["texts"][2])
+    assert found["token_scores"].shape == found["target_tokens"].shape
+    beam = call(text_artifact, "beam", text=texts)
+    assert found["texts"][1].tolist() == beam["texts"][1].tolist()
+    greedy = call(text_artifact, "greedy_prefix", text=texts, prefix=prefix)
+    assert greedy["texts"].shape == (3,) and greedy["texts"][0].startswith(b"K AA")
+
+
 def test_a_client_that_steps_gets_what_greedy_gets(ids_artifact, changing):
     encode, step = (partial(call, ids_artifact, name) for name in ("encode", "step"))
     chosen = step_by_step(encode, step, padded_ids(), changing)
@@ -181,7 +229,7 @@ def test_text_by_beam(text_artifact):
 
 def test_subwords_bring_their_operations(subwords_artifact):
     """The fresh process, which cannot import Keras and so not tensorflow_text, has verified it."""
-    assert set(subwords_artifact.report["signatures"]) == {"greedy", "beam", "serving_default"}
+    assert set(subwords_artifact.report["signatures"]) == TEXT
     found = call(subwords_artifact, "greedy", text=["unseen  word!", ""])
     tokens = [[token.decode() for token in row if token] for row in found["source_tokens"]]
     assert tokens == [["▁un", "##seen", "▁wo", "##rd", "!"], []]
@@ -316,7 +364,7 @@ def test_a_corrupted_artifact(text_artifact, tmp_path, file, garbage):
 def test_wrong_arguments_are_refused_before_anything_is_written(tmp_path):
     model = speller()
     target = tmp_path / "new"
-    with pytest.raises(ValueError, match="kind: expected one of 'ids', 'text'"):
+    with pytest.raises(ValueError, match="kind: expected one of 'ids', 'call', 'text'"):
         export_model(model, target, kind="words")
     with pytest.raises(ValueError, match="version: expected a positive integer"):
         export_model(model, target, version=0)

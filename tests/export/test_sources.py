@@ -40,6 +40,8 @@ from tests.support.exporting import (
     write_words,
 )
 
+TEXT = {"greedy", "beam", "serving_default", "greedy_prefix", "beam_prefix"}
+
 
 def file_of(image, kind="PNG", **options):
     """A Pillow image, or an array, as the bytes of a file."""
@@ -63,13 +65,17 @@ def expected(image_artifact):
 
 def test_what_an_artifact_for_files_offers(image_artifact):
     signatures = image_artifact.loaded.signatures
-    assert set(image_artifact.report["signatures"]) == {"greedy", "beam", "serving_default"}
+    assert set(image_artifact.report["signatures"]) == TEXT
     for name, signature in signatures.items():
-        (spec,) = signature.structured_input_signature[1].values()
+        spec, *prefix = signature.structured_input_signature[1].values()
+        if spec.name == "prefix":
+            spec, *prefix = *prefix, spec
+        assert len(prefix) == name.endswith("_prefix")
         assert (spec.name, spec.dtype, spec.shape.as_list()) == ("image_bytes", tf.string, [None])
         outputs = signature.structured_outputs
-        assert set(outputs) == {"texts", "scores", "target_tokens", "attention"}
-        several = [4] if name == "beam" else []
+        further = {"token_scores"} if name.endswith("_prefix") else set()
+        assert set(outputs) == {"texts", "scores", "target_tokens", "attention"} | further
+        several = [4] if name.startswith("beam") else []
         assert outputs["attention"].shape.as_list() == [None, *several, None, *MAP_SHAPE]
 
 
@@ -180,7 +186,7 @@ def test_no_images_at_all(image_artifact, pixels_artifact):
 
 def test_the_warmup_holds_images(image_artifact):
     requests = list(read_warmup(image_artifact.path / "1"))
-    assert {name for name, _ in requests} == {"greedy", "beam", "serving_default"}
+    assert {name for name, _ in requests} == TEXT
     for _, inputs in requests:
         read = [Image.open(io.BytesIO(content)) for content in inputs["image_bytes"]]
         assert {image.format for image in read} == {"PNG", "JPEG"}
