@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-import numpy as np
-
 from keras_attention.export.golden import GoldenExample, record_ids, record_text
 from keras_attention.export.interface import Exportable, interface_of
 from keras_attention.export.replacer import replacer_of
 from keras_attention.export.signatures import Signature, ids_signatures, text_signatures
-from keras_attention.export.sources import Source, source_of
+from keras_attention.export.sources import source_of
 from keras_attention.generation import BeamSearch
+from keras_attention.generation.any_model.graph import is_functional, names_of, table_sizes
+from keras_attention.generation.any_model.ports import TARGET_NAMES
+from keras_attention.models import Seq2Seq
+from keras_attention.text.vocabulary import vocabulary_size
 
 
 class DecodingExport:
@@ -51,7 +53,7 @@ class DecodingExport:
         self._replace_unknown = replace_unknown
         self._model, self._kind, self._search, self._batch = model, kind, search, batch
         self._source = source_of(model, kind)
-        self._batches = _batches(self._source, batch, examples)
+        self._batches = self._source.named_batches(examples, batch)
         self.count = len(self._batches)
         self.resources: list[Any] = []
         self.signatures: dict[str, Signature] = {}
@@ -78,16 +80,41 @@ class DecodingExport:
         return record_text(*given, interface_of(self._model).writing_vocabulary())
 
 
-def _batches(
-    source: Source, batch: int | None, examples: Iterable[Any] | None
-) -> list[np.ndarray[Any, Any]]:
-    """The batches to verify with, of the size that the format takes."""
-    batches = source.batches(examples)
-    if batch is None:
-        return batches
-    if examples is None:
-        return [single for many in batches for single in source.singles(many)]
-    if any(len(one) != batch for one in batches):
-        received = ", ".join(str(one.shape) for one in batches)
-        raise ValueError(f"examples: expected batches of one example, received shapes {received}.")
-    return batches
+def decoding_model(model: Any, required: bool = False) -> Any:
+    """A functional model that decodes as a `Seq2Seq`; any other as it is.
+
+    A model decodes where it has a target, by its name or because its logits are
+    over the ids of its embedding, and `as_decoder` takes it.
+
+    Args:
+        model: what the user handed in.
+        required: whether a model that does not decode is refused.
+
+    Raises:
+        ValueError: if it is required to decode and does not.
+
+    Example:
+
+    >>> import keras
+    >>> from keras_attention.export.decoding import decoding_model
+    >>> model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
+    >>> decoding_model(model) is model
+    True
+    """
+    if isinstance(model, Exportable) or not is_functional(model):
+        return model
+    try:
+        wrapped = Seq2Seq(model)
+        wrapped.decoder  # noqa: B018 (proved at first use)
+    except ValueError:
+        if required:
+            raise
+        return model
+    return wrapped if required or _writes_its_ids(wrapped) else model
+
+
+def _writes_its_ids(model: Seq2Seq) -> bool:
+    """Whether the target is one, and not the words of a tagger."""
+    ports, inside = model.ports, model.model
+    sizes = table_sizes(inside, names_of(inside)[ports.target])
+    return ports.target in TARGET_NAMES or vocabulary_size(model.target_vocabulary) in sizes

@@ -47,7 +47,7 @@ class GoldenExample(NamedTuple):
 def record_ids(
     signatures: dict[str, Signature],
     source: Source,
-    batches: list[np.ndarray[Any, Any]],
+    batches: list[Arrays],
     names: Iterable[str],
     progress: Callable[[str], None],
     seed: int = 0,
@@ -57,7 +57,7 @@ def record_ids(
     Args:
         signatures: of `ids_signatures`.
         source: the input of the artifact.
-        batches: of the source.
+        batches: of the source, arrays by name.
         names: of the signatures to record.
         progress: called with a line for each batch.
         seed: of the random targets that are scored.
@@ -77,10 +77,10 @@ def record_ids(
         recorded[name].append(ask(signatures[name], name, inputs, sizes))
         return recorded[name][-1].outputs
 
-    for number, array in enumerate(batches, 1):
+    for number, given in enumerate(batches, 1):
         progress(f"recording answers of the model, batch {number} of {len(batches)}")
-        given, sizes = {source.name: array}, source.sizes(array)
-        batch = len(array)
+        sizes = source.named_sizes(given)
+        batch = sizes["batch"]
         # The step needs a state from the encoder, and the targets the number of logits.
         state = answer_of("encode", given, sizes)
         # Two steps, because the first state is often zero where a later one is not.
@@ -122,7 +122,7 @@ def record_ids(
 def record_text(
     signatures: dict[str, Signature],
     source: Source,
-    batches: list[np.ndarray[Any, Any]],
+    batches: list[Arrays],
     names: Iterable[str],
     progress: Callable[[str], None],
     vocabulary: VocabularyLike,
@@ -130,14 +130,15 @@ def record_text(
     """`record_ids` for signatures that return text, in the words of the target vocabulary."""
     rng = np.random.default_rng(0)
     recorded: dict[str, list[GoldenExample]] = {name: [] for name in names}
-    for number, array in enumerate(batches, 1):
+    for number, batch in enumerate(batches, 1):
         progress(f"recording answers of the model, batch {number} of {len(batches)}")
+        sizes = source.named_sizes(batch)
         for name, examples in recorded.items():
-            given, sizes = {source.name: array}, source.sizes(array)
+            given = dict(batch)
             if name in FROM_PREFIX:
                 if not _is_kept(number, batches):
                     continue
-                lengths = [(i + number) % 3 for i in range(len(array))]
+                lengths = [(i + number) % 3 for i in range(sizes["batch"])]
                 special = vocabulary.special_ids
                 ids = ordinary_ids(len(vocabulary), special, unknown=False)
                 rows = random_rows(rng, lengths, ids, special.pad)
@@ -146,7 +147,7 @@ def record_text(
     return recorded
 
 
-def _is_kept(number: int, batches: list[np.ndarray[Any, Any]]) -> bool:
+def _is_kept(number: int, batches: list[Arrays]) -> bool:
     return number % 2 == 0 or number == len(batches)
 
 

@@ -57,6 +57,18 @@ class ReadsIds(Protocol):
 
 
 @runtime_checkable
+class WrapsModel(Protocol):
+    """A model that decodes by a Keras model inside it, such as `Seq2Seq`."""
+
+    model: keras.Model
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The names of the inputs that are known before decoding."""
+        ...
+
+
+@runtime_checkable
 class _ReadsImages(Protocol):
     image_size: tuple[int, int]
 

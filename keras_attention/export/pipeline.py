@@ -11,7 +11,7 @@ import keras
 from keras_attention._core.checks import check_choice, check_positive
 from keras_attention.export._replay import golden_file
 from keras_attention.export.call.exporting import CallExport
-from keras_attention.export.decoding import DecodingExport
+from keras_attention.export.decoding import DecodingExport, decoding_model
 from keras_attention.export.golden import GoldenExample, write_golden_examples
 from keras_attention.export.interface import Exportable, check_backend, check_exportable
 from keras_attention.export.litert import LiteRTWriter
@@ -169,6 +169,8 @@ def export_model(
     writer = WRITERS[format]
     writer.check_installed()
     check_backend()
+    if kind in (None, "ids"):
+        model = decoding_model(model, required=kind == "ids")
     taken = _natural_kind(model, kind)
     _check_fits(writer, format, taken, version)
     search = beam_settings(search)

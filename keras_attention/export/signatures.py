@@ -28,6 +28,7 @@ from keras_attention.text.graph import graph_vocabulary
 SERVED = "serving_default"
 
 Tensors = dict[str, tf.Tensor]
+Specs = dict[str, tf.TensorSpec]
 
 
 class Signature(NamedTuple):
@@ -102,16 +103,16 @@ def ids_signatures(
     check_exportable(model)
     search = beam_settings(search)
     source = source_of(model)
-    spec = source.spec(batch)
+    specs = source.specs(batch)
     decoder = generation.as_decoder(model)
-    layout = _state_layout(model, source, spec)
+    layout = _state_layout(model, source, specs)
 
     def outputs_of(found: Any) -> Tensors:
         outputs = found._asdict()
         return {**outputs, "attention": source.shaped(outputs["attention"])}
 
     def encode(**given: tf.Tensor) -> Tensors:
-        return layout.named(model.start(source.read(given[source.name])[0]))
+        return layout.named(model.start(source.read_all(given)[0]))
 
     def step(**given: tf.Tensor) -> Tensors:
         state = same_batch("step", given)
@@ -125,27 +126,27 @@ def ids_signatures(
         return {"logits": logits, "attention": source.shaped(weights), **changed}
 
     def greedy(**given: tf.Tensor) -> Tensors:
-        return outputs_of(_greedy(model, source.read(given[source.name])[0], search))
+        return outputs_of(_greedy(model, source.read_all(given)[0], search))
 
-    @_traced_once(spec)
-    def searched(given: tf.Tensor) -> Any:
-        return search(model, source.read(given)[0])
+    @_traced_once(specs)
+    def searched(given: Tensors) -> Any:
+        return search(model, source.read_all(given)[0])
 
     def beam(**given: tf.Tensor) -> Tensors:
-        return outputs_of(searched(given[source.name]))
+        return outputs_of(searched(given))
 
     def best(**given: tf.Tensor) -> Tensors:
-        return outputs_of(_best(searched(given[source.name])))
+        return outputs_of(_best(searched(given)))
 
     def score(**given: tf.Tensor) -> Tensors:
         given = same_batch("score", given)
-        inputs, _ = source.read(given[source.name])
+        inputs, _ = source.read_all(given)
         targets = some_columns("targets", given["targets"], decoder.special_ids.pad)
         return outputs_of(generation.score(model, inputs, targets))
 
     def from_prefix(search: generation.Search, one: bool, given: dict[str, tf.Tensor]) -> Tensors:
         given = same_batch("prefix", given)
-        inputs, _ = source.read(given[source.name])
+        inputs, _ = source.read_all(given)
         found, by_token = _from_prefix(model, inputs, search, given["prefix"])
         return {
             **outputs_of(_best(found) if one else found),
@@ -158,7 +159,7 @@ def ids_signatures(
     def beam_prefix(**given: tf.Tensor) -> Tensors:
         return from_prefix(search, False, given)
 
-    inputs = {source.name: spec}
+    inputs = dict(specs)
     prefix_spec = tf.TensorSpec((batch, None), tf.int32, "prefix")
     token_spec = tf.TensorSpec((None,), tf.int32, "token")
     targets_spec = tf.TensorSpec((batch, None), tf.int32, "targets")
@@ -224,7 +225,7 @@ def text_signatures(
     interface = interface_of(model)
     written = interface.writing_vocabulary()
     target = graph_vocabulary(written)
-    spec = source.spec()
+    specs = source.specs()
     replacer = None
     if replace_unknown is not False:
         replacer = replacer_of(replace_unknown, kind, interface.reads, written)
@@ -246,25 +247,25 @@ def text_signatures(
         }
 
     def greedy(**given: tf.Tensor) -> Tensors:
-        inputs, told = source.read(given[source.name])
+        inputs, told = source.read_all(given)
         return with_texts(told, _greedy(model, inputs, search))
 
-    @_traced_once(spec)
-    def searched(given: tf.Tensor) -> tuple[Tensors, Any]:
-        inputs, told = source.read(given)
+    @_traced_once(specs)
+    def searched(given: Tensors) -> tuple[Tensors, Any]:
+        inputs, told = source.read_all(given)
         return told, search(model, inputs)
 
     def beam(**given: tf.Tensor) -> Tensors:
-        told, found = searched(given[source.name])
+        told, found = searched(given)
         return with_texts(told, found)
 
     def best(**given: tf.Tensor) -> Tensors:
-        told, found = searched(given[source.name])
+        told, found = searched(given)
         return with_texts(told, _best(found))
 
     def from_prefix(search: generation.Search, one: bool, given: dict[str, tf.Tensor]) -> Tensors:
         given = same_batch("prefix", given)
-        inputs, told = source.read(given[source.name])
+        inputs, told = source.read_all(given)
         found, by_token = _from_prefix(model, inputs, search, target.encode(given["prefix"]))
         return {
             **with_texts(told, _best(found) if one else found),
@@ -277,7 +278,7 @@ def text_signatures(
     def beam_prefix(**given: tf.Tensor) -> Tensors:
         return from_prefix(search, False, given)
 
-    inputs = {source.name: spec}
+    inputs = dict(specs)
     prefixed = {**inputs, "prefix": tf.TensorSpec((None,), tf.string, "prefix")}
     tables = [*source.resources, *target.resources]
     if replacer is not None:
@@ -344,12 +345,12 @@ def _from_prefix(
     return found, token_scores(model, inputs, found.sequences)
 
 
-def _state_layout(model: Exportable, source: Source, spec: tf.TensorSpec) -> StateLayout:
+def _state_layout(model: Exportable, source: Source, specs: Specs) -> StateLayout:
     layouts = []
 
-    @tf.function(input_signature=[spec], autograph=False)
-    def start(given: tf.Tensor) -> Structure:
-        state = model.start(source.read(given)[0])
+    @tf.function(input_signature=[specs], autograph=False)
+    def start(given: Tensors) -> Structure:
+        state = model.start(source.read_all(given)[0])
         constant = generation.as_decoder(model).constant_parts
         layouts.append(StateLayout(state, constant))
         return layouts[-1].named(state)
@@ -359,6 +360,6 @@ def _state_layout(model: Exportable, source: Source, spec: tf.TensorSpec) -> Sta
     return layouts[-1]
 
 
-def _traced_once(spec: tf.TensorSpec) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+def _traced_once(specs: Specs) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Makes a function a graph that several signatures share; a beam search is a large one."""
-    return partial(tf.function, input_signature=[spec], autograph=False)
+    return partial(tf.function, input_signature=[specs], autograph=False)

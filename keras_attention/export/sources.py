@@ -15,14 +15,20 @@ import numpy as np
 import tensorflow as tf
 
 from keras_attention._core.checks import check_choice
+from keras_attention._core.types import Structure
 from keras_attention.datasets.images import decode_image
-from keras_attention.export.interface import Exportable, interface_of
+from keras_attention.export.call.batches import checked_batch, listed, singles, sizes_of
+from keras_attention.export.call.inputs import Batch, call_inputs
+from keras_attention.export.call.random_batches import inputs_of_ids, random_batches
+from keras_attention.export.interface import Exportable, WrapsModel, interface_of
 from keras_attention.export.random_inputs import (
     random_files,
     random_ids,
     random_images,
     random_texts,
 )
+from keras_attention.generation.any_model.graph import is_functional, names_of
+from keras_attention.generation.any_model.ports import is_ids
 from keras_attention.text.graph import graph_vocabulary
 
 Array = np.ndarray[Any, Any]
@@ -53,6 +59,8 @@ def source_of(model: Exportable, kind: str = "ids") -> Source:
     check_choice("kind", kind, ("ids", "text", "image"))
     images = interface_of(model).image_size is not None
     kinds: dict[str, type[Source]]
+    if kind == "ids" and isinstance(model, WrapsModel) and not _is_usual(model, images):
+        return Sources(model)
     kinds = {"ids": Pixels, "image": Files} if images else {"ids": Ids, "text": Text}
     if kind not in kinds:
         why = "an image_size: it reads images" if images else "no image_size"
@@ -61,6 +69,16 @@ def source_of(model: Exportable, kind: str = "ids") -> Source:
             f"{why}, received {kind!r}."
         )
     return kinds[kind](model)
+
+
+def _is_usual(model: WrapsModel, images: bool) -> bool:
+    """Whether a model reads one image, or one matrix of ids of any length."""
+    if len(model.sources) != 1:
+        return False
+    if not is_functional(model.model) or images:
+        return True
+    tensor = names_of(model.model)[model.sources[0]]
+    return is_ids(model.model, tensor) and tensor.shape[1] is None
 
 
 class Source:
@@ -80,6 +98,35 @@ class Source:
         self.model = model
         self.interface = interface_of(model)
         self.resources: list[Any] = []
+
+    def specs(self, batch: int | None = None) -> dict[str, tf.TensorSpec]:
+        """The `tf.TensorSpec` of each input by name."""
+        return {self.name: self.spec(batch)}
+
+    def read_all(self, given: dict[str, tf.Tensor]) -> tuple[Structure, dict[str, tf.Tensor]]:
+        """`read` of tensors by name."""
+        return self.read(given[self.name])
+
+    def named_batches(self, examples: Iterable[Any] | None, batch: int | None) -> list[Batch]:
+        """Batches to verify with, by name, each of `batch` examples or any number.
+
+        Raises:
+            ValueError: where the examples have another shape.
+        """
+        batches = self.batches(examples)
+        if batch is not None:
+            if examples is None:
+                batches = [single for many in batches for single in self.singles(many)]
+            if any(len(one) != batch for one in batches):
+                received = ", ".join(str(one.shape) for one in batches)
+                raise ValueError(
+                    f"examples: expected batches of one example, received shapes {received}."
+                )
+        return [{self.name: one} for one in batches]
+
+    def named_sizes(self, batch: Batch) -> dict[str, int]:
+        """The sizes of a batch that have a name."""
+        return self.sizes(batch[self.name])
 
     def spec(self, batch: int | None = None) -> tf.TensorSpec:
         """The `tf.TensorSpec` of the input, of `batch` examples or any number."""
@@ -200,6 +247,67 @@ class Files(Pixels):
 
     def batches(self, examples: Iterable[Any] | None = None) -> list[Array]:
         return random_files(self.size, examples)
+
+
+class Sources(Source):
+    """The sources of a model that wraps a Keras model, as that declares them.
+
+    Of one source of ids the name is `tokens`; otherwise the names are those of the model.
+    """
+
+    def __init__(self, model: Exportable) -> None:
+        super().__init__(model)
+        assert isinstance(model, WrapsModel)
+        inside = model.model
+        specs = call_inputs(inside).specs
+        keys = list(names_of(inside))
+        self._all = specs
+        # In the order of the leaves, in which both are.
+        ordered = dict(zip(_in_order(inside, keys), specs.items()))
+        self._keys = {ordered[key][0]: key for key in model.sources}
+        self._specs = {ordered[key][0]: ordered[key][1] for key in model.sources}
+        self._ids = inputs_of_ids(inside, specs)
+        if len(self._specs) == 1 and set(self._specs) <= set(self._ids):
+            self._rename(next(iter(self._specs)), Ids.name)
+
+    def _rename(self, old: str, new: str) -> None:
+        spec = self._specs.pop(old)
+        self._specs[new] = tf.TensorSpec(spec.shape, spec.dtype, new)
+        self._keys[new] = self._keys.pop(old)
+        self._all = {new if name == old else name: one for name, one in self._all.items()}
+
+    def specs(self, batch: int | None = None) -> dict[str, tf.TensorSpec]:
+        return {
+            name: tf.TensorSpec((batch, *spec.shape[1:]), spec.dtype, name)
+            for name, spec in self._specs.items()
+        }
+
+    def read_all(self, given: dict[str, tf.Tensor]) -> tuple[Structure, dict[str, tf.Tensor]]:
+        return {key: given[name] for name, key in self._keys.items()}, {}
+
+    def named_batches(self, examples: Iterable[Any] | None, batch: int | None) -> list[Batch]:
+        specs = self.specs()
+        if examples is None:
+            assert isinstance(self.model, WrapsModel)
+            random = random_batches(self.model.model, self._all)
+            batches = [{name: one[name] for name in specs} for one in random]
+        else:
+            batches = [checked_batch(one, specs) for one in listed(examples)]
+        if batch is None:
+            return batches
+        found = [one for many in batches for one in singles(many, batch)]
+        return found[:6] if examples is None else found
+
+    def named_sizes(self, batch: Batch) -> dict[str, int]:
+        return sizes_of(self.specs(), batch)
+
+    def shaped(self, attention: tf.Tensor) -> tf.Tensor:
+        return attention
+
+
+def _in_order(model: Any, keys: list[str]) -> list[str]:
+    """The keys of a model's inputs in the order of the leaves of their structure."""
+    return sorted(keys) if isinstance(model.input, dict) else keys
 
 
 def some_columns(name: str, ids: tf.Tensor, pad: int) -> tf.Tensor:

@@ -225,7 +225,7 @@ def test_cpp_takes_files(consumer, image_artifact, tmp_path):
     examples = replay.read_golden_examples(replay.golden_file(image_artifact.path / "1"))
     write_words(examples, tmp_path / "words")
     code, lines = consume(consumer, image_artifact.path / "1", tmp_path / "words")
-    assert code == 0 and len(lines) == 3, lines
+    assert code == 0 and len(lines) == 5, lines
 
 
 # ---- pixels in, ids out

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import keras
@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_attention._core.types import Tensor
+from keras_attention.export.call.batches import checked_batch, listed, singles, sizes_of
 from keras_attention.export.call.fronts import FilesFront, Front, TextFront
 from keras_attention.export.call.graph import functional_of
 from keras_attention.export.call.inputs import Batch, call_inputs
@@ -56,7 +57,7 @@ class CallExport:
         examples: Iterable[object] | None = None,
         source_vocabulary: VocabularyLike | None = None,
     ) -> None:
-        given = None if examples is None else _listed(examples)
+        given = None if examples is None else listed(examples)
         of_call = given if kind == "call" else None
         specs, self._call = call_inputs(model, of_call)
         self._model, self._names = model, list(specs)
@@ -68,9 +69,9 @@ class CallExport:
         self._front = self._in_front(kind, specs)
         self._random = given is None
         batches = self._front.batches(random) if given is None else given
-        self._batches = [self._checked(one) for one in batches]
+        self._batches = [checked_batch(one, self._front.specs) for one in batches]
         if batch is not None:
-            self._batches = [one for many in self._batches for one in _singles(many, batch)]
+            self._batches = [one for many in self._batches for one in singles(many, batch)]
             if given is None:
                 self._batches = self._batches[:6]
         self.count = len(self._batches)
@@ -104,7 +105,9 @@ class CallExport:
             progress(f"recording answers of the model, batch {number} of {self.count}")
             try:
                 with _of_one_position():
-                    examples.append(ask(signature, SERVED, inputs, self._sizes(inputs)))
+                    examples.append(
+                        ask(signature, SERVED, inputs, sizes_of(self._front.specs, inputs))
+                    )
             except (ValueError, tf.errors.OpError) as error:
                 # Of random inputs, some may be shorter than the model takes.
                 if not self._random:
@@ -165,40 +168,6 @@ class CallExport:
         ids = ids or [n for n in matrices if tf.as_dtype(specs[n].dtype).is_integer]
         return TextFront(specs, ids, self.vocabulary)
 
-    def _checked(self, batch: object) -> Batch:
-        """A batch as a dictionary of arrays; refuses other names and shapes."""
-        specs = self._front.specs
-        if not isinstance(batch, Mapping):
-            if len(specs) != 1:
-                raise ValueError(
-                    f"examples: expected dictionaries of {', '.join(specs)}, received "
-                    f"{type(batch).__name__}."
-                )
-            batch = {next(iter(specs)): batch}
-        if set(batch) != set(specs):
-            raise ValueError(
-                f"examples: expected arrays named {', '.join(specs)}, received "
-                f"{', '.join(map(str, batch)) or 'none'}."
-            )
-        arrays = {name: _array(batch[name], spec) for name, spec in specs.items()}
-        for name, array in arrays.items():
-            if not specs[name].shape.is_compatible_with(array.shape) or not len(array):
-                raise ValueError(
-                    f"examples: expected {name} of shape {tuple(specs[name].shape)}, received "
-                    f"{array.shape}."
-                )
-        return arrays
-
-    def _sizes(self, inputs: Batch) -> dict[str, int]:
-        """The batch, and every open length, by the name of its input."""
-        sizes = {"batch": len(next(iter(inputs.values())))}
-        for name, spec in self._front.specs.items():
-            for axis, size in enumerate(spec.shape.as_list()):
-                if axis and size is None:
-                    named = f"{name}_length" if axis == 1 else f"{name}_{axis}"
-                    sizes[named] = inputs[name].shape[axis]
-        return sizes
-
 
 @contextlib.contextmanager
 def _of_one_position() -> Iterator[None]:
@@ -206,29 +175,6 @@ def _of_one_position() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="(?s).*softmax over axis")
         yield
-
-
-def _listed(examples: Iterable[object]) -> list[object]:
-    found = list(examples)
-    if not found:
-        raise ValueError("examples: expected at least one batch to verify with, received none.")
-    return found
-
-
-def _array(given: Any, spec: tf.TensorSpec) -> np.ndarray[Any, Any]:
-    array = np.asarray(given)
-    if spec.dtype == tf.string:
-        return array
-    return array.astype(spec.dtype.as_numpy_dtype)
-
-
-def _singles(batch: Batch, size: int) -> list[Batch]:
-    """A batch cut into batches of one example."""
-    count = len(next(iter(batch.values())))
-    return [
-        {name: array[i : i + size] for name, array in batch.items()}
-        for i in range(0, count - size + 1, size)
-    ]
 
 
 def _tables(model: keras.Model) -> list[Any]:

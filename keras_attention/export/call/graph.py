@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from functools import cache
-from typing import Any, TypeGuard
+from typing import Any
 
 import keras
 from keras import tree
 
 from keras_attention._core.types import Structure, Tensor
+from keras_attention.generation.any_model.graph import is_functional, table_sizes
 from keras_attention.layers.attention import Attention
 from keras_attention.layers.attention_rnn import AttentionRNN
 from keras_attention.layers.hierarchical import HierarchicalAttention
@@ -28,25 +28,6 @@ ATTENDING: tuple[type[keras.Layer], ...] = (
 )
 # Of these Keras computes padded queries in another way where it returns no weights.
 TWO_WAYS = (keras.layers.MultiHeadAttention, keras.layers.GroupQueryAttention)
-
-
-class _Read:
-    """Stands for an input while the graph is walked without computing anything."""
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-
-
-@cache
-def _functional() -> type[keras.Model]:
-    # Keras has no public name for the class.
-    tensor = keras.Input((1,))
-    return type(keras.Model(tensor, tensor))
-
-
-def is_functional(model: object) -> TypeGuard[Any]:
-    """Whether a model is made of `keras.Input` tensors."""
-    return isinstance(model, _functional())
 
 
 def functional_of(model: keras.Model) -> Any:
@@ -90,32 +71,8 @@ def numbers_of_ids(functional: Any) -> dict[str, int]:
     >>> numbers_of_ids(keras.Model(words, keras.layers.Embedding(50, 4)(words)))
     {'words': 50}
     """
-    found: dict[str, int] = {}
-
-    def follow(operation: Any, *args: Structure, **kwargs: Structure) -> list[Structure]:
-        reads = [leaf for leaf in tree.flatten((args, kwargs)) if isinstance(leaf, _Read)]
-        if is_functional(operation):
-            operation._run_through_graph(tree.flatten(args[0]), call_fn=follow)
-        elif reads:
-            for size in _sizes(operation):
-                for read in reads:
-                    found[read.name] = min(size, found.get(read.name, size))
-        count = len(tree.flatten(operation.output))
-        # A cast, or a mask, of ids.
-        return [reads[0] if reads and not isinstance(operation, keras.Layer) else None] * count
-
-    functional._run_through_graph([_Read(x.name) for x in functional.inputs], call_fn=follow)
-    return found
-
-
-def _sizes(operation: object) -> list[int]:
-    """The numbers of ids that a layer, or one inside it, tells apart."""
-    if not isinstance(operation, keras.Layer):
-        return []
-    layers = list(operation._flatten_layers())
-    sizes = [layer.input_dim for layer in layers if isinstance(layer, keras.layers.Embedding)]
-    encodings = [one for one in layers if isinstance(one, keras.layers.CategoryEncoding)]
-    return sizes + [one.num_tokens for one in encodings]
+    sizes = {tensor.name: table_sizes(functional, tensor) for tensor in functional.inputs}
+    return {name: min(found) for name, found in sizes.items() if found}
 
 
 def returned_weights(functional: Any) -> dict[int, str]:

@@ -12,7 +12,8 @@ import tensorflow as tf
 from keras import tree
 
 from keras_attention._core.types import Structure, Tensor
-from keras_attention.export.call.graph import functional_of, is_functional
+from keras_attention.export.call.graph import functional_of
+from keras_attention.generation.any_model.graph import is_functional
 
 Array = np.ndarray[Any, Any]
 Batch = dict[str, Array]

@@ -11,9 +11,9 @@ from keras_attention._core.types import Structure, Tensor
 from keras_attention.export.call.graph import (
     call_with_weights,
     functional_of,
-    is_functional,
     returned_weights,
 )
+from keras_attention.generation.any_model.graph import is_functional
 
 ATTENTION = "attention"
 
