@@ -27,6 +27,8 @@ LEVELS = (
     ("__main__",),
 )
 LEVEL = {part: number for number, parts in enumerate(LEVELS) for part in parts}
+# A method of Keras' own name, whose body is at home above; imported when it is called.
+WHEN_CALLED = ("keras_attention.models.generating", "keras_attention.export.keras_formats")
 # Where TensorFlow may be imported: below these, and nowhere else.
 TENSORFLOW = ("_core/backend", "text/graph.py", "text/foreign/graph", "datasets", "export")
 
@@ -99,9 +101,11 @@ def test_no_part_imports_a_higher_one() -> None:
         for name, imports in IMPORTS.items()
         if part_of(name)
         for other in ours(imports.anywhere)
-        if LEVEL[part_of(other)] > LEVEL[part_of(name)]
+        if LEVEL[part_of(other)] > LEVEL[part_of(name)] and (name, other) != WHEN_CALLED
     ]
     assert not upwards
+    method, body = WHEN_CALLED
+    assert body in IMPORTS[method].anywhere - IMPORTS[method].at_import
 
 
 def test_no_part_imports_another_of_its_level_that_imports_it() -> None:
@@ -110,6 +114,7 @@ def test_no_part_imports_another_of_its_level_that_imports_it() -> None:
         for name, imports in IMPORTS.items()
         if part_of(name)
         for other in ours(imports.anywhere)
+        if (name, other) != WHEN_CALLED
     }
     assert not [(a, b) for a, b in edges if a != b and (b, a) in edges]
 

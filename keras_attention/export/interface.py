@@ -8,7 +8,7 @@ from typing import NamedTuple, Protocol, runtime_checkable
 import keras
 
 from keras_attention._core.types import Structure, Tensor
-from keras_attention.generation import DecoderLike, as_decoder
+from keras_attention.generation import DecoderLike, Search, as_decoder
 from keras_attention.text import SpecialIds, VocabularyLike
 
 
@@ -47,6 +47,14 @@ class Exportable(Protocol):
     def step(self, tokens: Tensor, state: Structure) -> tuple[Tensor, Structure, Tensor | None]:
         """Logits, the next state, and the attention weights."""
         ...
+
+
+@runtime_checkable
+class HasSearch(Protocol):
+    """A model that remembers the search of its `compile(search=...)`."""
+
+    @property
+    def search(self) -> Search: ...
 
 
 @runtime_checkable

@@ -66,14 +66,17 @@ class LiteRTWriter:
                 converter = tf.lite.TFLiteConverter.from_concrete_functions([concrete], module)
                 return converter.convert()
         except Exception as error:
-            lines = str(error).splitlines()
-            reason = next((line for line in lines if "error: " in line), str(error))
-            raise ExportError(
-                f"{name}.tflite: LiteRT cannot run this model: {reason.strip()[:300]}"
-            ) from error
+            raise litert_error(name, error) from error
 
     def write(self, converted: dict[str, bytes], job: Job, folder: Path) -> None:
         """Writes the graphs and the vocabularies."""
         for name, content in converted.items():
             (folder / f"{name}.tflite").write_bytes(content)
         write_vocabularies(job.model, job.max_length, folder)
+
+
+def litert_error(name: str, error: Exception) -> ExportError:
+    """What the converter says, as one line that names the operation."""
+    lines = str(error).splitlines()
+    reason = next((line for line in lines if "error: " in line), str(error))
+    return ExportError(f"{name}.tflite: LiteRT cannot run this model: {reason.strip()[:300]}")

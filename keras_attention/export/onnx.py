@@ -71,8 +71,7 @@ class OnnxWriter:
 
     def convert(self, name: str, job: Job) -> onnx.ModelProto:
         """One graph."""
-        proto = _convert(name, job.signatures[name])
-        _declare_inputs(proto.graph, job.signatures[name])
+        proto = onnx_graph(name, job.signatures[name])
         _name_sizes(proto.graph, job.examples[name])
         return proto
 
@@ -85,7 +84,8 @@ class OnnxWriter:
         write_vocabularies(job.model, job.max_length, folder)
 
 
-def _convert(name: str, signature: Signature) -> onnx.ModelProto:
+def onnx_graph(name: str, signature: Signature) -> onnx.ModelProto:
+    """A signature as a graph, whose open sizes have no names yet; `name` is for errors."""
     import tf2onnx
 
     shapes = {}
@@ -112,6 +112,7 @@ def _convert(name: str, signature: Signature) -> onnx.ModelProto:
             f"ONNX (opset {OPSET}). Express it by other keras.ops."
         )
     _declare_sizes(proto.graph, shapes)
+    _declare_inputs(proto.graph, signature)
     return proto
 
 

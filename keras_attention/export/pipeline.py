@@ -111,8 +111,9 @@ def export_model(
             of images in and text out. Of any other `"call"`, `"text"`, which
             takes the place of its ids, or `"image"`, files in the place of its
             pixels. By default `"ids"` or `"call"`.
-        search: settings of decoding, `max_length` among them; by default
-            `BeamSearch()`. Greedy decoding stops at the same `max_length`.
+        search: settings of decoding, `max_length` among them; by default those
+            of the model's `compile(search=...)`, or `BeamSearch()`. Greedy
+            decoding stops at the same `max_length`.
         source_vocabulary: turns text into ids, for `kind="text"` of a model that
             does not decode; by default the model's own.
         replace_unknown: of `kind="text"` of a model that decodes, what the
@@ -173,7 +174,7 @@ def export_model(
         model = decoding_model(model, required=kind == "ids")
     taken = _natural_kind(model, kind)
     _check_fits(writer, format, taken, version)
-    search = beam_settings(search)
+    search = beam_settings(search, model)
     plan: Plan
     if taken == "call" or not isinstance(model, Exportable):
         if replace_unknown is not False:

@@ -7,7 +7,12 @@ from typing import Any
 
 from keras_attention._core.checks import check_shape
 from keras_attention._core.types import Tensor
-from keras_attention.generation.unknown import UNKNOWN_TOKEN, checked_replacements
+from keras_attention.generation.unknown import (
+    UNKNOWN_TOKEN,
+    checked_replacements,
+    unknown_token_of,
+)
+from keras_attention.text.protocol import VocabularyLike
 from keras_attention.text.subwords import CONTINUED, SPACE, Subwords
 
 
@@ -20,6 +25,7 @@ class GraphReplacer:
     Args:
         replacements: a dictionary from source tokens to what is written for
             them, or None.
+        unknown_token: what the target's vocabulary writes for an unknown token.
 
     Attributes:
         resources: what a SavedModel must track: the table, if there is one.
@@ -46,10 +52,15 @@ class GraphReplacer:
     [[b'Habakkuk', b"aujourd'hui"]]
     """
 
-    def __init__(self, replacements: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        replacements: Mapping[str, str] | None = None,
+        unknown_token: str = UNKNOWN_TOKEN,
+    ) -> None:
         import tensorflow as tf
 
         self._tf = tf
+        self._unknown_token = unknown_token
         self.resources: list[Any] = []
         replacements = checked_replacements(replacements)
         if replacements:
@@ -70,7 +81,7 @@ class GraphReplacer:
             real = tf.expand_dims(real, 1)
         weights = tf.where(real, attention, tf.zeros_like(attention))
         pointed = tf.logical_and(
-            tf.equal(target_tokens, UNKNOWN_TOKEN), tf.reduce_max(weights, axis=-1) > 0
+            tf.equal(target_tokens, self._unknown_token), tf.reduce_max(weights, axis=-1) > 0
         )
         copied = tf.gather(source_tokens, tf.argmax(weights, axis=-1), batch_dims=1)
         for table in self.resources:
@@ -86,6 +97,7 @@ class WordReplacer:
 
     Args:
         replacements: see `GraphReplacer`.
+        unknown_token: see `GraphReplacer`.
         source_pieces: whether the source is read in pieces, as by `Subwords`.
         target_pieces: whether the target is written in pieces.
 
@@ -105,10 +117,11 @@ class WordReplacer:
     def __init__(
         self,
         replacements: Mapping[str, str] | None = None,
+        unknown_token: str = UNKNOWN_TOKEN,
         source_pieces: bool = False,
         target_pieces: bool = False,
     ) -> None:
-        self._replacer = GraphReplacer(replacements)
+        self._replacer = GraphReplacer(replacements, unknown_token)
         self._source_pieces, self._target_pieces = source_pieces, target_pieces
         self.resources = self._replacer.resources
 
@@ -144,7 +157,7 @@ def replacer_of(
     replace_unknown: bool | Mapping[str, str],
     kind: str,
     source: object,
-    target: object,
+    target: VocabularyLike | int | None,
 ) -> WordReplacer:
     """The replacer of an export.
 
@@ -169,4 +182,6 @@ def replacer_of(
             f"copy, received {replace_unknown!r}."
         )
     replacements = None if replace_unknown is True else replace_unknown
-    return WordReplacer(replacements, isinstance(source, Subwords), isinstance(target, Subwords))
+    unknown_token = unknown_token_of(None if isinstance(target, int) else target)
+    pieces = isinstance(source, Subwords), isinstance(target, Subwords)
+    return WordReplacer(replacements, unknown_token, *pieces)

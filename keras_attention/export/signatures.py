@@ -13,6 +13,7 @@ from keras_attention import generation
 from keras_attention._core.types import Structure
 from keras_attention.export.interface import (
     Exportable,
+    HasSearch,
     HasVariables,
     check_exportable,
     interface_of,
@@ -79,8 +80,9 @@ def ids_signatures(
 
     Args:
         model: the model to be exported, see `Exportable`.
-        search: the settings of decoding, by default `BeamSearch()`; `greedy`
-            has the same `max_length`.
+        search: the settings of decoding, by default those of the model's
+            `compile(search=...)`, or `BeamSearch()`; `greedy` has the same
+            `max_length`.
         batch: number of examples of the source; by default any.
 
     Returns:
@@ -101,7 +103,7 @@ def ids_signatures(
     ['greedy_prefix', 'beam_prefix']
     """
     check_exportable(model)
-    search = beam_settings(search)
+    search = beam_settings(search, model)
     source = source_of(model)
     specs = source.specs(batch)
     decoder = generation.as_decoder(model)
@@ -220,7 +222,7 @@ def text_signatures(
     (['greedy', 'beam', 'serving_default', 'greedy_prefix', 'beam_prefix'], ['text'])
     """
     check_exportable(model)
-    search = beam_settings(search)
+    search = beam_settings(search, model)
     source = source_of(model, kind)
     interface = interface_of(model)
     written = interface.writing_vocabulary()
@@ -291,9 +293,18 @@ def text_signatures(
     }, tables
 
 
-def beam_settings(search: object) -> generation.BeamSearch:
-    """The search of an export, `BeamSearch()` for None; refuses anything else."""
+def beam_settings(search: object, model: object = None) -> generation.BeamSearch:
+    """The search of an export; for None that of the model's `compile`, else `BeamSearch()`.
+
+    Of a model that was compiled with `Greedy` it has the same `max_length`. Refuses a `search`
+    that is none of these.
+    """
     if search is None:
+        search = model.search if isinstance(model, HasSearch) else None
+        if isinstance(search, generation.BeamSearch):
+            return search
+        if isinstance(search, generation.Greedy):
+            return generation.BeamSearch(max_length=search.max_length)
         return generation.BeamSearch()
     if not isinstance(search, generation.BeamSearch):
         raise ValueError(

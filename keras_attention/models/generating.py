@@ -27,8 +27,12 @@ from keras_attention.text.special_ids import SpecialIds
 
 if TYPE_CHECKING:
     import os
+    from pathlib import Path
 
     from typing_extensions import Self
+
+# Formats that are written with the decoding loop, as several functions.
+_NAMED_SIGNATURES = ("tf_saved_model", "onnx", "litert")
 
 
 class GeneratingModel(keras.Model):
@@ -173,6 +177,47 @@ class GeneratingModel(keras.Model):
     def _from_arguments(cls, config: Config, custom_objects: Mapping[str, type] | None) -> Self:
         """The model of a `get_config()` without its search."""
         return cls(**config)
+
+    def export(
+        self,
+        filepath: str | Path,
+        format: str = "tf_saved_model",
+        verbose: bool | None = None,
+        input_signature: Structure = None,
+        search: Search | None = None,
+        **kwargs: Structure,
+    ) -> None:
+        """As `keras.Model.export`, with the decoding loop and named signatures.
+
+        `"tf_saved_model"` writes the signatures `encode`, `step`, `greedy`,
+        `beam`, `serving_default` (the best of the beam), `score`,
+        `greedy_prefix` and `beam_prefix`, and the function `serve`; `"onnx"`
+        the graph of `serving_default`; `"litert"` one file with the first
+        five, of one example. What is written is not verified;
+        `keras_attention.export.export_model` verifies it.
+
+        With an `input_signature`, of another format, and on another backend
+        than TensorFlow, Keras exports the call of the model.
+
+        Args:
+            filepath: a folder, for ONNX and LiteRT a file.
+            format: as of `keras.Model.export`.
+            verbose, input_signature, **kwargs: of `keras.Model.export`.
+            search: the settings of decoding, a `BeamSearch`; by default the one
+                of `compile(search=...)`, or `BeamSearch()`.
+        """
+        ours = keras.backend.backend() == "tensorflow" and format in _NAMED_SIGNATURES
+        if not ours or input_signature is not None:
+            super().export(filepath, format, verbose, input_signature, **kwargs)
+            return
+        if kwargs:
+            raise ValueError(
+                "input_signature: expected one beside options of the converter, received None "
+                f"beside {', '.join(kwargs)}."
+            )
+        from keras_attention.export.keras_formats import export_as_keras
+
+        export_as_keras(self, filepath, format, search)
 
     def fit(
         self, x: Structure = None, *args: Structure, **kwargs: Structure

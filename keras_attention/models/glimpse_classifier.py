@@ -10,11 +10,13 @@ from keras import ops
 
 from keras_attention._core.cells import output_size
 from keras_attention._core.checks import check_number, check_positive, check_shape, score_dtype
-from keras_attention._core.types import Config, Shape, Tensor
+from keras_attention._core.types import Config, Shape, Structure, Tensor
 from keras_attention.losses import hard_attention_loss
 from keras_attention.vision import GlimpseRNN
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from typing_extensions import Self, Unpack
 
     from keras_attention._core.types import LayerOptions
@@ -164,6 +166,26 @@ class GlimpseClassifier(keras.Model):
         by_image = ops.reshape(rewards, (-1, self.samples, steps))
         others = ops.sum(by_image, axis=1, keepdims=True) - by_image
         return ops.reshape(others / (self.samples - 1), (-1, steps))
+
+    def export(
+        self,
+        filepath: str | Path,
+        format: str = "tf_saved_model",
+        verbose: bool | None = None,
+        input_signature: Structure = None,
+        **kwargs: Structure,
+    ) -> None:
+        """As `keras.Model.export`; a model that was built need not have been called.
+
+        Args:
+            filepath: a folder, for ONNX and LiteRT a file.
+            format, verbose, input_signature, **kwargs: of `keras.Model.export`.
+        """
+        if input_signature is None and self.built:
+            shape = self.get_build_config()["input_shape"]
+            spec = keras.InputSpec(self.input_dtype, (None, *shape[1:]))
+            input_signature = [spec]
+        super().export(filepath, format, verbose, input_signature, **kwargs)
 
     def get_config(self) -> Config:
         return {

@@ -371,7 +371,9 @@ def test_wrong_arguments_are_refused_before_anything_is_written(tmp_path):
     with pytest.raises(ValueError, match="format: expected one of 'saved_model', 'onnx', 'litert'"):
         export_model(model, target, format="web")
     for format in ("onnx", "litert"):
-        with pytest.raises(ValueError, match=f"kind: expected 'ids' for format '{format}'"):
+        with pytest.raises(
+            ValueError, match=f"kind: expected 'ids' or 'call' for format '{format}'"
+        ):
             export_model(model, target, format=format, kind="text")
         with pytest.raises(ValueError, match=f"version: expected None, because format '{format}'"):
             export_model(model, target, format=format, version=1)
