@@ -17,7 +17,7 @@ from keras_attention import Attention, AttentionRNN, BahdanauAttention, LuongAtt
 from keras_attention import MultiHeadAttention as OurHeads
 
 SOURCE_SIZE, TARGET_SIZE, UNITS = 24, 20, 8
-IMAGE = (64, 64, 3)
+IMAGE = (32, 32, 3)
 
 
 class Size(NamedTuple):
@@ -217,10 +217,12 @@ def transformer_tutorial(size):
 def captioner_tutorial(size):
     """Captions over a backbone of Keras, with attention over its feature map."""
     image, caption = keras.Input(IMAGE, name="image"), ids("caption")
-    backbone = keras.applications.MobileNetV2(
-        IMAGE, alpha=0.35, include_top=False, weights=None, name="backbone"
-    )
-    features = layers.Reshape((-1, 1280))(backbone(image))
+    whole = keras.applications.MobileNetV2(IMAGE, alpha=0.35, include_top=False, weights=None)
+    features = whole.get_layer("block_6_expand_relu").output
+    backbone = keras.Model(whole.input, features, name="backbone")
+    backbone.trainable = False
+    # As with pretrained weights: its normalization is that of inference.
+    features = layers.Reshape((16, features.shape[-1]))(backbone(image, training=False))
     features = layers.Dense(size.units, activation="relu")(features)
     first = layers.Dense(size.units, activation="tanh")(layers.GlobalAveragePooling1D()(features))
     written = layers.Embedding(size.target, size.units, mask_zero=True)(caption)
@@ -228,6 +230,20 @@ def captioner_tutorial(size):
     context = BahdanauAttention(size.units)(states, features)
     logits = layers.Dense(size.target)(layers.Concatenate()([states, context]))
     return keras.Model({"image": image, "caption": caption}, logits)
+
+
+def fit_normalization(model, images):
+    """Random weights let the features of a backbone vanish, unless its statistics fit them."""
+    backbone = model.get_layer("backbone")
+    backbone.trainable = True
+    found = [x for x in backbone.layers if isinstance(x, layers.BatchNormalization)]
+    momenta = [layer.momentum for layer in found]
+    for layer in found:
+        layer.momentum = 0.0
+    backbone(images, training=True)
+    for layer, momentum in zip(found, momenta):
+        layer.momentum = momentum
+    backbone.trainable = False
 
 
 def keras_only(size):
@@ -334,7 +350,7 @@ def keras_hub_functional(size):
     source, target = sources_and_target("encoder_inputs", "decoder_inputs")
 
     def embedded(size_, x):
-        return keras_hub.layers.TokenAndPositionEmbedding(size_, 16, size.units)(x)
+        return keras_hub.layers.TokenAndPositionEmbedding(size_, 64, size.units)(x)
 
     memory = keras_hub.layers.TransformerEncoder(16, 2)(embedded(size.source, source))
     states = keras_hub.layers.TransformerDecoder(16, 2)(embedded(size.target, target), memory)
@@ -351,8 +367,8 @@ class Subclassed(keras.Model):
         super().__init__(**options)
         self.sizes = (source_size, target_size, units)
         embedding = keras_hub.layers.TokenAndPositionEmbedding
-        self.read = embedding(source_size, 16, units)
-        self.written = embedding(target_size, 16, units)
+        self.read = embedding(source_size, 64, units)
+        self.written = embedding(target_size, 64, units)
         self.decoder = keras_hub.layers.TransformerDecoder(16, 2)
         self.head = layers.Dense(target_size)
 
@@ -402,6 +418,8 @@ def build(name: str, size: Size = SMALL, sharp: float = 2.0) -> keras.Model:
     model = MODELS[name].build(size)
     for variable in model.trainable_variables:
         variable.assign(sharp * variable)
+    if "backbone" in name:
+        fit_normalization(model, np.random.default_rng(4).uniform(size=(8, *IMAGE)))
     return model
 
 
