@@ -14,6 +14,7 @@ from keras_attention._core.types import Structure, Tensor
 from keras_attention.generation.any_model.calling import Caller, logits_of, sources_by_name
 from keras_attention.generation.any_model.graph import is_functional, names_of, outputs_of
 from keras_attention.generation.any_model.ports import Ports
+from keras_attention.generation.any_model.rules.growing import appended, nothing, positions_in
 from keras_attention.text.special_ids import SpecialIds
 
 
@@ -59,7 +60,7 @@ class PrefixDecoder:
             for name, x in sources_by_name(inputs, self.ports.sources).items()
         }
         batch = ops.shape(next(iter(sources.values())))[0]
-        state: dict[str, Structure] = {"ids": ops.zeros((batch, 0), dtype="int32")}
+        state: dict[str, Structure] = {"ids": nothing(batch, (), "int32")}
         if self._length:
             ids = ops.full((batch, self._length), self.special_ids.pad, dtype="int32")
             state = {"ids": ids, "position": ops.zeros((batch,), dtype="int32")}
@@ -74,12 +75,14 @@ class PrefixDecoder:
             memory = self._repeated(memory, ops.shape(tokens)[0], beams)
         column = ops.expand_dims(ops.cast(tokens, "int32"), 1)
         if self._length is None:
-            after = {"ids": ops.concatenate([before["ids"], column], axis=1)}
+            after = {"ids": appended(before["ids"], column)}
+            ids = positions_in(after["ids"])
         else:
             position = before["position"]
             now = ops.equal(ops.arange(self._length), ops.expand_dims(position, 1))
             after = {"ids": ops.where(now, column, before["ids"]), "position": position + 1}
-        outputs = self.call(memory, after["ids"])
+            ids = after["ids"]
+        outputs = self.call(memory, ids)
         scores = self._at_last(outputs[self.ports.logits], before)
         logits = logits_of(scores, self.ports.probabilities)
         if self._length is not None:
