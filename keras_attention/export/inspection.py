@@ -92,7 +92,7 @@ def _saved_model(folder: Path) -> Config:
         shape = None
         if not info.tensor_shape.unknown_rank:
             shape = [None if d.size < 0 else d.size for d in info.tensor_shape.dim]
-        return {"dtype": types_pb2.DataType.Name(info.dtype)[3:].lower(), "shape": shape}
+        return {"dtype": _dtype(types_pb2.DataType.Name(info.dtype)[3:]), "shape": shape}
 
     return {
         name: {
@@ -111,7 +111,7 @@ def _onnx(folder: Path) -> Config:
     def tensor(value: Any) -> Config:
         kind = value.type.tensor_type
         dims = [d.dim_value if d.HasField("dim_value") else None for d in kind.shape.dim]
-        return {"dtype": onnx.TensorProto.DataType.Name(kind.elem_type).lower(), "shape": dims}
+        return {"dtype": _dtype(onnx.TensorProto.DataType.Name(kind.elem_type)), "shape": dims}
 
     signatures = {}
     for name in sorted(graph_names(folder, "onnx")):
@@ -149,6 +149,11 @@ def _litert(folder: Path) -> Config:
 
 
 _READERS = {"saved_model": _saved_model, "onnx": _onnx, "litert": _litert}
+
+
+def _dtype(name: str) -> str:
+    """The name of a dtype as NumPy has it."""
+    return {"FLOAT": "float32", "DOUBLE": "float64", "HALF": "float16"}.get(name, name.lower())
 
 
 def _recorded(arrays: dict[str, Any]) -> Config:

@@ -195,6 +195,8 @@ def test_an_onnx_artifact_with_and_without_onnx(run, artifacts, monkeypatch):
     (artifact,) = json.loads(run("inspect", artifacts / "onnx", "--json").out)["contents"]
     inputs = artifact["signatures"]["encoder"]["inputs"]
     assert inputs == {"tokens": {"dtype": "int32", "shape": [None, None]}}
+    outputs = artifact["signatures"]["encoder"]["outputs"]
+    assert outputs["memory_keys"] == {"dtype": "float32", "shape": [None, None, 8]}
     assert artifact["vocabulary"]["target"]["tokens"][-1] == "É"
     shown = run("inspect", artifacts / "onnx").out
     assert "encoder" in shown and "source: 12 tokens" in shown
