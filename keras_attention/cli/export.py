@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal, cast
 
 import typer
 from rich.text import Text
 
 from keras_attention.cli.app import app
-from keras_attention.cli.options import LengthPenalty, MaxLength, NumBeams, Tolerance, load
+from keras_attention.cli.options import (
+    LengthPenalty,
+    MaxLength,
+    NumBeams,
+    Tolerance,
+    chosen_search,
+    load,
+)
 from keras_attention.cli.terminal import clean, console
 from keras_attention.generation import BeamSearch
 
@@ -34,9 +41,20 @@ def export(
             "pixels and ids); call, the default of any other; text; or image, files of images in."
         ),
     ] = None,
+    search: Annotated[
+        Literal["beam", "diverse"] | None,
+        typer.Option(help="Of a model that decodes; by default as the model was told to."),
+    ] = None,
     max_length: MaxLength = None,
     num_beams: NumBeams = None,
     length_penalty: LengthPenalty = None,
+    replace_unknown: Annotated[
+        bool,
+        typer.Option(
+            "--replace-unknown",
+            help="Of kind text: write the source word with the largest attention weight for <unk>.",
+        ),
+    ] = False,
     version: Annotated[
         int | None,
         typer.Option(
@@ -56,8 +74,9 @@ def export(
     """
     from keras_attention.export import export_model
 
-    given = {"num_beams": num_beams, "max_length": max_length, "length_penalty": length_penalty}
-    settings: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    # What is written has a beam search, beside greedy decoding of the same length.
+    said = (search, num_beams, max_length, length_penalty) != (None,) * 4
+    chosen = chosen_search(search or "beam", num_beams, max_length, length_penalty)
     terminal = console()
     terminal.print(Text(f"Loading {clean(model)}"), soft_wrap=True)
     loaded = load(model)
@@ -67,7 +86,8 @@ def export(
         path,
         format=format,
         kind=kind,
-        search=BeamSearch(**settings) if settings else None,
+        search=cast("BeamSearch", chosen) if said else None,
+        replace_unknown=replace_unknown,
         version=version,
         overwrite=overwrite,
         tolerance=tolerance,

@@ -160,3 +160,20 @@ def test_a_preset_is_a_model_by_its_name_or_folder(run, tmp_path):
     assert ran.code == 0 and "Carnegie Mellon" in ran.out
     ran = run("translate", "cat", "--model", "g2p_fr")
     assert ran.code == 2 and "g2p_fr does not exist" in ran.err
+
+
+def test_export_hands_on_what_was_said(run, spelling, tmp_path, monkeypatch):
+    given = []
+
+    def export_model(model, path, **options):
+        given.append(options)
+        return {"graphs": ["beam"], "max_abs_difference": 0.0}
+
+    monkeypatch.setattr("keras_attention.export.export_model", export_model)
+    assert run("export", spelling, tmp_path / "new").code == 0
+    assert given[0]["search"] is None and given[0]["kind"] is None
+    options = ("--search", "diverse", "--num-beams", "2", "--length-penalty", "0.6")
+    ran = run("export", spelling, tmp_path, *options, "--kind", "text", "--replace-unknown")
+    assert ran.code == 0 and "Verified beam\n" in ran.out
+    assert given[1]["search"] == DiverseBeamSearch(num_beams=2, length_penalty=0.6)
+    assert (given[1]["kind"], given[1]["replace_unknown"]) == ("text", True)
