@@ -16,7 +16,7 @@ from keras_attention.generation.any_model.rules.base import (
     NotCausalError,
     StepRule,
 )
-from keras_attention.generation.any_model.rules.growing import appended, one_position, positions_in
+from keras_attention.generation.any_model.rules.growing import appended, growing, positions_in
 from keras_attention.generation.any_model.rules.memories import (
     as_map,
     beams_as_positions,
@@ -130,7 +130,13 @@ class OverTarget:
         mask = None
         if mask_of(value) is not None or arguments.get(4, "value_mask") is not None:
             mask = ops.ones((batch, 1), dtype="bool")
-        return None, _cut(layer.memory(one, other, mask), one_position(batch))
+        memory = layer.memory(one, other, mask)
+        axis = len(memory.keys.shape) - 2
+        return None, Memory(
+            growing(memory.keys, axis),
+            growing(memory.values, axis),
+            None if mask is None else growing(mask),
+        )
 
     def step(
         self,
@@ -175,11 +181,6 @@ def _is_stateless(layer: Attention) -> bool:
     return all(
         part is None or type(part).initial_state is base.initial_state for part, base in parts
     )
-
-
-def _cut(memory: Memory, length: int | Tensor) -> Memory:
-    mask = None if memory.mask is None else memory.mask[:, :length]
-    return Memory(memory.keys[..., :length, :], memory.values[..., :length, :], mask)
 
 
 def _mask(arguments: Arguments, position: int, name: str, x: Tensor | None) -> Tensor | None:

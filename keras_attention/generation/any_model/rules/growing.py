@@ -8,15 +8,8 @@ from collections.abc import Iterator
 
 from keras import ops
 
+from keras_attention._core.backend.loops import open_sizes
 from keras_attention._core.types import Shape, Tensor
-
-
-def one_position(batch: int | Tensor) -> int | Tensor:
-    """1, computed from the number of examples.
-
-    There are more positions later: a graph of unknown sizes must not know that there is one.
-    """
-    return 1 + batch // (batch + 1)
 
 
 def nothing(batch: int | Tensor, sizes: Shape, dtype: str) -> Tensor:
@@ -24,7 +17,12 @@ def nothing(batch: int | Tensor, sizes: Shape, dtype: str) -> Tensor:
 
     Without it they would be empty tensors, which LiteRT and JSON cannot hold.
     """
-    return ops.zeros((batch, one_position(batch), *sizes), dtype=dtype)
+    return growing(ops.zeros((batch, 1, *sizes), dtype=dtype))
+
+
+def growing(x: Tensor, axis: int = 1) -> Tensor:
+    """A tensor that gets longer: a graph must not know how many positions there are at first."""
+    return open_sizes(x, tuple(None if i == axis else n for i, n in enumerate(x.shape)))
 
 
 def appended(buffer: Tensor, one: Tensor, axis: int = 1) -> Tensor:

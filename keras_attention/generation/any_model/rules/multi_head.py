@@ -148,9 +148,9 @@ def _attend(
     query = layer.query_dense(query) * (1.0 / config["key_dim"] ** 0.5)
     scores = ops.einsum("bqhd,bshd->bhqs", ops.cast(query, dtype), ops.cast(memory.keys, dtype))
     mask = combine_masks(
-        None if query_mask is None else ops.cast(query_mask, "bool")[:, None, :, None],
-        None if memory.mask is None else memory.mask[:, None, None, :],
-        None if allowed is None else ops.cast(allowed, "bool")[:, None],
+        None if query_mask is None else _expanded(query_mask, (1, 3)),
+        None if memory.mask is None else _expanded(memory.mask, (1, 2)),
+        None if allowed is None else _expanded(allowed, (1,)),
     )
     if mask is not None:
         scores = ops.where(mask, scores, _LOWEST)
@@ -162,3 +162,7 @@ def _attend(
     weights = ops.cast(weights, layer.compute_dtype)
     context = ops.einsum("bhqs,bshd->bqhd", weights, memory.values)
     return layer.output_dense(context), weights
+
+
+def _expanded(mask: Tensor, axes: tuple[int, ...]) -> Tensor:
+    return ops.expand_dims(ops.cast(mask, "bool"), axes)
