@@ -124,10 +124,12 @@ class LuongAttention(_Preset):
             `tfa.seq2seq.LuongAttention(scale=True)`.
         normalizer, window, dropout, seed: as in `Attention`, whose call this
             has.
+        kernel_initializer, kernel_regularizer, kernel_constraint: for W, U and
+            v of general and concat.
 
     Raises:
-        ValueError: for an unknown score, or `units` or `scale` with a score
-            that does not use it; else as `Attention`.
+        ValueError: for an unknown score, or `units`, `scale` or the options of
+            kernels with a score that does not use them; else as `Attention`.
 
     Example:
 
@@ -147,6 +149,9 @@ class LuongAttention(_Preset):
         window: WindowIdentifier = None,
         dropout: float = 0.0,
         seed: int | None = None,
+        kernel_initializer: Initializer = "glorot_uniform",
+        kernel_regularizer: Regularizer = None,
+        kernel_constraint: Constraint = None,
         **kwargs: Unpack[LayerOptions],
     ) -> None:
         if units is not None:
@@ -166,12 +171,23 @@ class LuongAttention(_Preset):
                 "scale: expected False, since only the scores 'dot' and 'general' learn a "
                 f"factor, received {scale!r} with the score {score!r}."
             )
+        kernel = {
+            "kernel_initializer": kernel_initializer,
+            "kernel_regularizer": kernel_regularizer,
+            "kernel_constraint": kernel_constraint,
+        }
+        for name, value in kernel.items():
+            if value not in (None, "glorot_uniform") and score not in ("general", "concat"):
+                raise ValueError(
+                    f"{name}: expected the default, since the score {score!r} has no kernel here, "
+                    f"received {value!r}."
+                )
         self.units, self.scale = units, scale
         self._score_name = score if named else None
         if named:
             options: dict[str, Any] = {"dtype": kwargs.get("dtype")}
             if score in ("general", "concat"):
-                options["units"] = units
+                options |= {"units": units, **kernel}
             if score in ("dot", "general"):
                 options["scale"] = scale
             score = scores.get(score, **options)
@@ -179,4 +195,9 @@ class LuongAttention(_Preset):
 
     def get_config(self) -> Config:
         score = self._score_name or keras.saving.serialize_keras_object(self.score)
-        return {**super().get_config(), "units": self.units, "score": score, "scale": self.scale}
+        config = {**super().get_config(), "units": self.units, "score": score, "scale": self.scale}
+        if self._score_name not in ("general", "concat"):
+            return config
+        own = self.score.get_config()
+        names = ("kernel_initializer", "kernel_regularizer", "kernel_constraint")
+        return {**config, **{name: own[name] for name in names}}

@@ -463,6 +463,23 @@ def test_additive_attention_has_the_options_of_a_dense_kernel(query, value):
         np.testing.assert_allclose(sum(layer.losses), 0.1 * (4 * 5 + 4 * 5 + 5), rtol=1e-5)
 
 
+@pytest.mark.parametrize(("score", "count"), [("general", 4 * 4), ("concat", 4 * 5 + 4 * 5 + 5)])
+def test_multiplicative_attention_has_them_too(score, count, query, value):
+    attention = LuongAttention(
+        units=5 if score == "concat" else None,
+        score=score,
+        kernel_initializer="ones",
+        kernel_regularizer=keras.regularizers.L2(0.1),
+        kernel_constraint="non_neg",
+    )
+    again = LuongAttention.from_config(attention.get_config())
+    for layer in (attention, again):
+        layer(query, value)
+        np.testing.assert_allclose(sum(layer.losses), 0.1 * count, rtol=1e-5)
+    with pytest.raises(ValueError, match="kernel_constraint: expected the default, since the"):
+        LuongAttention(score="dot", kernel_constraint="non_neg")
+
+
 def test_scores_below_a_large_negative_number_are_not_taken_for_masked():
     query, value = np.array([[[-1e18]]]), np.array([[[2e17], [1e17], [5e16]]])
     mask = np.array([[True, True, False]])
