@@ -30,6 +30,7 @@ FILES = {
         "tests/distribution",
         "tests/layers/test_attention.py",
         "tests/models/test_encoder_decoder.py",
+        "tests/models/test_seq2seq.py",
         "tests/layers/test_attention_rnn.py",
         "tests/layers/test_attention_rnn_parts.py",
         "tests/scores/test_scores.py",

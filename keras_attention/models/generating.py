@@ -243,8 +243,8 @@ class GeneratingModel(keras.Model):
 
         It holds `model.keras` (weights, vocabularies, the search of `compile`,
         no optimizer), `preset.json` with versions and checksums, a
-        `tokenizer.json` of each vocabulary for programs without this library,
-        and a model card, `README.md`. It is written whole or not at all.
+        `tokenizer.json` of each vocabulary that can be one, for programs
+        without this library, and a model card, `README.md`. It is written whole or not at all.
 
         Args:
             folder: a new folder; its last part is the name of the preset.

@@ -64,7 +64,11 @@ def _without_optimizers(content: bytes, half: bool) -> bytes:
                 return
             if isinstance(item, h5py.Dataset):
                 value = item[()]
-                copied = target.create_dataset(name, data=_halved(value) if half else value)
+                # The scales of quantized weights lie beside them.
+                codes = any(d.dtype.kind in "iu" for d in item.parent.values())
+                copied = target.create_dataset(
+                    name, data=_halved(value) if half and not codes else value
+                )
             else:
                 copied = target.require_group(name)
             for key, attribute in item.attrs.items():

@@ -152,7 +152,7 @@ def save_preset(
     with _written_whole(Path(folder), overwrite) as fresh:
         write_for_inference(model, fresh / MODEL, half=dtype == "float16")
         for side, vocabulary in vocabularies_of(model).items():
-            vocabulary.write_tokenizer(fresh / f"{side}_tokenizer.json")
+            _write_tokenizer(vocabulary, fresh / f"{side}_tokenizer.json")
         record = PresetRecord(
             FORMAT,
             _library_version(),
@@ -220,6 +220,14 @@ def vocabularies_of(model: keras.Model) -> dict[str, VocabularyLike]:
     elif isinstance(model, _HasVocabulary):
         found["target"] = model.vocabulary
     return {side: one for side, one in found.items() if isinstance(one, VocabularyLike)}
+
+
+def _write_tokenizer(vocabulary: VocabularyLike, path: Path) -> None:
+    try:
+        vocabulary.write_tokenizer(path)
+    except (NotImplementedError, ValueError):
+        # Not every vocabulary can be one; the model has them all.
+        path.unlink(missing_ok=True)
 
 
 def _folder_of(handle: str | os.PathLike[str]) -> Path:

@@ -123,18 +123,21 @@ class Seq2Seq(GeneratingModel):
         super().__init__(**{"autocast": False, **kwargs})
         _check_model(model)
         self.model = model
+        declared = None if special_ids is None else as_special_ids(special_ids)
+        writes: VocabularyLike | int | None = None
         if target_vocabulary is not None:
-            target_vocabulary = as_vocabulary(
+            writes = as_vocabulary(
                 target_vocabulary,
                 name="target_vocabulary",
                 allow_size=True,
-                special_ids=special_ids,
+                special_ids=declared,
             )
-        special_ids = _special_ids_of(target_vocabulary, special_ids)
-        self.ports = find_ports(model, source, target, special_ids, probabilities)
+            declared = special_ids_of(writes, declared, "target_vocabulary")
+        self.ports = find_ports(model, source, target, declared, probabilities)
         self._probabilities = probabilities
         self._decoder: Decoder | None = None
-        self.target_vocabulary = self._checked_target(target_vocabulary)
+        self._size_found = writes is None
+        self.target_vocabulary = self._checked_target(writes)
         self._read_sources(source_vocabulary, map_shape, image_size)
         if model.built:
             self.built = True
@@ -336,7 +339,9 @@ class Seq2Seq(GeneratingModel):
             "source": list(self.sources),
             "target": self.ports.target,
             "source_vocabulary": vocabularies or None,
-            "target_vocabulary": vocabulary_config(self.target_vocabulary),
+            "target_vocabulary": None
+            if self._size_found
+            else vocabulary_config(self.target_vocabulary),
             "special_ids": list(self.special_ids),
             "probabilities": self._probabilities,
         }
@@ -359,13 +364,6 @@ def _check_model(model: Any) -> None:
         raise ValueError(
             f"model: expected a Keras model from source and target to logits, received {model!r}."
         )
-
-
-def _special_ids_of(vocabulary: VocabularyLike | int | None, special_ids: Any) -> SpecialIds | None:
-    """The special ids that are declared, else those of the vocabulary."""
-    if vocabulary is not None:
-        return special_ids_of(vocabulary, special_ids, "target_vocabulary")
-    return None if special_ids is None else as_special_ids(special_ids)
 
 
 def _checked_pair(name: str, size: Any) -> tuple[int, int] | None:

@@ -119,10 +119,13 @@ class Transformer(DecoderModel):
     ) -> None:
         super().__init__(**kwargs)
         self.source_vocabulary = as_vocabulary(
-            source_vocabulary, name="source_vocabulary", allow_size=True
+            source_vocabulary, name="source_vocabulary", allow_size=True, writes=False
         )
         self.target_vocabulary = as_vocabulary(
-            target_vocabulary, name="target_vocabulary", allow_size=True
+            target_vocabulary,
+            name="target_vocabulary",
+            allow_size=True,
+            special_ids=special_ids,
         )
         self._special_ids = special_ids_of(self.target_vocabulary, special_ids, "target_vocabulary")
         self._source_pad = self.special_ids.pad

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 import pytest
 
+from keras_attention import LuongAttention
 from keras_attention.generation import BeamSearch, Greedy
 from keras_attention.losses import SequenceCrossentropy
 from keras_attention.models import (
@@ -19,7 +20,8 @@ from keras_attention.models import (
     presets,
 )
 from keras_attention.models.generating import GeneratingModel
-from keras_attention.text import Vocabulary
+from keras_attention.models.model_files import write_for_inference
+from keras_attention.text import SpecialIds, Vocabulary, as_vocabulary
 
 LETTERS = Vocabulary("abcdef")
 PHONES = Vocabulary(["K", "AE", "B"], separator=" ")
@@ -121,6 +123,38 @@ def test_captioners_have_presets(tmp_path):
     for a, b in zip(model.get_weights(), loaded.get_weights()):
         np.testing.assert_array_equal(a, b)
     assert (tmp_path / "captions" / "target_tokenizer.json").exists()
+
+
+def test_vocabularies_of_others_have_presets(tmp_path):
+    """Also those that cannot be a `tokenizer.json`."""
+    words = keras.layers.TextVectorization(vocabulary=["[start]", "[end]", "red", "apple"])
+    special = SpecialIds(pad=0, start=2, end=3, unknown=1)
+    source, target = (keras.Input((None,), dtype="int32", name=n) for n in ("source", "target"))
+    memory = keras.layers.Embedding(6, 4, mask_zero=True)(source)
+    query = keras.layers.GRU(4, return_sequences=True)(keras.layers.Embedding(6, 4)(target))
+    logits = keras.layers.Dense(6)(LuongAttention()(query, memory))
+    vocabulary = as_vocabulary(words, special_ids=special)
+    model = Seq2Seq(
+        keras.Model([source, target], logits),
+        source_vocabulary=vocabulary,
+        target_vocabulary=vocabulary,
+    )
+    model.save_to_preset(tmp_path / "own")
+    assert not list((tmp_path / "own").glob("*tokenizer.json"))
+    loaded = Seq2Seq.from_preset(tmp_path / "own")
+    assert loaded.special_ids == special
+    search = Greedy(max_length=4)
+    found, again = (one.generate(["red apple"], search)[0] for one in (model, loaded))
+    assert (found.text, found.source_tokens) == (again.text, ["red", "apple"])
+
+
+def test_the_scales_of_int8_weights_keep_their_precision(tmp_path):
+    model = keras.Sequential([keras.Input((6,)), keras.layers.Dense(5)])
+    model.layers[-1].quantize("int8")
+    write_for_inference(model, tmp_path / "half.keras", half=True)
+    loaded = keras.saving.load_model(tmp_path / "half.keras")
+    x = np.random.default_rng(1).normal(size=(3, 6))
+    np.testing.assert_array_equal(loaded(x), model(x))
 
 
 def test_half_precision_halves_the_file_and_loads_as_float32(tmp_path):

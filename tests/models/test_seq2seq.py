@@ -130,6 +130,17 @@ def test_sizes_come_from_the_model_where_no_vocabulary_does():
     assert all(token.isdigit() for one in found for token in one.tokens)
 
 
+def test_a_size_that_was_found_is_found_again():
+    """Smaller than a size that may be declared."""
+    source, target = ids("source"), ids("target")
+    vectors = layers.Attention()([layers.Embedding(4, 6)(one) for one in (target, source)])
+    inner = keras.Model([source, target], layers.Dense(4)(vectors))
+    model = Seq2Seq(inner, special_ids=SpecialIds(0, 1, 2, None))
+    again = Seq2Seq.from_config(model.get_config())
+    assert again.target_vocabulary == again.source_vocabulary == 4
+    assert again.special_ids == model.special_ids
+
+
 @pytest.mark.parametrize("as_list", [False, True])
 def test_names_are_found_or_declared(as_list):
     assert Seq2Seq(translator(as_list=as_list)).sources == ("source",)
