@@ -78,5 +78,7 @@ class LiteRTWriter:
 def litert_error(name: str, error: Exception) -> ExportError:
     """What the converter says, as one line that names the operation."""
     lines = str(error).splitlines()
-    reason = next((line for line in lines if "error: " in line), str(error))
-    return ExportError(f"{name}.tflite: LiteRT cannot run this model: {reason.strip()[:300]}")
+    # The part before it names a place in the source of the caller.
+    found = (line.partition("error: ")[2] for line in lines if "error: " in line)
+    reason = " ".join(next(found, str(error)).split())[:300]
+    return ExportError(f"{name}.tflite: LiteRT cannot run this model: {reason}")

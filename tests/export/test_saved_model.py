@@ -377,7 +377,9 @@ def test_wrong_arguments_are_refused_before_anything_is_written(tmp_path):
             export_model(model, target, format=format, kind="text")
         with pytest.raises(ValueError, match=f"version: expected None, because format '{format}'"):
             export_model(model, target, format=format, version=1)
-    with pytest.raises(ValueError, match=r"Sequential without start, step"):
+    with pytest.raises(
+        ValueError, match="examples: expected batches of inputs, because Sequential"
+    ):
         export_model(keras.Sequential([keras.layers.Dense(1)]), target)
     with pytest.raises(ValueError, match="Vocabulary as source_vocabulary"):
         export_model(EncoderDecoder(9, 9, units=4), target, kind="text")

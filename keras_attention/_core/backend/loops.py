@@ -16,6 +16,10 @@ Step = Callable[[Structure, Structure], tuple[Structure, Sequence[Tensor]]]
 Scanned = tuple[Structure, tuple[Tensor, ...]]
 
 
+# Steps of a loop of known length that are written out where there are no arrays.
+_UNROLLED = 32
+
+
 def scan(
     step: Step, carry: Structure, xs: Structure, dtypes: Sequence[str], at_once: int = 10
 ) -> Scanned:
@@ -41,6 +45,9 @@ def scan(
         import tensorflow as tf
 
         if not tf.executing_eagerly():
+            length = _tensors(xs)[0].shape[0]
+            if _without_arrays.get() and length is not None and length <= _UNROLLED:
+                return _eager_scan(step, carry, xs, dtypes)
             return _graph_scan(tf, step, carry, xs, dtypes, at_once)
     if keras.backend.backend() == "jax":
         import jax
@@ -263,7 +270,10 @@ _without_arrays: contextvars.ContextVar[bool] = contextvars.ContextVar(
 
 @contextlib.contextmanager
 def without_arrays() -> Iterator[None]:
-    """Makes `scan_while` write into a tensor on TensorFlow: LiteRT has no arrays of tensors."""
+    """Makes loops do without arrays of tensors on TensorFlow, of which LiteRT has few kinds.
+
+    `scan_while` writes into a tensor, and `scan` unrolls a short loop of known length.
+    """
     token = _without_arrays.set(True)
     try:
         yield

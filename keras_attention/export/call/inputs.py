@@ -85,9 +85,9 @@ def _as_built(model: keras.Model) -> CallInputs:
     config = model.get_build_config() if model.built else None
     if not config or not any(config.values()):
         raise ValueError(
-            f"examples: expected batches of inputs, because {type(model).__name__} is a subclassed "
-            "model that was never called, so that the shapes of its inputs are not known; received "
-            "None."
+            f"examples: expected batches of inputs, because {type(model).__name__} has no "
+            "keras.Input and was never called, so that the shapes of its inputs are not known; "
+            "received None."
         )
 
     def spec(shape: Any, name: str) -> tf.TensorSpec:
