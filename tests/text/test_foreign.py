@@ -1,5 +1,6 @@
 """Vocabularies of other libraries: their own ids, in Python and in the graph, and saved."""
 
+import functools
 import json
 
 import keras
@@ -7,6 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from keras_attention.datasets import load_bible
 from keras_attention.text import (
     SpecialIds,
     Vocabulary,
@@ -19,7 +21,6 @@ from tests.text.foreign_vocabularies import (
     LINES,
     MAKERS,
     NOT_IN_GRAPHS,
-    VERSES,
     made,
     unpadded,
 )
@@ -76,16 +77,21 @@ def test_python_and_graph_write_the_same_texts(name):
         assert text == vocabulary.decode(row), row
 
 
+@functools.cache
+def ten_thousand_lines():
+    pairs = [load_bible(source, target)["train"] for source, target in (("en", "fr"), ("es", "de"))]
+    sides = [
+        *(([pair.source for pair in one], [pair.target for pair in one]) for one in pairs),
+        ([pair.source for pair in load_bible("it", "fr")["train"]],),
+    ]
+    return [lines[:10_000] for several in sides for lines in several]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", MAKERS)
 def test_ten_thousand_lines_each_in_five_languages(name):
-    from keras_attention.datasets import load_bible
-
     _, ids_of, vocabulary = made(name)
-    for language in VERSES:
-        other = "fr" if language != "fr" else "en"
-        pairs = load_bible(language, other)["train"][:10_000]
-        texts = [pair.source for pair in pairs]
+    for texts in ten_thousand_lines():
         expected = [vocabulary.encode(text) for text in texts]
         assert expected[:200] == [list(ids_of(text)) for text in texts[:200]]
         if name not in NOT_IN_GRAPHS:
