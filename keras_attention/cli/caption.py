@@ -24,7 +24,7 @@ from keras_attention.cli.terminal import clean
 
 @runtime_checkable
 class _ReadsImages(Protocol):
-    image_size: tuple[int, int]
+    image_size: tuple[int, int] | None
 
 
 @app.command(no_args_is_help=True)
@@ -50,12 +50,12 @@ def caption(
 
     chosen = chosen_search(search, num_beams, max_length, n_best=n_best)
     captioner = load(model)
-    if not isinstance(captioner, _ReadsImages):
+    size = captioner.image_size if isinstance(captioner, _ReadsImages) else None
+    if size is None:
         raise ValueError(
             "--model: expected one that reads images, such as keras_attention.models.Captioner, "
             f"received {type(captioner).__name__}."
         )
-    size = captioner.image_size
     pixels = np.stack([read_image(path, size) for path in images])
     found = generations(captioner, pixels, chosen, n_best)
     for path, hypotheses in zip(images, found):

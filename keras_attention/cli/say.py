@@ -52,15 +52,26 @@ def say(
             line = f"{clean(word)}  →  {clean(one.text)}   (log-probability {one.score:.2f})"
             terminal.print(Text(line), soft_wrap=True)
         best = hypotheses[0]
-        if best.tokens and best.source_tokens:
-            for table in alignments(
-                best.attention, best.source_tokens, best.tokens, terminal.width
-            ):
+        if _has_alignment(best):
+            sources = best.source_tokens or []
+            for table in alignments(best.attention, sources, best.tokens, terminal.width):
                 terminal.print(table)
     if figure is not None:
         for word, path, (best, *_) in zip(words, _numbered(figure, len(words)), found):
+            if not _has_alignment(best):
+                raise ValueError(
+                    "--figure: expected a model with attention over its source, and a text that "
+                    f"is not empty, received {type(speller).__name__} and {word!r}."
+                )
             draw(best, word, path)
             terminal.print(Text(f"Wrote {clean(str(path))}"), soft_wrap=True)
+
+
+def _has_alignment(found: Generation) -> bool:
+    """Whether there is a weight for every token of both sides."""
+    if not found.tokens or not found.source_tokens:
+        return False
+    return tuple(found.attention.shape) == (len(found.tokens), len(found.source_tokens))
 
 
 def _numbered(path: Path, count: int) -> list[Path]:

@@ -6,7 +6,13 @@ import keras
 import numpy as np
 import pytest
 
-from keras_attention.generation import BeamSearch, ContrastiveSearch, DiverseBeamSearch, Greedy
+from keras_attention.generation import (
+    BeamSearch,
+    ContrastiveSearch,
+    DiverseBeamSearch,
+    Generation,
+    Greedy,
+)
 from keras_attention.recipes import command
 from keras_attention.recipes.g2p import Pronunciation
 from tests.support.exporting import IMAGE_SIZE, captioner, speller
@@ -36,6 +42,15 @@ def test_say_draws_figures_one_per_word(run, spelling, tmp_path):
     assert (tmp_path / "one.png").read_bytes().startswith(b"\x89PNG")
     run("say", "abc", "bad", "--model", spelling, *SHORT, "--figure", tmp_path / "w.png")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["one.png", "w-1.png", "w-2.png"]
+
+
+def test_a_model_without_attention_says_words_too(run, spelling, monkeypatch, tmp_path):
+    found = Generation("B D", -1.0, ["B", "D"], ["b", "d"], np.zeros((2, 0)))
+    monkeypatch.setattr("keras_attention.cli.options.generate", lambda *given, **named: [[found]])
+    ran = run("say", "bd", "--model", spelling)
+    assert ran == (0, "bd  →  B D   (log-probability -1.00)\n", "")
+    ran = run("say", "bd", "--model", spelling, "--figure", tmp_path / "f.png")
+    assert ran.code == 2 and "--figure: expected a model with attention" in ran.err
 
 
 def test_translate_writes_a_line_per_text(run, spelling, tmp_path):
