@@ -19,7 +19,7 @@ from keras_attention.generation.constraints import Unfinished
 from keras_attention.generation.decoder import DecoderLike, Search
 from keras_attention.generation.decoders import as_decoder
 from keras_attention.generation.extensions import best_extensions
-from keras_attention.generation.hypotheses import Hypotheses, cut_to_longest
+from keras_attention.generation.hypotheses import Hypotheses, cut_to_longest, select
 from keras_attention.generation.phrases import Phrases
 from keras_attention.generation.stepper import POSSIBLE
 from keras_attention.text.special_ids import SpecialIds
@@ -214,7 +214,8 @@ def _from_banks(logp: Tensor, missing: Tensor, most: int, count: int) -> Tensor:
     logp, order = ops.top_k(logp, number)
     order = ops.cast(order, "int32")
     missing = gather_within_rows(missing, order)
-    banks = ops.one_hot(missing, most + 1, dtype="int32")
+    # Not one_hot, which does not convert to ONNX for integers.
+    banks = ops.cast(ops.equal(ops.expand_dims(missing, 2), ops.arange(most + 1)), "int32")
     rank = ops.sum(banks * (ops.cumsum(banks, axis=1) - 1), axis=-1)
     place = ops.where(logp > POSSIBLE, rank, number) * (most + 1) + missing
     _, first = ops.top_k(-ops.cast(place, "float32"), count)
@@ -238,19 +239,16 @@ def _better(one: Hypotheses, other: Hypotheses, phrases: Phrases, pad: int) -> H
     same = ops.equal(ops.expand_dims(one.sequences, 1), ops.expand_dims(other.sequences, 2))
     same = ops.logical_and(ops.all(same, axis=-1), ops.expand_dims(complete, 1))
     new = ops.where(ops.any(same, axis=-1), IMPOSSIBLE, other.scores)
-    scores, kept = ops.top_k(ops.concatenate([scores, new], axis=1), one.scores.shape[1])
-    kept = ops.cast(kept, "int32")
-    sequences, lengths, attention = (
-        gather_within_rows(ops.concatenate([x, y], axis=1), kept)
-        for x, y in ((one[0], other[0]), (one[2], other[2]), (one[3], other[3]))
-    )
-    found = scores > POSSIBLE
-    wide = ops.expand_dims(found, 2)
+    both = [ops.concatenate([x, y], axis=1) for x, y in zip(one, other)]
+    both[1] = ops.concatenate([scores, new], axis=1)
+    found = select(Hypotheses(*both), one.scores.shape[1])
+    possible = found.scores > POSSIBLE
+    wide = ops.expand_dims(possible, 2)
     return Hypotheses(
-        ops.where(wide, sequences, pad),
-        scores,
-        ops.where(found, lengths, 0),
-        ops.where(ops.expand_dims(wide, 3), attention, 0.0),
+        ops.where(wide, found.sequences, pad),
+        found.scores,
+        ops.where(possible, found.lengths, 0),
+        ops.where(ops.expand_dims(wide, 3), found.attention, 0.0),
     )
 
 

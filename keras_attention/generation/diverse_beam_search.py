@@ -8,7 +8,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_attention._core.backend.gathers import gather_rows, gather_within_rows
+from keras_attention._core.backend.gathers import gather_rows
 from keras_attention._core.checks import check_number, check_positive
 from keras_attention._core.masks import IMPOSSIBLE
 from keras_attention._core.types import Structure, Tensor
@@ -16,7 +16,7 @@ from keras_attention.generation.beam_search import BeamSearch
 from keras_attention.generation.beams import BeamLoop, Beams, Extensions
 from keras_attention.generation.decoder import DecoderLike
 from keras_attention.generation.extensions import best_extensions
-from keras_attention.generation.hypotheses import Hypotheses, cut_to_longest
+from keras_attention.generation.hypotheses import Hypotheses, cut_to_longest, select
 from keras_attention.generation.stepper import POSSIBLE
 
 
@@ -155,10 +155,4 @@ def _together(found: Hypotheses, groups: int, n_best: int) -> Hypotheses:
     for part in found:
         shape = ops.shape(part)
         parts.append(ops.reshape(part, (-1, groups * part.shape[1], *shape[2:])))
-    found = Hypotheses(*parts)
-    scores, kept = ops.top_k(found.scores, n_best)
-    kept = ops.cast(kept, "int32")
-    sequences, lengths, attention = (
-        gather_within_rows(part, kept) for part in (found.sequences, found.lengths, found.attention)
-    )
-    return Hypotheses(sequences, scores, lengths, attention)
+    return select(Hypotheses(*parts), n_best)

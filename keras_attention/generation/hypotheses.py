@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from keras import ops
 
+from keras_attention._core.backend.gathers import gather_rows
 from keras_attention._core.types import Tensor
 
 
@@ -35,6 +36,20 @@ class Hypotheses(NamedTuple):
     scores: Tensor
     lengths: Tensor
     attention: Tensor
+
+
+def select(found: Hypotheses, n_best: int) -> Hypotheses:
+    """The n best of hypotheses in any order."""
+    batch, number = ops.shape(found.scores)[0], found.scores.shape[1]
+    scores, kept = ops.top_k(found.scores, n_best)
+    rows = ops.expand_dims(ops.arange(batch), 1) * number + ops.cast(kept, "int32")
+
+    def selected(part: Tensor) -> Tensor:
+        # With flat indices: behind another gather, XLA finds no bound for the longest length.
+        return gather_rows(ops.reshape(part, (-1, *ops.shape(part)[2:])), rows)
+
+    sequences, lengths = selected(found.sequences), selected(found.lengths)
+    return Hypotheses(sequences, scores, lengths, selected(found.attention))
 
 
 def cut_to_longest(found: Hypotheses) -> Hypotheses:

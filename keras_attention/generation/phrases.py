@@ -79,9 +79,8 @@ class Phrases:
 
     def after(self, progress: Progress) -> Progress:
         """The progress `(B, K, Q, ...)` after each of the Q tokens of the phrases."""
-        before = ops.pad(
-            progress.begun[..., :-1], ((0, 0), (0, 0), (0, 0), (1, 0)), constant_values=True
-        )
+        first = ops.ones_like(progress.begun[..., :1])
+        before = ops.concatenate([first, progress.begun[..., :-1]], axis=-1)
         tokens = ops.reshape(self.tokens, (-1, 1, self.tokens.shape[1], 1, 1))
         same = ops.equal(tokens, ops.reshape(self.ids, (-1, 1, 1, self.number, self.longest)))
         begun = ops.logical_and(ops.expand_dims(before, 2), same)
