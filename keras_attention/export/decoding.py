@@ -10,9 +10,9 @@ from keras_attention.export.interface import Exportable, interface_of
 from keras_attention.export.replacer import replacer_of
 from keras_attention.export.signatures import Signature, ids_signatures, text_signatures
 from keras_attention.export.sources import source_of
-from keras_attention.generation import BeamSearch
 from keras_attention.generation.any_model.graph import is_functional, names_of, table_sizes
 from keras_attention.generation.any_model.ports import TARGET_NAMES
+from keras_attention.generation.settings import SearchSettings
 from keras_attention.models import Seq2Seq
 from keras_attention.text.vocabulary import vocabulary_size
 
@@ -42,7 +42,7 @@ class DecodingExport:
         self,
         model: Exportable,
         kind: str,
-        search: BeamSearch,
+        search: SearchSettings,
         batch: int | None = None,
         examples: Iterable[Any] | None = None,
         replace_unknown: bool | Mapping[str, str] = False,

@@ -22,7 +22,7 @@ from keras_attention.export.signatures import Signature, beam_settings
 from keras_attention.export.verification import TOLERANCE, verify_artifact
 from keras_attention.export.writer import Job, Writer
 from keras_attention.export.writing import atomic_directory
-from keras_attention.generation import BeamSearch
+from keras_attention.generation.settings import SearchSettings
 from keras_attention.text import VocabularyLike
 
 Format = Literal["saved_model", "onnx", "litert"]
@@ -68,7 +68,7 @@ def export_model(
     *,
     format: Format = "saved_model",
     kind: Kind | None = None,
-    search: BeamSearch | None = None,
+    search: SearchSettings | None = None,
     source_vocabulary: VocabularyLike | None = None,
     replace_unknown: bool | Mapping[str, str] = False,
     version: int | None = None,
@@ -111,9 +111,10 @@ def export_model(
             of images in and text out. Of any other `"call"`, `"text"`, which
             takes the place of its ids, or `"image"`, files in the place of its
             pixels. By default `"ids"` or `"call"`.
-        search: settings of decoding, `max_length` among them; by default those
-            of the model's `compile(search=...)`, or `BeamSearch()`. Greedy
-            decoding stops at the same `max_length`.
+        search: settings of decoding, `max_length` among them: a `BeamSearch` or
+            any other search but `Sample`; by default those of the model's
+            `compile(search=...)`, or `BeamSearch()`. Greedy decoding stops at
+            the same `max_length`.
         source_vocabulary: turns text into ids, for `kind="text"` of a model that
             does not decode; by default the model's own.
         replace_unknown: of `kind="text"` of a model that decodes, what the

@@ -23,6 +23,7 @@ from keras_attention.export.replacer import replacer_of
 from keras_attention.export.sources import Source, same_batch, some_columns, source_of
 from keras_attention.export.state import StateLayout
 from keras_attention.export.token_scores import token_scores
+from keras_attention.generation.settings import SearchSettings
 from keras_attention.text.graph import graph_vocabulary
 
 # The signature that answers if a client names none: the best hypothesis of the beam search.
@@ -60,7 +61,7 @@ class Signature(NamedTuple):
 
 
 def ids_signatures(
-    model: Exportable, search: generation.BeamSearch | None = None, batch: int | None = None
+    model: Exportable, search: SearchSettings | None = None, batch: int | None = None
 ) -> dict[str, Signature]:
     """The functions that return ids: steps, searches, searches from a prefix, and scores.
 
@@ -179,7 +180,7 @@ def ids_signatures(
 
 def text_signatures(
     model: Exportable,
-    search: generation.BeamSearch | None = None,
+    search: SearchSettings | None = None,
     kind: str = "text",
     replace_unknown: bool | Mapping[str, str] = False,
 ) -> tuple[dict[str, Signature], list[Any]]:
@@ -293,25 +294,28 @@ def text_signatures(
     }, tables
 
 
-def beam_settings(search: object, model: object = None) -> generation.BeamSearch:
+def beam_settings(search: object, model: object = None) -> SearchSettings:
     """The search of an export; for None that of the model's `compile`, else `BeamSearch()`.
 
-    Of a model that was compiled with `Greedy` it has the same `max_length`. Refuses a `search`
-    that is none of these.
+    Of a model that was compiled with `Greedy` it has the same `max_length`. Refuses functions,
+    which have no settings, and `Sample`, whose results cannot be verified.
     """
     if search is None:
         search = model.search if isinstance(model, HasSearch) else None
-        if isinstance(search, generation.BeamSearch):
-            return search
         if isinstance(search, generation.Greedy):
             return generation.BeamSearch(max_length=search.max_length)
-        return generation.BeamSearch()
-    if not isinstance(search, generation.BeamSearch):
+        if not _is_exported(search):
+            return generation.BeamSearch()
+    if not isinstance(search, SearchSettings) or not _is_exported(search):
         raise ValueError(
-            "search: expected a keras_attention.generation.BeamSearch or None, received "
-            f"{search!r}."
+            "search: expected a keras_attention.generation.BeamSearch, another search with "
+            f"settings that is not random, or None, received {search!r}."
         )
     return search
+
+
+def _is_exported(search: object) -> bool:
+    return isinstance(search, SearchSettings) and not isinstance(search, generation.Sample)
 
 
 def raw_variables(model: HasVariables) -> list[tf.Variable]:
@@ -323,9 +327,7 @@ def raw_variables(model: HasVariables) -> list[tf.Variable]:
     return [v.value if isinstance(v, keras.Variable) else v for v in model.variables]
 
 
-def _greedy(
-    model: Exportable, inputs: tf.Tensor, search: generation.BeamSearch
-) -> generation.Hypotheses:
+def _greedy(model: Exportable, inputs: tf.Tensor, search: SearchSettings) -> generation.Hypotheses:
     """Greedy decoding up to the length of the search, without an axis of hypotheses."""
     return _best(generation.Greedy(max_length=search.max_length)(model, inputs))
 

@@ -203,8 +203,9 @@ class GeneratingModel(keras.Model):
             filepath: a folder, for ONNX and LiteRT a file.
             format: as of `keras.Model.export`.
             verbose, input_signature, **kwargs: of `keras.Model.export`.
-            search: the settings of decoding, a `BeamSearch`; by default the one
-                of `compile(search=...)`, or `BeamSearch()`.
+            search: the settings of decoding, a `BeamSearch` or any other search
+                but `Sample`; by default the one of `compile(search=...)`, or
+                `BeamSearch()`.
         """
         ours = keras.backend.backend() == "tensorflow" and format in _NAMED_SIGNATURES
         if not ours or input_signature is not None:
