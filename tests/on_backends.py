@@ -28,6 +28,7 @@ FILES = {
     "jax": [
         *EVERYWHERE,
         "tests/distribution",
+        "tests/generation/any_model/test_inputs.py",
         "tests/layers/test_attention.py",
         "tests/models/test_encoder_decoder.py",
         "tests/models/test_seq2seq.py",

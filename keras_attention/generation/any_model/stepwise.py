@@ -11,13 +11,21 @@ from keras_attention._core.types import Structure, Tensor
 from keras_attention.generation.any_model.cut import Call, Cut, Value
 from keras_attention.generation.any_model.graph import mask_of, set_mask
 from keras_attention.generation.any_model.ports import Ports
+from keras_attention.generation.any_model.rules.attention import OverTarget
 from keras_attention.generation.any_model.rules.base import Arguments, StepRule
+from keras_attention.generation.any_model.rules.keras_layers import (
+    LayerOverTarget,
+    SingleOverTarget,
+)
 from keras_attention.generation.any_model.rules.memories import repeated
+from keras_attention.generation.any_model.rules.multi_head import HeadsOverTarget
 from keras_attention.generation.any_model.rules.plain import Plain
 from keras_attention.generation.any_model.rules.prefix import OnPrefix
 from keras_attention.generation.any_model.rules.registry import rule_of
 from keras_attention.text.special_ids import SpecialIds
 
+# Self-attention.
+_SELF = (OverTarget, SingleOverTarget, LayerOverTarget, HeadsOverTarget)
 # Probabilities below this have its logarithm.
 _LEAST = 1e-30
 
@@ -237,11 +245,14 @@ class StepwiseDecoder:
         return Arguments(*tree.map_structure(fill, (call.args, call.kwargs)))
 
     def _weights(self, shown: dict[Call, Tensor], values: dict[Value, Tensor]) -> Tensor | None:
-        if self.ports.weights is None:
+        output = None if self.ports.weights is None else self.cut.outputs[self.ports.weights]
+        over_target = any(output in c.outputs and isinstance(r, _SELF) for c, r in self.steps)
+        if output is None or over_target:
+            # Weights over the target have one more position at each step.
             return list(shown.values())[-1] if shown else None
-        output = self.cut.outputs[self.ports.weights]
         for call, weights in shown.items():
-            if output in call.outputs:
+            # Of several attentions in one layer, the rule shows the last.
+            if output in call.outputs and len(call.outputs) == 2:
                 return weights
         weights = values[output]
         if len(weights.shape) == 4 and output.has_time:
@@ -253,18 +264,17 @@ class StepwiseDecoder:
     def _attended(self) -> frozenset[str]:
         """The sources that the weights are over."""
         calls = [call for call, rule in self.steps if not self.reads_sources(rule)]
+        index = -1
         if self.ports.weights is not None:
             output = self.cut.outputs[self.ports.weights]
             calls = [call for call in calls if output in call.outputs]
-        attending = [
-            call
-            for call in calls
-            if not isinstance(call.operation, keras.layers.RNN)
-            and any(not value.moves for value in call.inputs)
-        ]
-        if not attending:
-            return frozenset(self.ports.sources)
-        return next(value.sources for value in attending[-1].inputs if not value.moves)
+            index = calls[0].outputs.index(output) - 1 if calls else -1
+        for call in reversed(calls):
+            # Initial states and masks have fewer axes.
+            over = [v for v in call.inputs if not v.moves and len(v.spec.shape) > 2]
+            if over:
+                return over[min(index, len(over) - 1)].sources
+        return frozenset(self.ports.sources)
 
 
 def run(call: Call, values: dict[Value, Tensor]) -> None:

@@ -155,7 +155,7 @@ def two_sources():
         layers.LSTMCell(8), [Attention("coverage"), vision.GatedAttention("additive")]
     )
     h, weights = rnn(e, [memory, z], return_attention_scores=True)
-    return keras.Model([x, z, y], [layers.Dense(V)(h), weights[1]])
+    return keras.Model([x, z, y], [layers.Dense(V)(h), weights[1], weights[0]])
 
 
 @model
