@@ -53,7 +53,7 @@ class Subwords:
 
     def read(self, text):
         """The tokens of a text, and their ids."""
-        found = self.tokenizer.encode(text)
+        found = self.tokenizer.encode(text, add_special_tokens=False)
         return found.tokens, found.ids
 
     def write(self, ids):
@@ -65,8 +65,14 @@ def vocabulary(folder, side, about):
     """How one side of a model turns text into ids and back."""
     if about[side] is None:
         raise ValueError(f"{folder} was exported from a model without vocabularies: it takes ids.")
-    if about[side].get("kind") == "subwords":
-        return Subwords(folder / f"{side}_tokenizer.json")
+    file = folder / f"{side}_tokenizer.json"
+    if about[side].get("kind") in ("subwords", "tokenizers"):
+        return Subwords(file)
+    if not file.exists():
+        raise ValueError(
+            f"{folder} was exported with a vocabulary of another library, "
+            f"{about[side]['kind']!r}: it takes ids."
+        )
     return Plain(about[side], about["source_special_ids" if side == "source" else "special_ids"])
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,8 @@ def write_vocabularies(model: HasVariables, max_length: int | None, folder: str 
     unknown tokens of each side, and `max_length`; of a model that reads images
     also, under `image`, their `size` `[H, W]`. `source_tokenizer.json` and
     `target_tokenizer.json` are read by `Tokenizer.from_file` of the package
-    `tokenizers`; they turn text into ids and ids into text.
+    `tokenizers`; they turn text into ids and ids into text. Vocabularies that
+    cannot be such a file have their content in `vocabulary.json` alone.
 
     Args:
         model: the exported model, see `Exportable`.
@@ -34,7 +36,9 @@ def write_vocabularies(model: HasVariables, max_length: int | None, folder: str 
         if isinstance(vocabulary, VocabularyLike):
             # With the special tokens, so that the index of a token is its id.
             content[side] = {**vocabulary.get_config(), "tokens": list(vocabulary.tokens)}
-            vocabulary.write_tokenizer(Path(folder, f"{side}_tokenizer.json"))
+            # What was made elsewhere may have no such file; its content is in the configuration.
+            with contextlib.suppress(NotImplementedError):
+                vocabulary.write_tokenizer(Path(folder, f"{side}_tokenizer.json"))
     content["special_ids"] = _named(interface.special_ids)
     content["source_special_ids"] = _named(interface.source_special_ids)
     content["max_length"] = max_length

@@ -11,6 +11,7 @@ from keras import ops
 from keras_attention._core.backend.gathers import scatter_add
 from keras_attention._core.checks import (
     check_features,
+    check_id,
     check_positive,
     check_rank,
     check_shape,
@@ -22,6 +23,7 @@ from keras_attention._core.quantized import QuantizedParts
 from keras_attention._core.types import Config, Shape, Tensor
 from keras_attention.layers.extended_vocabulary import within_vocabulary
 from keras_attention.losses.masking import safe_log
+from keras_attention.text.special_ids import PAD, UNKNOWN
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -57,6 +59,7 @@ class PointerGenerator(QuantizedParts):
         extension: the number of ids beyond the vocabulary; larger source ids
             count as unknown (3). By default the length of the source, which is
             always enough.
+        pad_id, unknown_id: the ids of padding and of unknown tokens.
         **kwargs: of `keras.layers.Layer`.
 
     Call arguments:
@@ -64,10 +67,10 @@ class PointerGenerator(QuantizedParts):
             `(B, F)`, with all other arguments without T likewise.
         logits: `(B, T, V)` over the vocabulary.
         weights: `(B, T, S)`, the attention weights over the source.
-        source_ids: `(B, S)` extended ids of the source, 0 for padding.
+        source_ids: `(B, S)` extended ids of the source, padded.
         labels: `(B, T)` extended ids, or None. With them, only their
             log-probabilities are computed, for training with a fraction of the
-            memory; labels beyond all ids count as unknown (3).
+            memory; labels beyond all ids count as unknown.
         return_p_gen: whether to return p_gen too.
         features_mask: `(B, T)`, True for real steps; the results of the others
             are finite, but meaningless. In the functional API Keras fills it
@@ -92,10 +95,18 @@ class PointerGenerator(QuantizedParts):
     [0.1, 0.1, 0.1, 0.1, 0.45, 0.15]
     """
 
-    def __init__(self, extension: int | None = None, **kwargs: Unpack[LayerOptions]) -> None:
+    def __init__(
+        self,
+        extension: int | None = None,
+        pad_id: int = PAD,
+        unknown_id: int = UNKNOWN,
+        **kwargs: Unpack[LayerOptions],
+    ) -> None:
         # Logits and weights are not cast down: half precision is too coarse for a vocabulary.
         super().__init__(**{"autocast": False, **kwargs})
         self.extension = None if extension is None else check_positive("extension", extension)
+        self.pad_id = check_id("pad_id", pad_id)
+        self.unknown_id = check_id("unknown_id", unknown_id)
         self._size: int | None = None
         self.supports_masking = True
 
@@ -146,8 +157,9 @@ class PointerGenerator(QuantizedParts):
 
         vocabulary = logits.shape[-1]
         extension = self.extension or ops.shape(source_ids)[1]
-        source_ids = within_vocabulary(ops.cast(source_ids, "int32"), vocabulary + extension)
-        present = source_ids != 0
+        size, unknown = vocabulary + extension, self.unknown_id
+        source_ids = within_vocabulary(ops.cast(source_ids, "int32"), size, unknown)
+        present = source_ids != self.pad_id
         weights = ops.where(ops.expand_dims(present, 1), weights, ops.zeros((), dtype))
 
         z = ops.cast(self.gate(ops.cast(features, self.compute_dtype)), dtype)
@@ -158,9 +170,9 @@ class PointerGenerator(QuantizedParts):
             absent = ops.shape(generated)[:2]
             absent = generates + ops.full((*absent, extension), _ABSENT, dtype=dtype)
             generated = ops.concatenate([generated, absent], axis=-1)
-            copied = _copied(weights, source_ids, vocabulary + extension)
+            copied = _copied(weights, source_ids, size)
         else:
-            labels = within_vocabulary(ops.cast(labels, "int32"), vocabulary + extension)
+            labels = within_vocabulary(ops.cast(labels, "int32"), size, unknown)
             generated = _of_labels(generated, generates, labels)
             copied = ops.expand_dims(labels, -1) == ops.expand_dims(source_ids, 1)
             copied = ops.sum(ops.where(copied, weights, ops.zeros((), dtype)), -1, keepdims=True)
@@ -223,7 +235,12 @@ class PointerGenerator(QuantizedParts):
         return previous_mask
 
     def get_config(self) -> Config:
-        return {**super().get_config(), "extension": self.extension}
+        return {
+            **super().get_config(),
+            "extension": self.extension,
+            "pad_id": self.pad_id,
+            "unknown_id": self.unknown_id,
+        }
 
 
 def _copied(weights: Tensor, source_ids: Tensor, size: int | Tensor) -> Tensor:

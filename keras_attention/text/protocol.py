@@ -89,7 +89,11 @@ class VocabularyLike(Protocol):
         """The same vocabulary as operations of a TensorFlow graph."""
 
     def write_tokenizer(self, path: str | Path) -> None:
-        """Writes a `tokenizer.json` from which the `tokenizers` package gives the same ids."""
+        """Writes a `tokenizer.json` from which the `tokenizers` package gives the same ids.
+
+        Raises:
+            NotImplementedError: where there can be none.
+        """
 
     def get_config(self) -> Config:
         """A dictionary that JSON can hold."""

@@ -2,12 +2,14 @@
 
 import json
 
+import keras
 import pytest
 
 from keras_attention.export.vocabularies import write_vocabularies
 from keras_attention.models import EncoderDecoder
-from keras_attention.text import Vocabulary
+from keras_attention.text import Vocabulary, vocabulary_from_config
 from tests.support.exporting import LETTERS, MAX_LENGTH, SOUNDS, speller
+from tests.text.foreign_vocabularies import made
 
 TEXTS = [
     "Bqd",
@@ -58,3 +60,21 @@ def test_a_model_that_knows_only_sizes(tmp_path):
     about = json.loads((tmp_path / "vocabulary.json").read_text("utf-8"))
     assert about["source"] is None and about["target"] is None
     assert [path.name for path in tmp_path.iterdir()] == ["vocabulary.json"]
+
+
+def test_vocabularies_of_other_libraries_lie_there_with_their_content(tmp_path):
+    pytest.importorskip("tokenizers")
+    layer = keras.layers.TextVectorization(standardize=None)
+    layer.adapt(["[start] one two [end]"])
+    pieces = made("tokenizers: bytes")[0]
+    model = EncoderDecoder(pieces, layer, units=4, embedding_dim=4)
+    write_vocabularies(model, 5, tmp_path)
+    names = sorted(path.name for path in tmp_path.iterdir())
+    assert names == ["source_tokenizer.json", "vocabulary.json"]
+    about = json.loads((tmp_path / "vocabulary.json").read_text("utf-8"))
+    assert vocabulary_from_config(about["target"]) == model.target_vocabulary
+    assert about["target"]["tokens"] == list(model.target_vocabulary.tokens)
+    special = model.special_ids
+    assert about["special_ids"]["end"] == special.end == layer.get_vocabulary().index("[end]")
+    assert about["source_special_ids"]["padding"] == len(model.source_vocabulary) - 1
+    assert about["source_special_ids"]["unknown"] is None

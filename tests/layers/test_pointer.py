@@ -729,3 +729,22 @@ def test_extended_ids_in_onnx(rng):
     for name, expected in zip(("extended", "extension"), extended_by_hand(ids, V)):
         np.testing.assert_array_equal(found[name], expected)
     np.testing.assert_array_equal(found["restored"], ids)
+
+
+def test_the_generator_has_other_ids_of_padding_and_unknown_words():
+    rng = np.random.default_rng(0)
+    features, logits = rng.normal(size=(2, 3, 4)), rng.normal(size=(2, 3, 9))
+    weights = rng.dirichlet(np.ones(5), (2, 3))
+    source_ids = np.array([[4, 9, 5, 0, 0], [10, 40, 6, 7, 0]])
+    default, other = PointerGenerator(3), PointerGenerator(3, pad_id=3, unknown_id=0)
+    expected = default(features, logits, weights, source_ids)
+    other.build(features.shape)
+    other.set_weights(default.get_weights())
+    # The two exchanged, in the ids and in what is predicted.
+    order = [3, 1, 2, 0, *range(4, 9)]
+    exchanged = np.where(source_ids == 0, 3, source_ids)
+    found = other(features, logits[..., order], weights, exchanged)
+    np.testing.assert_allclose(
+        found, np.asarray(expected)[..., [*order, 9, 10, 11]], rtol=1e-5, atol=1e-5
+    )
+    assert PointerGenerator.from_config(other.get_config()).pad_id == 3

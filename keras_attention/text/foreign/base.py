@@ -57,10 +57,10 @@ class ForeignVocabulary(Vocabulary):
         """Not possible: what was made elsewhere stays in its own format.
 
         Raises:
-            ValueError: always.
+            NotImplementedError: always.
         """
-        raise ValueError(
-            f"write_tokenizer: expected a vocabulary that can be a tokenizer.json, received a "
+        raise NotImplementedError(
+            "write_tokenizer: expected a vocabulary that can be a tokenizer.json, received a "
             f"{type(self).__name__}. Give clients the original, or the texts to the artifact."
         )
 
