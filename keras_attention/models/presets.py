@@ -92,8 +92,8 @@ def load_preset(handle: str | os.PathLike[str]) -> keras.Model:
 
     Args:
         handle: a folder that `save_to_preset` wrote, the name of a built-in
-            preset, or `hf://...` or `kaggle://...`, which
-            `keras.saving.load_model` reads.
+            preset, or a handle that `keras.saving.load_model` reads, such as
+            `hf://USER/MODEL` of what `model.save("hf://USER/MODEL")` uploaded.
 
     Raises:
         ValueError: for an unknown handle, a model that cannot be loaded, a

@@ -46,7 +46,7 @@ def test_without_a_search_it_is_greedy():
 def test_the_search_of_compile_is_that_of_generate_also_after_loading(search, trained, tmp_path):
     model = translator()
     if trained:
-        model.compile("adam", SequenceCrossentropy(), search=search)
+        model.compile("adam", SequenceCrossentropy(), search=search, run_eagerly=True)
         model.train_on_batch({"source": SOURCE, "target": TARGET}, LABELS)
     else:
         model.compile(search=search)

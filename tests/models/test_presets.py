@@ -32,7 +32,8 @@ LABELS = np.array([[4, 5, 2], [4, 2, 0]])
 
 def translator():
     model = EncoderDecoder(LETTERS, PHONES, embedding_dim=4, units=6)
-    model.compile("adam", SequenceCrossentropy(), search=BeamSearch(2, max_length=4))
+    search = BeamSearch(2, max_length=4)
+    model.compile("adam", SequenceCrossentropy(), search=search, run_eagerly=True)
     model.train_on_batch(IDS, LABELS)
     return model
 
@@ -45,7 +46,7 @@ def functional():
         keras.layers.GRU(4, return_sequences=True)(written, initial_state=summary)
     )
     inner = keras.Model([source, target], logits)
-    inner.compile("adam", SequenceCrossentropy())
+    inner.compile("adam", SequenceCrossentropy(), run_eagerly=True)
     inner.train_on_batch([IDS["source"], IDS["target"]], LABELS)
     return Seq2Seq(inner, source_vocabulary=LETTERS, target_vocabulary=PHONES)
 

@@ -73,7 +73,13 @@ def test_it_trains_as_the_model_alone(as_list):
     for one in (alone, model):
         # Keras' own loss knows of padding only by the mask.
         loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-        one.compile("adam", loss, metrics=["accuracy"], weighted_metrics=[TokenAccuracy()])
+        one.compile(
+            "adam",
+            loss,
+            metrics=["accuracy"],
+            weighted_metrics=[TokenAccuracy()],
+            run_eagerly=True,
+        )
         histories.append(one.fit(inputs, LABELS, epochs=3, verbose=0).history)
         histories[-1]["evaluated"] = one.evaluate(inputs, LABELS, verbose=0)
     assert histories[0].keys() == histories[1].keys()
@@ -92,7 +98,12 @@ def test_it_trains_as_the_model_alone(as_list):
 def test_it_learns_and_generates_what_it_learned():
     keras.utils.set_random_seed(3)
     model = wrapped()
-    model.compile(keras.optimizers.Adam(0.05), SequenceCrossentropy(), search=Greedy(max_length=6))
+    model.compile(
+        keras.optimizers.Adam(0.05),
+        SequenceCrossentropy(),
+        search=Greedy(max_length=6),
+        jit_compile=False,
+    )
     model.fit(IDS, LABELS, epochs=40, verbose=0)
     found = model.generate([LETTERS.decode(row) for row in SOURCE])
     assert texts(found) == ["K AE", "K"]
@@ -105,7 +116,7 @@ def test_it_learns_and_generates_what_it_learned():
 def test_everything_is_in_one_file(tmp_path):
     model = wrapped(special_ids=SpecialIds())
     search = BeamSearch(2, max_length=5)
-    model.compile("adam", SequenceCrossentropy(), search=search)
+    model.compile("adam", SequenceCrossentropy(), search=search, run_eagerly=True)
     model.fit(IDS, LABELS, verbose=0)
     path = tmp_path / "model.keras"
     model.save(path)
@@ -211,7 +222,7 @@ def test_maps_have_the_shape_that_is_declared_or_are_square():
 @pytest.mark.parametrize("as_list", [False, True])
 def test_targets_without_a_start_are_warned_of(as_list):
     model = Seq2Seq(translator(as_list=as_list), special_ids=SpecialIds(0, 5, 2, 3))
-    model.compile("sgd", SequenceCrossentropy())
+    model.compile("sgd", SequenceCrossentropy(), run_eagerly=True)
     inputs = [SOURCE, TARGET] if as_list else IDS
     with pytest.warns(UserWarning, match="target: expected ids that begin with the start token, 5"):
         model.fit(inputs, LABELS, verbose=0)
@@ -234,7 +245,7 @@ class Subclassed(keras.Model):
 
 def test_a_subclassed_model_is_trained_decoded_and_saved(tmp_path):
     model = Seq2Seq(Subclassed(), source_vocabulary=LETTERS, target_vocabulary=9)
-    model.compile("adam", SequenceCrossentropy())
+    model.compile("adam", SequenceCrossentropy(), run_eagerly=True)
     model.fit(IDS, LABELS, verbose=0)
     found = Greedy(max_length=3)(model, SOURCE)
     model.save(tmp_path / "model.keras")
