@@ -23,7 +23,6 @@ from keras_attention.export.verification import TOLERANCE, verify_artifact
 from keras_attention.export.writer import Job, Writer
 from keras_attention.export.writing import atomic_directory
 from keras_attention.generation.settings import SearchSettings
-from keras_attention.text import VocabularyLike
 
 Format = Literal["saved_model", "onnx", "litert"]
 Kind = Literal["ids", "call", "text", "image"]
@@ -69,7 +68,7 @@ def export_model(
     format: Format = "saved_model",
     kind: Kind | None = None,
     search: SearchSettings | None = None,
-    source_vocabulary: VocabularyLike | None = None,
+    source_vocabulary: object = None,
     replace_unknown: bool | Mapping[str, str] = False,
     version: int | None = None,
     overwrite: bool = False,
@@ -116,7 +115,8 @@ def export_model(
             `compile(search=...)`, or `BeamSearch()`. Greedy decoding stops at
             the same `max_length`.
         source_vocabulary: turns text into ids, for `kind="text"` of a model that
-            does not decode; by default the model's own.
+            does not decode: whatever `keras_attention.text.as_vocabulary`
+            takes, such as a `TextVectorization`. By default the model's own.
         replace_unknown: of `kind="text"` of a model that decodes, what the
             artifact writes for `<unk>`: `True` copies the source word with the
             largest attention weight, a dictionary gives its translation. By
@@ -158,8 +158,7 @@ def export_model(
     >>> import os, tempfile
     >>> from keras_attention.export import export_model
     >>> from keras_attention.generation import BeamSearch
-    from keras_attention.text import VocabularyLike
-    >>> from keras_attention.models import EncoderDecoder
+        >>> from keras_attention.models import EncoderDecoder
     >>> model = EncoderDecoder(30, 40, units=16)
     >>> with tempfile.TemporaryDirectory() as folder:  # doctest: +SKIP
     ...     path = os.path.join(folder, "speller")

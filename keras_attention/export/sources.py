@@ -190,12 +190,13 @@ class Text(Source):
         self._vocabulary = self.interface.reading_vocabulary()
         self._graph = graph_vocabulary(self._vocabulary)
         self.resources = list(self._graph.resources)
+        self._length = _fixed_length(model)
 
     def spec(self, batch: int | None = None) -> tf.TensorSpec:
         return tf.TensorSpec((batch,), tf.string, self.name)
 
     def read(self, given: tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
-        tokens = self._graph.tokens(given)
+        tokens = of_length(self._graph.tokens(given), self._length)
         return self._graph.ids(tokens), {"source_tokens": tokens}
 
     def batches(self, examples: Iterable[Any] | None = None) -> list[Array]:
@@ -308,6 +309,23 @@ class Sources(Source):
 def _in_order(model: Any, keys: list[str]) -> list[str]:
     """The keys of a model's inputs in the order of the leaves of their structure."""
     return sorted(keys) if isinstance(model.input, dict) else keys
+
+
+def _fixed_length(model: object) -> int | None:
+    """How many ids a model reads, or None for any number."""
+    if not isinstance(model, WrapsModel) or not is_functional(model.model):
+        return None
+    length: int | None = names_of(model.model)[model.sources[0]].shape[1]
+    return length
+
+
+def of_length(tokens: tf.Tensor, length: int | None) -> tf.Tensor:
+    """Tokens `(B, S)` padded with empty strings, or cut, to a length; None leaves them."""
+    if length is None:
+        return tokens
+    missing = tf.maximum(0, length - tf.shape(tokens)[1])
+    tokens = tf.pad(tokens, [[0, 0], [0, missing]], constant_values="")[:, :length]
+    return tf.ensure_shape(tokens, (None, length))
 
 
 def some_columns(name: str, ids: tf.Tensor, pad: int) -> tf.Tensor:

@@ -16,7 +16,8 @@ from keras_attention.generation import BeamSearch, Greedy, as_decoder
 from keras_attention.layers import AttentionPooling
 from keras_attention.losses import SequenceCrossentropy
 from keras_attention.models import Captioner, EncoderDecoder, GlimpseClassifier, ImageEncoder
-from tests.support.any_models import MODELS, Size
+from keras_attention.text import Vocabulary
+from tests.support.any_models import IMAGE, MODELS, Size
 
 SIZE = Size(source=9, target=9, units=16)
 LENGTH, COUNT, ROUNDS = 3, 256, 40
@@ -44,6 +45,7 @@ class Row(NamedTuple):
         target: the name of its target; None where it does not decode.
         after: what is done to the trained model.
         refused: by format, what the error names that the format cannot do.
+        enough: how much of the answers must be right after the training.
     """
 
     build: Callable
@@ -51,6 +53,7 @@ class Row(NamedTuple):
     target: str | None = None
     after: Callable | None = None
     refused: dict = {}
+    enough: float = ENOUGH
 
 
 def reversing(name="source"):
@@ -156,7 +159,7 @@ def glimpses():
 
 def captioner():
     encoder = ImageEncoder(filters=(4, 8), blocks=0)
-    return Captioner(9, (12, 12), encoder, embedding_dim=8, units=16)
+    return Captioner(Vocabulary("abcde"), (12, 12), encoder, embedding_dim=8, units=16)
 
 
 def of_table(name):
@@ -178,9 +181,10 @@ TABLE = {
         of_table("Transformer"), reversing, "target", refused={"litert": "step (litert), case"}
     ),
     "captioner over a backbone": Row(
-        of_table("captioner over a backbone"), lambda: pictures((64, 64, 3)), "caption"
+        of_table("captioner over a backbone"), lambda: pictures(IMAGE), "caption"
     ),
-    "text and image": Row(of_table("text and image"), two_sources, "target"),
+    # It sees letters without their order.
+    "text and image": Row(of_table("text and image"), two_sources, "target", enough=0.6),
     "EncoderDecoder": Row(
         lambda: EncoderDecoder(9, 9, embedding_dim=8, units=16), reversing, "target"
     ),
@@ -220,7 +224,7 @@ def train(model, row, task):
     labels = {"label": task.labels} if row.build is several_inputs else task.labels
     for _ in range(ROUNDS):
         model.fit(inputs, labels, batch_size=32, epochs=2, verbose=0)
-        if accuracy(model, row, task) > ENOUGH:
+        if accuracy(model, row, task) > row.enough:
             return
     raise AssertionError(f"not trained: {accuracy(model, row, task):.2f}")
 
@@ -254,7 +258,7 @@ def trained(name):
         train(model, row, task)
         if row.after is not None:
             row.after(model)
-            assert accuracy(model, row, task) > ENOUGH
+            assert accuracy(model, row, task) > row.enough
         _TRAINED.clear()
         _TRAINED[name] = model, task
     return _TRAINED[name]

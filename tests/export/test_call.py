@@ -135,6 +135,14 @@ def test_text_in_front_of_a_classifier(tmp_path):
         CallExport(model, "text")
 
 
+def test_text_by_a_layer_of_keras():
+    words = keras.layers.TextVectorization(vocabulary=["good", "bad", "film"])
+    export = CallExport(sentiment(), "text", source_vocabulary=words)
+    texts = ["Good film", "strange bad good"]
+    found = answer(export, text=texts)
+    np.testing.assert_allclose(found["label"], sentiment()(words(texts)), atol=1e-5)
+
+
 def test_text_for_a_fixed_number_of_words():
     export = CallExport(sentiment(2), "text", source_vocabulary=WORDS)
     found = answer(export, text=["good", "good bad film"])

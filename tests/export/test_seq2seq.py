@@ -94,6 +94,16 @@ def test_text_of_a_wrapped_model():
     assert [x.decode() for x in found["texts"].numpy()] == [one.text for one in expected]
 
 
+def test_text_for_a_fixed_number_of_letters():
+    model = Seq2Seq(translator(length=3), source_vocabulary=LETTERS, target_vocabulary=SOUNDS)
+    export = DecodingExport(model, "text", SEARCH)
+    export.trace()
+    found = export.signatures["greedy"](text=tf.constant(["bad", "headache", "a"]))
+    assert found["source_tokens"].numpy().tolist()[1:] == [[b"h", b"e", b"a"], [b"a", b"", b""]]
+    expected = model.generate([LETTERS.encode("bad")], generation.Greedy(max_length=4))
+    assert found["texts"].numpy()[0].decode() == expected[0].text
+
+
 def test_what_does_not_decode_stays_as_it_is():
     words = keras.Input((None,), dtype="int32", name="words")
     upper = keras.Input((None,), dtype="int32", name="upper")

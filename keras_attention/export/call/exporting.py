@@ -22,7 +22,7 @@ from keras_attention.export.errors import ExportError
 from keras_attention.export.golden import GoldenExample, ask
 from keras_attention.export.interface import ReadsIds
 from keras_attention.export.signatures import SERVED, Signature
-from keras_attention.text import VocabularyLike
+from keras_attention.text import VocabularyLike, as_vocabulary
 
 # Largest difference between the outputs of a model and the same with its weights beside them.
 _SAME = 1e-5
@@ -55,14 +55,18 @@ class CallExport:
         kind: str,
         batch: int | None = None,
         examples: Iterable[object] | None = None,
-        source_vocabulary: VocabularyLike | None = None,
+        source_vocabulary: object = None,
     ) -> None:
         given = None if examples is None else listed(examples)
         of_call = given if kind == "call" else None
         specs, self._call = call_inputs(model, of_call)
         self._model, self._names = model, list(specs)
-        self.vocabulary = source_vocabulary
-        if source_vocabulary is None and isinstance(model, ReadsIds):
+        self.vocabulary: VocabularyLike | None = None
+        if source_vocabulary is not None:
+            self.vocabulary = as_vocabulary(
+                source_vocabulary, name="source_vocabulary", writes=False
+            )
+        elif isinstance(model, ReadsIds):
             own = model.source_vocabulary
             self.vocabulary = own if isinstance(own, VocabularyLike) else None
         random = random_batches(model, specs)

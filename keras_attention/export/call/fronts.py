@@ -11,7 +11,7 @@ from keras_attention._core.types import Tensor
 from keras_attention.datasets.images import decode_image
 from keras_attention.export.call.inputs import CHANNELS, Batch
 from keras_attention.export.random_inputs import random_files, random_texts
-from keras_attention.export.sources import some_images
+from keras_attention.export.sources import of_length, some_images
 from keras_attention.text import VocabularyLike
 from keras_attention.text.graph import graph_vocabulary
 
@@ -65,12 +65,7 @@ class TextFront(Front):
 
     def read(self, tensors: dict[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         tensors = dict(tensors)
-        tokens = self._graph.tokens(tensors.pop("text"))
-        length = self._spec.shape[1]
-        if length is not None:
-            missing = tf.maximum(0, length - tf.shape(tokens)[1])
-            tokens = tf.pad(tokens, [[0, 0], [0, missing]], constant_values="")[:, :length]
-            tokens = tf.ensure_shape(tokens, (None, length))
+        tokens = of_length(self._graph.tokens(tensors.pop("text")), self._spec.shape[1])
         ids = tf.cast(self._graph.ids(tokens), self._spec.dtype)
         return {**tensors, self._ids: ids}, {"source_tokens": tokens}
 
