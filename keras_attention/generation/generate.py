@@ -311,7 +311,9 @@ class _Run:
         if text is None:
             return Generation(self.target.join(tokens), score, tokens, None, weights)
         read = text.tokens[i]
-        weights = weights[:, : len(read)]
+        if not isinstance(self.model, ReadsImages):
+            # Over an image the columns are no tokens.
+            weights = weights[:, : len(read)]
         if self.special.unknown in ids:
             tokens = self.replaced(read, tokens, weights)
         return Generation(self.target.join(tokens), score, tokens, read, weights)
