@@ -201,7 +201,8 @@ def artifacts(name, model, size, formats, folder):
     for kind in formats:
         begin = time.monotonic()
         try:
-            sized = {} if is_functional(model) else {"target_vocabulary": size.target}
+            sizes = {"source_vocabulary": size.source, "target_vocabulary": size.target}
+            sized = {} if is_functional(model) else sizes
             exported = Seq2Seq(model, target=row.target, **sized)
             report = export_model(
                 exported,

@@ -24,6 +24,7 @@ from keras_attention.export.sources import Source, same_batch, some_columns, sou
 from keras_attention.export.state import StateLayout
 from keras_attention.export.token_scores import token_scores
 from keras_attention.generation.settings import SearchSettings
+from keras_attention.generation.stepper import Stepper
 from keras_attention.text.graph import graph_vocabulary
 
 # The signature that answers if a client names none: the best hypothesis of the beam search.
@@ -363,9 +364,12 @@ def _state_layout(model: Exportable, source: Source, specs: Specs) -> StateLayou
 
     @tf.function(input_signature=[specs], autograph=False)
     def start(given: Tensors) -> Structure:
-        state = model.start(source.read_all(given)[0])
+        inputs = source.read_all(given)[0]
+        state = model.start(inputs)
         constant = generation.as_decoder(model).constant_parts
         layouts.append(StateLayout(state, constant))
+        # What grows has no static size, even if that of the first state is known.
+        layouts[-1].open(Stepper(model, inputs).growing())
         return layouts[-1].named(state)
 
     with portable_kernels(model):

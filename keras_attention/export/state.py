@@ -70,6 +70,12 @@ class StateLayout:
                 raise ValueError(f"model: two tensors of its state are both called {name!r}.")
             self.specs[name] = tf.TensorSpec((None, *tensor.shape[1:]), tensor.dtype, name)
 
+    def open(self, changing: Sequence[tf.Tensor]) -> None:
+        """Takes the static sizes of the parts that steps change from `changing`, in order."""
+        for name, tensor in zip(self.changing, changing):
+            spec = self.specs[name]
+            self.specs[name] = tf.TensorSpec((None, *tensor.shape[1:]), spec.dtype, name)
+
     def named(self, state: Structure) -> dict[str, tf.Tensor]:
         """A nested state as a dictionary of tensors."""
         leaves = tree.flatten(state)

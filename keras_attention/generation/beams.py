@@ -285,6 +285,9 @@ class BeamLoop:
         self, history: Tensor, real: Tensor, first_weights: Tensor, weights: Tensor | None
     ) -> Tensor:
         """The weights `(B, N, T, S)` of each token, at the steps and slots of the histories."""
+        if first_weights.shape[-1] == 0:
+            # Without weights. To ONNX, a size of 0 in a new shape is that of the old one.
+            return ops.expand_dims(ops.zeros_like(history, dtype="float32"), 3)[..., :0]
         batch, width = self.batch, self.num_beams
         first = ops.reshape(ops.arange(batch), (-1, 1, 1))
         # The first step had one beam per example. There may be fewer steps than positions.

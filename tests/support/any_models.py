@@ -173,27 +173,27 @@ def residual_tutorial(size):
 
 @keras.saving.register_keras_serializable(package="keras_attention_tests")
 class PositionalEmbedding(layers.Layer):
-    """Embeddings of tokens and positions, as the Transformer tutorials write them."""
+    """Embeddings of tokens and positions, as Keras' Transformer tutorial writes them."""
 
-    def __init__(self, size, units, **options):
+    def __init__(self, size, units, length=64, **options):
         super().__init__(**options)
-        self.size, self.units = size, units
+        self.size, self.units, self.length = size, units, length
         self.tokens = layers.Embedding(size, units)
-        angles = np.arange(64)[:, None] / 1e4 ** (np.arange(units)[None] / units)
-        self.table = np.where(np.arange(units) % 2, np.cos(angles), np.sin(angles))
+        self.positions = layers.Embedding(length, units)
 
     def build(self, shape):
         self.tokens.build(shape)
+        self.positions.build(shape)
 
     def call(self, inputs):
-        table = ops.cast(ops.convert_to_tensor(self.table), self.compute_dtype)
-        return self.tokens(inputs) + table[None, : ops.shape(inputs)[1]]
+        return self.tokens(inputs) + self.positions(ops.arange(ops.shape(inputs)[-1]))
 
     def compute_output_shape(self, shape):
         return (*shape, self.units)
 
     def get_config(self):
-        return {**super().get_config(), "size": self.size, "units": self.units}
+        own = {"size": self.size, "units": self.units, "length": self.length}
+        return {**super().get_config(), **own}
 
 
 def feed_forward(x, units):
