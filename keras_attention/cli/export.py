@@ -18,7 +18,7 @@ from keras_attention.cli.options import (
     load,
 )
 from keras_attention.cli.terminal import clean, console
-from keras_attention.generation import BeamSearch
+from keras_attention.generation.settings import SearchSettings
 
 
 @app.command(no_args_is_help=True)
@@ -42,7 +42,7 @@ def export(
         ),
     ] = None,
     search: Annotated[
-        Literal["beam", "diverse"] | None,
+        Literal["beam", "diverse", "greedy", "contrastive"] | None,
         typer.Option(help="Of a model that decodes; by default as the model was told to."),
     ] = None,
     max_length: MaxLength = None,
@@ -86,7 +86,7 @@ def export(
         path,
         format=format,
         kind=kind,
-        search=cast("BeamSearch", chosen) if said else None,
+        search=cast("SearchSettings", chosen) if said else None,
         replace_unknown=replace_unknown,
         version=version,
         overwrite=overwrite,
