@@ -158,6 +158,8 @@ class Inputs:
                 self._sources[name] = Texts(list(listed), Tokens(vocabulary, special_ids))
             else:
                 self._sources[name] = Arrays(given)
+        if not named:
+            raise ValueError("inputs: expected a source by its name, received an empty dictionary.")
         counts = {len(one.lengths) for one in self._sources.values()}
         if len(counts) != 1:
             raise ValueError(

@@ -304,7 +304,7 @@ def test_inputs_without_a_target_are_refused(inputs, message):
 
 
 def test_nothing_to_caption_is_refused():
-    with pytest.raises(ValueError, match="inputs: expected either 'image' or 'features'"):
+    with pytest.raises(ValueError, match="inputs: expected a source by its name"):
         generate(small(), {})
 
 

@@ -222,8 +222,8 @@ def test_an_int8_model_generates_and_is_loaded_as_it_is(make, tmp_path):
     "attention",
     [
         lambda: BahdanauAttention(8),
-        lambda: MultiHeadAttention(2, 4),
-        lambda: [LuongAttention(), BahdanauAttention(4)],
+        pytest.param(lambda: MultiHeadAttention(2, 4), marks=pytest.mark.slow),
+        pytest.param(lambda: [LuongAttention(), BahdanauAttention(4)], marks=pytest.mark.slow),
     ],
 )
 def test_an_int8_functional_model_is_loaded_as_it_is(attention, tmp_path):

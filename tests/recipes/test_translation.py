@@ -75,6 +75,7 @@ def test_other_attentions(attention):
     assert again.source_vocabulary == model.source_vocabulary
 
 
+@pytest.mark.slow
 def test_a_transformer_is_compared_with_the_recurrent_model(trained, tmp_path):
     settings = translation.Settings(model="transformer", learning_rate=0.005, pieces=60)
     first, second = translation.Translation().variants(settings).items()
