@@ -17,7 +17,7 @@ from keras_attention.layers import AttentionPooling
 from keras_attention.losses import SequenceCrossentropy
 from keras_attention.models import Captioner, EncoderDecoder, GlimpseClassifier, ImageEncoder
 from keras_attention.text import Vocabulary
-from tests.support.any_models import IMAGE, MODELS, Size
+from tests.support.any_models import IMAGE, MODELS, Size, fit_normalization
 
 SIZE = Size(source=9, target=9, units=16)
 LENGTH, COUNT, ROUNDS = 3, 256, 40
@@ -167,9 +167,8 @@ def of_table(name):
 
 
 def over_backbone():
-    """Its backbone stays as it is: the averages of its normalization would take long to settle."""
     model = MODELS["captioner over a backbone"].build(SIZE)
-    model.get_layer("backbone").trainable = False
+    fit_normalization(model, pictures(IMAGE).sources["image"][:64])
     return model
 
 
