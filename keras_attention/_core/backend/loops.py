@@ -290,7 +290,17 @@ def open_sizes(x: Tensor, shape: Shape) -> Tensor:
         return x
     import tensorflow as tf
 
-    return tf.raw_ops.PlaceholderWithDefault(input=x, shape=shape)
+    if x.shape[0] is not None:
+        return tf.raw_ops.PlaceholderWithDefault(input=x, shape=shape)
+    # ONNX has no such operation. Zero, which is not known before the number of examples is.
+    examples = tf.shape(x)[0]
+    zero = examples // (examples + 1)
+    return x[
+        tuple(
+            slice(None) if size is not None or now is None else slice(now + zero)
+            for now, size in zip(x.shape, shape)
+        )
+    ]
 
 
 def _tensors(structure: Structure) -> list[Tensor]:
