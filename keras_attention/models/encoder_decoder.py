@@ -19,11 +19,11 @@ from keras_attention.layers.attention_rnn import AttentionRNN
 from keras_attention.layers.presets import LuongAttention
 from keras_attention.layers.scheduled_sampling import ScheduledEmbedding
 from keras_attention.layers.tied_logits import TiedLogits
-from keras_attention.models.base import special_ids_of, target_mask, vocabulary_config
+from keras_attention.models.base import target_mask
 from keras_attention.models.encoders import CELLS, RecurrentEncoder, TransformerEncoder
 from keras_attention.models.recurrent import RecurrentDecoderModel, checked_attention
-from keras_attention.models.text_inputs import source_and_target, source_ids
-from keras_attention.text.vocabulary import as_vocabulary, vocabulary_size
+from keras_attention.models.text_model import TextDecoderModel, source_and_target, source_ids
+from keras_attention.text.vocabulary import vocabulary_size
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 
 @keras.saving.register_keras_serializable(package="keras_attention")
-class EncoderDecoder(RecurrentDecoderModel):
+class EncoderDecoder(TextDecoderModel, RecurrentDecoderModel):
     """An encoder, a bridge, and a recurrent decoder with attention over the encoded source.
 
         memory, summary = encoder(embedding(source))
@@ -129,19 +129,7 @@ class EncoderDecoder(RecurrentDecoderModel):
         **kwargs: Unpack[LayerOptions],
     ) -> None:
         super().__init__(**kwargs)
-        self.source_vocabulary = as_vocabulary(
-            source_vocabulary, name="source_vocabulary", allow_size=True, writes=False
-        )
-        self.target_vocabulary = as_vocabulary(
-            target_vocabulary,
-            name="target_vocabulary",
-            allow_size=True,
-            special_ids=special_ids,
-        )
-        self._special_ids = special_ids_of(self.target_vocabulary, special_ids, "target_vocabulary")
-        self._source_pad = self.special_ids.pad
-        if not isinstance(self.source_vocabulary, int):
-            self._source_pad = self.source_vocabulary.special_ids.pad
+        self._set_vocabularies(source_vocabulary, target_vocabulary, special_ids)
         check_positive("embedding_dim", embedding_dim)
         check_positive("units", units)
         check_positive("num_encoder_layers", num_encoder_layers)
@@ -277,10 +265,6 @@ class EncoderDecoder(RecurrentDecoderModel):
     def _memory_and_state(self, inputs: Structure) -> tuple[Tensor, Tensor, list[Tensor]]:
         return self.encode(source_ids(inputs))
 
-    def source_mask(self, inputs: Structure) -> Tensor:
-        """The real positions `(B, S)` of the source: those that are not padding."""
-        return ops.not_equal(source_ids(inputs), self._source_pad)
-
     def _embedded(self, tokens: Tensor) -> Tensor:
         return self.target_embedding(tokens)
 
@@ -288,23 +272,3 @@ class EncoderDecoder(RecurrentDecoderModel):
         self, vectors: Tensor, embedded: Tensor, training: bool | None = False
     ) -> Tensor:
         return self.logits(self.drop(vectors, training=training))
-
-    def compute_output_spec(
-        self,
-        inputs: dict[str, Tensor],
-        return_attention_scores: bool = False,
-        training: bool | None = None,
-    ) -> Tensor | tuple[Tensor, Tensor]:
-        source, target = source_and_target(inputs)
-        logits = keras.KerasTensor((*target.shape, vocabulary_size(self.target_vocabulary)))
-        if not return_attention_scores:
-            return logits
-        shape = (*target.shape, source.shape[1])
-        return logits, keras.KerasTensor(shape, dtype=self.decoder.compute_dtype)
-
-    def get_config(self) -> Config:
-        return {
-            **super().get_config(),
-            "source_vocabulary": vocabulary_config(self.source_vocabulary),
-            "target_vocabulary": vocabulary_config(self.target_vocabulary),
-        }

@@ -16,10 +16,9 @@ from keras_attention.layers.blocks import (
 )
 from keras_attention.layers.positions import sinusoids
 from keras_attention.layers.tied_logits import TiedLogits
-from keras_attention.models.base import DecoderModel, special_ids_of, vocabulary_config
 from keras_attention.models.encoders import TransformerEncoder
-from keras_attention.models.text_inputs import source_and_target, source_ids
-from keras_attention.text.vocabulary import as_vocabulary, vocabulary_size
+from keras_attention.models.text_model import TextDecoderModel, source_and_target, source_ids
+from keras_attention.text.vocabulary import vocabulary_size
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -31,7 +30,7 @@ if TYPE_CHECKING:
 
 
 @keras.saving.register_keras_serializable(package="keras_attention")
-class Transformer(DecoderModel):
+class Transformer(TextDecoderModel):
     """An encoder and a decoder of attention alone, normalized before each sub-layer.
 
         memory   = blocks(sqrt(units) E source + positions)
@@ -118,19 +117,7 @@ class Transformer(DecoderModel):
         **kwargs: Unpack[LayerOptions],
     ) -> None:
         super().__init__(**kwargs)
-        self.source_vocabulary = as_vocabulary(
-            source_vocabulary, name="source_vocabulary", allow_size=True, writes=False
-        )
-        self.target_vocabulary = as_vocabulary(
-            target_vocabulary,
-            name="target_vocabulary",
-            allow_size=True,
-            special_ids=special_ids,
-        )
-        self._special_ids = special_ids_of(self.target_vocabulary, special_ids, "target_vocabulary")
-        self._source_pad = self.special_ids.pad
-        if not isinstance(self.source_vocabulary, int):
-            self._source_pad = self.source_vocabulary.special_ids.pad
+        self._set_vocabularies(source_vocabulary, target_vocabulary, special_ids)
         check_positive("num_decoder_layers", num_decoder_layers)
         check_rate("dropout", dropout)
         check_flag("tied_logits", tied_logits)
@@ -277,27 +264,3 @@ class Transformer(DecoderModel):
             after.append(its_state)
         logits = self.logits(self.last_norm(x))
         return logits, {"memory": state["memory"], "decoder": after}, weights
-
-    def source_mask(self, inputs: Structure) -> Tensor:
-        """The real positions `(B, S)` of the source: those that are not padding."""
-        return ops.not_equal(source_ids(inputs), self._source_pad)
-
-    def compute_output_spec(
-        self,
-        inputs: dict[str, Tensor],
-        return_attention_scores: bool = False,
-        training: bool | None = None,
-    ) -> Tensor | tuple[Tensor, Tensor]:
-        source, target = source_and_target(inputs)
-        logits = keras.KerasTensor((*target.shape, vocabulary_size(self.target_vocabulary)))
-        if not return_attention_scores:
-            return logits
-        shape = (*target.shape, source.shape[1])
-        return logits, keras.KerasTensor(shape, dtype=self.compute_dtype)
-
-    def get_config(self) -> Config:
-        return {
-            **super().get_config(),
-            "source_vocabulary": vocabulary_config(self.source_vocabulary),
-            "target_vocabulary": vocabulary_config(self.target_vocabulary),
-        }

@@ -8,7 +8,7 @@ import keras
 from keras import tree
 
 from keras_attention._core.types import Structure, Tensor
-from keras_attention.generation.any_model.graph import is_functional, table_sizes
+from keras_attention.generation.any_model.graph import is_functional, mask_of, set_mask, table_sizes
 from keras_attention.layers.attention import Attention
 from keras_attention.layers.attention_rnn import AttentionRNN
 from keras_attention.layers.hierarchical import HierarchicalAttention
@@ -133,7 +133,7 @@ def call_with_weights(
         if isinstance(operation, TWO_WAYS):
             # The first call took the masks off the tensors.
             for tensor, mask in masks:
-                tensor._keras_mask = mask
+                set_mask(tensor, mask)
             outputs = operation(*args, **kwargs)
         others = [found.pop()] if kwargs.get("return_state") else []
         for one in tree.flatten(found):
@@ -149,5 +149,5 @@ def call_with_weights(
 
 def _masks(arguments: Structure) -> list[tuple[Tensor, Tensor]]:
     """The tensors among arguments that carry a mask of Keras, and their masks."""
-    found = ((leaf, getattr(leaf, "_keras_mask", None)) for leaf in tree.flatten(arguments))
+    found = ((leaf, mask_of(leaf)) for leaf in tree.flatten(arguments))
     return [(tensor, mask) for tensor, mask in found if mask is not None]

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from keras_attention.generation import BeamSearch, Decoder
-from keras_attention.generation.any_model.tracing import local_differences
+from tests.support.local_differences import local_differences
 
 from .models import MODELS, ON_PREFIX
 from .stepping import check, decoder_of, example, target

@@ -30,6 +30,11 @@ def appended(buffer: Tensor, one: Tensor, axis: int = 1) -> Tensor:
     return ops.concatenate([buffer, ops.cast(one, buffer.dtype)], axis=axis)
 
 
+def appended_mask(buffer: Tensor, x: Tensor, mask: Tensor | None) -> Tensor:
+    """A buffer of masks with that of one more position of `x`, which is real without a mask."""
+    return appended(buffer, ops.ones(ops.shape(x)[:2], "bool") if mask is None else mask)
+
+
 def positions_in(buffer: Tensor, axis: int = 1) -> Tensor:
     """The positions of a buffer, without the first, which stands for none."""
     return buffer[(slice(None),) * axis + (slice(1, None),)]

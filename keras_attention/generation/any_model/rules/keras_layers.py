@@ -18,6 +18,7 @@ from keras_attention.generation.any_model.rules.base import (
 )
 from keras_attention.generation.any_model.rules.growing import (
     appended,
+    appended_mask,
     nothing,
     of_any_length,
     positions_in,
@@ -27,12 +28,19 @@ from keras_attention.generation.any_model.rules.memories import (
     heads_as_beams,
     positions_as_beams,
 )
-from keras_attention.generation.any_model.rules.multi_head import HeadsOverSource, HeadsOverTarget
+from keras_attention.generation.any_model.rules.multi_head import (
+    CAUSAL,
+    KEY,
+    MASK,
+    QUERY,
+    SCORES,
+    VALUE,
+    HeadsOverSource,
+    HeadsOverTarget,
+    given_mask,
+)
 from keras_attention.generation.any_model.rules.plain import Plain
 from keras_attention.generation.any_model.rules.prefix import OnPrefix
-
-# The arguments of the call of MultiHeadAttention and GroupQueryAttention.
-_QUERY, _VALUE, _KEY, _MASK, _SCORES, _CAUSAL = 0, 1, 2, 6, 7, 9
 
 
 def attention_rule(call: Call) -> StepRule:
@@ -51,8 +59,10 @@ def attention_rule(call: Call) -> StepRule:
 def heads_rule(call: Call) -> StepRule:
     """The rule for a call of `MultiHeadAttention` or `GroupQueryAttention`."""
     arguments = Arguments(call.args, call.kwargs)
-    query, value, key = (arguments.get(i, n) for i, n in ((0, "query"), (1, "value"), (2, "key")))
-    causal, mask = arguments.get(_CAUSAL, "use_causal_mask"), arguments.get(_MASK, "attention_mask")
+    query, value, key = (
+        arguments.get(i, n) for i, n in ((QUERY, "query"), (VALUE, "value"), (KEY, "key"))
+    )
+    causal, mask = arguments.get(CAUSAL, "use_causal_mask"), arguments.get(MASK, "attention_mask")
     config = call.operation.get_config()
     over_target = _over_target(call, query, value, *([] if key is None else [key]))
     if over_target and mask is not None:
@@ -168,8 +178,7 @@ class SingleOverTarget:
         if key:
             after["key"] = appended(state["key"], key[0])
         if "mask" in state:
-            one = ops.ones(ops.shape(value)[:2], "bool") if mask is None else mask
-            after["mask"] = appended(state["mask"], one)
+            after["mask"] = appended_mask(state["mask"], value, mask)
         so_far = {name: positions_in(x) for name, x in after.items()}
         context, weights = _single(layer, query, query_mask, so_far)
         asked = arguments.get(3, "return_attention_scores")
@@ -187,13 +196,13 @@ class LayerOverSource:
     ) -> tuple[Structure, Structure]:
         """The values, the keys and their masks."""
         memory = {}
-        for position, name in ((_VALUE, "value"), (_KEY, "key")):
+        for position, name in ((VALUE, "value"), (KEY, "key")):
             x = arguments.get(position, name)
             if x is not None:
                 memory[name] = x
                 mask = given_mask(arguments, name, x)
                 memory |= {} if mask is None else {f"{name}_mask": mask}
-        mask = arguments.get(_MASK, "attention_mask")
+        mask = arguments.get(MASK, "attention_mask")
         if mask is not None and not isinstance(mask, keras.KerasTensor):
             memory["attention_mask"] = mask
         return memory, None
@@ -207,16 +216,16 @@ class LayerOverSource:
         beams: int,
     ) -> tuple[Structure, Structure, Tensor | None]:
         """Attends with one query of each sequence."""
-        given = arguments.get(_QUERY, "query")
+        given = arguments.get(QUERY, "query")
         query = beams_as_positions(given, beams)
         options = dict(memory)
-        mask = arguments.get(_MASK, "attention_mask")
+        mask = arguments.get(MASK, "attention_mask")
         if mask is not None:
             options["attention_mask"] = beams_as_positions(mask, beams)
         if mask_of(given) is not None:
             set_mask(query, beams_as_positions(mask_of(given), beams))
             options["query_mask"] = mask_of(query)
-        asked = bool(arguments.get(_SCORES, "return_attention_scores"))
+        asked = bool(arguments.get(SCORES, "return_attention_scores"))
         with of_any_length():
             found = layer(query, **options, return_attention_scores=asked)
         if not asked:
@@ -242,7 +251,7 @@ class LayerOverTarget:
     ) -> tuple[Structure, Structure]:
         """Buffers without a position."""
         state = {}
-        for position, name in ((_VALUE, "value"), (_KEY, "key")):
+        for position, name in ((VALUE, "value"), (KEY, "key")):
             x = arguments.get(position, name)
             if x is not None:
                 state[name] = nothing(batch, x.shape[2:], x.dtype)
@@ -260,27 +269,20 @@ class LayerOverTarget:
     ) -> tuple[Structure, Structure, Tensor | None]:
         """Attends with the last position to all so far."""
         after = {}
-        for position, name in ((_VALUE, "value"), (_KEY, "key")):
+        for position, name in ((VALUE, "value"), (KEY, "key")):
             x = arguments.get(position, name)
             if x is not None:
                 after[name] = appended(state[name], x)
                 if f"{name}_mask" in state:
                     mask = given_mask(arguments, name, x)
-                    one = ops.ones(ops.shape(x)[:2], "bool") if mask is None else mask
-                    after[f"{name}_mask"] = appended(state[f"{name}_mask"], one)
-        query = arguments.get(_QUERY, "query")
-        asked = bool(arguments.get(_SCORES, "return_attention_scores"))
+                    after[f"{name}_mask"] = appended_mask(state[f"{name}_mask"], x, mask)
+        query = arguments.get(QUERY, "query")
+        asked = bool(arguments.get(SCORES, "return_attention_scores"))
         options = {} if mask_of(query) is None else {"query_mask": mask_of(query)}
         so_far = {name: positions_in(x) for name, x in after.items()}
         with of_any_length():
             found = layer(query, **so_far, **options, return_attention_scores=asked)
         return list(found) if asked else [found], after, None
-
-
-def given_mask(arguments: Arguments, name: str, x: Tensor) -> Tensor | None:
-    """The mask that was given for `value` or `key`, or that Keras passes along with it."""
-    given = arguments.get({"value": 4, "key": 5}[name], f"{name}_mask")
-    return mask_of(x) if given is None else given
 
 
 def _single(

@@ -15,6 +15,7 @@ from keras_attention.generation.any_model.graph import mask_of, set_mask
 from keras_attention.generation.any_model.rules.base import Arguments
 from keras_attention.generation.any_model.rules.growing import (
     appended,
+    appended_mask,
     nothing,
     of_any_length,
     positions_in,
@@ -26,6 +27,8 @@ from keras_attention.generation.any_model.rules.memories import (
 )
 
 _LOWEST = -3e38
+# The positions of the arguments of the call of MultiHeadAttention and GroupQueryAttention.
+QUERY, VALUE, KEY, VALUE_MASK, KEY_MASK, MASK, SCORES, CAUSAL = 0, 1, 2, 4, 5, 6, 7, 9
 
 
 class HeadsOverSource:
@@ -36,7 +39,7 @@ class HeadsOverSource:
     ) -> tuple[Structure, Structure]:
         """The projected keys and values, and their mask."""
         memory = _projected(layer, arguments)
-        allowed = arguments.get(6, "attention_mask")
+        allowed = arguments.get(MASK, "attention_mask")
         if allowed is not None and not isinstance(allowed, keras.KerasTensor):
             # It is the same for all queries.
             allowed = ops.cast(allowed, "bool")
@@ -53,12 +56,12 @@ class HeadsOverSource:
         beams: int,
     ) -> tuple[Structure, Structure, Tensor | None]:
         """Attends with one query of each sequence."""
-        query, allowed = arguments.get(0, "query"), arguments.get(6, "attention_mask")
+        query, allowed = arguments.get(QUERY, "query"), arguments.get(MASK, "attention_mask")
         mask = _taken(layer, query)
         query, mask, allowed = (
             None if x is None else beams_as_positions(x, beams) for x in (query, mask, allowed)
         )
-        asked = bool(arguments.get(7, "return_attention_scores"))
+        asked = bool(arguments.get(SCORES, "return_attention_scores"))
         context, weights = _attend(layer, query, memory, mask, allowed, asked)
         context, weights = positions_as_beams(context, beams), heads_as_beams(weights, beams)
         shown = ops.mean(weights, axis=1)[:, 0]
@@ -73,7 +76,7 @@ class HeadsOverTarget:
     ) -> tuple[Structure, Structure]:
         """A memory without a position."""
         config = layer.get_config()
-        value, key = arguments.get(1, "value"), arguments.get(2, "key")
+        value, key = arguments.get(VALUE, "value"), arguments.get(KEY, "key")
         mask = None
         if _given_mask(arguments, value, key) is not None:
             mask = nothing(batch, (), "bool")
@@ -90,26 +93,28 @@ class HeadsOverTarget:
         beams: int,
     ) -> tuple[Structure, Structure, Tensor | None]:
         """Attends with the last position to all so far."""
-        query = arguments.get(0, "query")
+        query = arguments.get(QUERY, "query")
         query_mask = mask_of(query)
         one = _projected(layer, arguments)
         _taken(layer, query)
         mask = None
         if state.mask is not None:
-            real = ops.ones(ops.shape(query)[:2], "bool") if one.mask is None else one.mask
-            mask = appended(state.mask, real)
+            mask = appended_mask(state.mask, query, one.mask)
         after = Memory(appended(state.keys, one.keys), appended(state.values, one.values), mask)
-        asked = bool(arguments.get(7, "return_attention_scores"))
+        asked = bool(arguments.get(SCORES, "return_attention_scores"))
         so_far = Memory(*(None if x is None else positions_in(x) for x in after))
         context, weights = _attend(layer, query, so_far, query_mask, None, asked)
         return [context, weights] if asked else [context], after, None
 
 
+def given_mask(arguments: Arguments, name: str, x: Tensor | None) -> Tensor | None:
+    """The mask that was given for `value` or `key`, or that Keras passes along with it."""
+    given = arguments.get({"value": VALUE_MASK, "key": KEY_MASK}[name], f"{name}_mask")
+    return mask_of(x) if given is None else given
+
+
 def _given_mask(arguments: Arguments, value: Tensor, key: Tensor | None) -> Tensor | None:
-    masks = []
-    for x, position, name in ((value, 4, "value_mask"), (key, 5, "key_mask")):
-        mask = arguments.get(position, name)
-        masks.append(mask_of(x) if mask is None and x is not None else mask)
+    masks = [given_mask(arguments, "value", value), given_mask(arguments, "key", key)]
     if any(isinstance(mask, keras.KerasTensor) for mask in masks):
         return next(mask for mask in masks if mask is not None)
     return combine_masks(*(None if mask is None else ops.cast(mask, "bool") for mask in masks))
@@ -117,7 +122,7 @@ def _given_mask(arguments: Arguments, value: Tensor, key: Tensor | None) -> Tens
 
 def _projected(layer: Any, arguments: Arguments) -> Memory:
     """Keys `(B, S, heads, Dk)`, values `(B, S, heads, Dv)` and their mask `(B, S)`."""
-    value, key = arguments.get(1, "value"), arguments.get(2, "key")
+    value, key = arguments.get(VALUE, "value"), arguments.get(KEY, "key")
     mask = _given_mask(arguments, value, key)
     for x in (value, key):
         if x is not None:

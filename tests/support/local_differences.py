@@ -1,4 +1,4 @@
-"""The results of every call of a model, by its forward pass and by steps, side by side."""
+"""Where the steps of a model differ from its forward pass: call by call."""
 
 from __future__ import annotations
 
@@ -9,40 +9,6 @@ from keras_attention.generation.any_model.cut import Call, Value
 from keras_attention.generation.any_model.graph import mask_of, set_mask
 from keras_attention.generation.any_model.rules.base import StepRule
 from keras_attention.generation.any_model.stepwise import StepwiseDecoder, run
-
-
-def forward_values(
-    decoder: StepwiseDecoder, inputs: Structure, target: Tensor
-) -> dict[str, list[Tensor]]:
-    """The results of the calls of the target side, by name, for all positions at once.
-
-    Args:
-        decoder: of the model.
-        inputs: the sources, as `decoder.start` takes them.
-        target: ids `(B, T)`.
-    """
-    values = _forward(decoder, inputs, target, {})
-    return {call.name: [values[v] for v in call.outputs] for call in decoder.cut.stepped}
-
-
-def step_values(
-    decoder: StepwiseDecoder, inputs: Structure, target: Tensor
-) -> dict[str, list[Tensor]]:
-    """As `forward_values`, by steps along the target.
-
-    Results that have the positions of the target are joined along them; others
-    are those of the last step.
-    """
-    state = decoder.start(inputs)
-    target = ops.convert_to_tensor(target)
-    steps = []
-    for t in range(target.shape[1]):
-        values, state, _ = decoder.run_step(target[:, t], state)
-        steps.append(values)
-    return {
-        call.name: [_joined(v, [values[v] for values in steps]) for v in call.outputs]
-        for call in decoder.cut.stepped
-    }
 
 
 def local_differences(
