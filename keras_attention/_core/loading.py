@@ -39,6 +39,18 @@ def load_model(path: str | Path, compile: bool = True) -> Any:
         ...
     ValueError: ...half.keras is damaged or no .keras file: 2 bytes that are no zip archive. ...
     """
+    path = check_keras_file(path)
+    try:
+        return keras.saving.load_model(path, compile=compile, safe_mode=True)
+    except Exception as error:
+        reason = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
+        raise ValueError(
+            f"{path} cannot be loaded as a Keras model: {type(error).__name__}: {reason[:300]}"
+        ) from error
+
+
+def check_keras_file(path: str | Path) -> Path:
+    """The path of a file that is a zip archive, as `.keras` files are; refuses anything else."""
     path = Path(path)
     if not path.exists():
         raise FileNotFoundError(f"{path} does not exist.")
@@ -49,10 +61,4 @@ def load_model(path: str | Path, compile: bool = True) -> Any:
             f"{path} is damaged or no .keras file: {path.stat().st_size:,} bytes that are no zip "
             "archive. Perhaps it was not written or copied in full; save the model again."
         )
-    try:
-        return keras.saving.load_model(path, compile=compile, safe_mode=True)
-    except Exception as error:
-        reason = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
-        raise ValueError(
-            f"{path} cannot be loaded as a Keras model: {type(error).__name__}: {reason[:300]}"
-        ) from error
+    return path

@@ -18,6 +18,7 @@ from typing import Any
 
 import h5py
 
+from keras_attention._core.loading import check_keras_file
 from keras_attention._core.types import Config
 
 _LARGEST_JSON = 2**26
@@ -45,13 +46,7 @@ def describe_keras_file(path: Path) -> Config:
         FileNotFoundError: if there is no such file.
         ValueError: if it is no `.keras` file, or damaged, or too large.
     """
-    if not path.exists():
-        raise FileNotFoundError(f"{path} does not exist.")
-    if not zipfile.is_zipfile(path):
-        raise ValueError(
-            f"{path} is damaged or no .keras file: {path.stat().st_size:,} bytes that are no zip "
-            "archive."
-        )
+    check_keras_file(path)
     try:
         with zipfile.ZipFile(path) as archive:
             return _describe(archive)

@@ -148,23 +148,11 @@ def ids_signatures(
         targets = some_columns("targets", given["targets"], decoder.special_ids.pad)
         return outputs_of(generation.score(model, inputs, targets))
 
-    def from_prefix(search: generation.Search, one: bool, given: dict[str, tf.Tensor]) -> Tensors:
-        given = same_batch("prefix", given)
-        inputs, _ = source.read_all(given)
-        found, by_token = _from_prefix(model, inputs, search, given["prefix"])
-        return {
-            **outputs_of(_best(found) if one else found),
-            "token_scores": _best_of(by_token, found) if one else by_token,
-        }
-
-    def greedy_prefix(**given: tf.Tensor) -> Tensors:
-        return from_prefix(generation.Greedy(max_length=search.max_length), True, given)
-
-    def beam_prefix(**given: tf.Tensor) -> Tensors:
-        return from_prefix(search, False, given)
-
     inputs = dict(specs)
-    prefix_spec = tf.TensorSpec((batch, None), tf.int32, "prefix")
+    prefixed = {**inputs, "prefix": tf.TensorSpec((batch, None), tf.int32, "prefix")}
+    further = _from_prefix(
+        model, source, search, lambda ids: ids, lambda told, found: outputs_of(found)
+    )
     token_spec = tf.TensorSpec((None,), tf.int32, "token")
     targets_spec = tf.TensorSpec((batch, None), tf.int32, "targets")
     return {
@@ -174,8 +162,7 @@ def ids_signatures(
         "beam": Signature(beam, inputs, model),
         SERVED: Signature(best, inputs, model),
         "score": Signature(score, {**inputs, "targets": targets_spec}, model),
-        "greedy_prefix": Signature(greedy_prefix, {**inputs, "prefix": prefix_spec}, model),
-        "beam_prefix": Signature(beam_prefix, {**inputs, "prefix": prefix_spec}, model),
+        **{name: Signature(function, prefixed, model) for name, function in further.items()},
     }
 
 
@@ -267,28 +254,13 @@ def text_signatures(
         told, found = searched(given)
         return with_texts(told, _best(found))
 
-    def from_prefix(search: generation.Search, one: bool, given: dict[str, tf.Tensor]) -> Tensors:
-        given = same_batch("prefix", given)
-        inputs, told = source.read_all(given)
-        found, by_token = _from_prefix(model, inputs, search, target.encode(given["prefix"]))
-        return {
-            **with_texts(told, _best(found) if one else found),
-            "token_scores": _best_of(by_token, found) if one else by_token,
-        }
-
-    def greedy_prefix(**given: tf.Tensor) -> Tensors:
-        return from_prefix(generation.Greedy(max_length=search.max_length), True, given)
-
-    def beam_prefix(**given: tf.Tensor) -> Tensors:
-        return from_prefix(search, False, given)
-
     inputs = dict(specs)
     prefixed = {**inputs, "prefix": tf.TensorSpec((None,), tf.string, "prefix")}
     tables = [*source.resources, *target.resources]
     if replacer is not None:
         tables += replacer.resources
     functions = {"greedy": greedy, "beam": beam, SERVED: best}
-    further = {"greedy_prefix": greedy_prefix, "beam_prefix": beam_prefix}
+    further = _from_prefix(model, source, search, target.encode, with_texts)
     return {
         **{name: Signature(function, inputs, model) for name, function in functions.items()},
         **{name: Signature(function, prefixed, model) for name, function in further.items()},
@@ -346,17 +318,40 @@ def _best(found: generation.Hypotheses) -> generation.Hypotheses:
     )
 
 
-def _best_of(by_token: tf.Tensor, found: generation.Hypotheses) -> tf.Tensor:
-    """The scores of the tokens of the first hypotheses, as wide as `_best` is."""
-    return by_token[:, 0, : tf.reduce_max(tf.pad(found.lengths[:, 0], [[0, 1]]))]
-
-
 def _from_prefix(
-    model: Exportable, inputs: Structure, search: generation.Search, prefix: tf.Tensor
-) -> tuple[generation.Hypotheses, tf.Tensor]:
-    """What a search finds from a prefix on, and the log-probability of each token."""
-    found = search(model, inputs, prefix=prefix)
-    return found, token_scores(model, inputs, found.sequences)
+    model: Exportable,
+    source: Source,
+    search: SearchSettings,
+    ids_of: Callable[[tf.Tensor], tf.Tensor],
+    outputs_of: Callable[[Tensors, generation.Hypotheses], Tensors],
+) -> dict[str, Callable[..., Tensors]]:
+    """The functions that decode from a prefix on, and give the log-probability of each token.
+
+    Args:
+        model, source, search: of the artifact.
+        ids_of: the ids `(B, P)` of the tensor `prefix`.
+        outputs_of: the outputs by name, of what `source` says of its inputs and the hypotheses.
+    """
+
+    def decoded(
+        search: generation.Search, given: Tensors
+    ) -> tuple[Tensors, generation.Hypotheses, tf.Tensor]:
+        given = same_batch("prefix", given)
+        inputs, told = source.read_all(given)
+        found = search(model, inputs, prefix=ids_of(given["prefix"]))
+        return told, found, token_scores(model, inputs, found.sequences)
+
+    def greedy_prefix(**given: tf.Tensor) -> Tensors:
+        told, found, by_token = decoded(generation.Greedy(max_length=search.max_length), given)
+        best = _best(found)
+        by_token = by_token[:, 0, : tf.shape(best.sequences)[1]]
+        return {**outputs_of(told, best), "token_scores": by_token}
+
+    def beam_prefix(**given: tf.Tensor) -> Tensors:
+        told, found, by_token = decoded(search, given)
+        return {**outputs_of(told, found), "token_scores": by_token}
+
+    return {"greedy_prefix": greedy_prefix, "beam_prefix": beam_prefix}
 
 
 def _state_layout(model: Exportable, source: Source, specs: Specs) -> StateLayout:

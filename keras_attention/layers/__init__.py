@@ -3,7 +3,8 @@
 from keras_attention._core.memory import Memory
 from keras_attention.layers.attention import Attention
 from keras_attention.layers.attention_rnn import AttentionRNN
-from keras_attention.layers.blocks import TransformerBlock, TransformerDecoderBlock
+from keras_attention.layers.blocks import TransformerBlock
+from keras_attention.layers.decoder_block import TransformerDecoderBlock
 from keras_attention.layers.extended_vocabulary import (
     ExtendedVocabulary,
     extended_ids,

@@ -9,11 +9,8 @@ from keras import layers, ops
 
 from keras_attention._core.checks import check_flag, check_positive, check_rate
 from keras_attention._core.types import Config, Structure, Tensor
-from keras_attention.layers.blocks import (
-    TransformerDecoderBlock,
-    described_score,
-    described_self_score,
-)
+from keras_attention.layers.blocks import described_score, described_self_score
+from keras_attention.layers.decoder_block import TransformerDecoderBlock
 from keras_attention.layers.positions import sinusoids
 from keras_attention.layers.tied_logits import TiedLogits
 from keras_attention.models.encoders import TransformerEncoder

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +15,7 @@ from keras_attention.text.protocol import GraphVocabularyLike
 from keras_attention.text.special_ids import SPECIALS, UNKNOWN
 from keras_attention.text.tokenizer_json import subwords_tokenizer, write_tokenizer_json
 from keras_attention.text.vocabulary import Vocabulary, check_text, check_texts
-from keras_attention.text.word_pieces import learn_pieces
+from keras_attention.text.word_pieces import learn_pieces, words_of_pieces
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -124,11 +123,7 @@ class Subwords(Vocabulary, kind="subwords"):
 
     def whole_words(self, tokens: Sequence[str]) -> list[str]:
         """For each piece of a text the word that it belongs to."""
-        begins = [i for i, token in enumerate(tokens) if i == 0 or not token.startswith(CONTINUED)]
-        words: list[str] = []
-        for begin, end in pairwise([*begins, len(tokens)]):
-            words += [self.join(tokens[begin:end])] * (end - begin)
-        return words
+        return words_of_pieces(tokens, lambda token: not token.startswith(CONTINUED), self.join)
 
     def word_token(self, word: str) -> str:
         """A whole word as one token, which `join` writes as a word of its own."""

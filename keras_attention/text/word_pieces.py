@@ -1,10 +1,10 @@
-"""Byte-pair encoding: learns pieces of words by joining the most frequent neighbours."""
+"""Pieces of words: byte-pair encoding learns them, and pieces give back whole words."""
 
 from __future__ import annotations
 
 import heapq
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 
 
@@ -96,3 +96,28 @@ def _with_joined(parts: list[str], pair: tuple[str, str], joined: str) -> list[s
             result.append(parts[i])
             i += 1
     return result
+
+
+def words_of_pieces(
+    pieces: Sequence[str],
+    begins_word: Callable[[str], bool],
+    join: Callable[[Sequence[str]], str],
+) -> list[str]:
+    """For each piece of a text the word that it belongs to.
+
+    Args:
+        pieces: those of a text.
+        begins_word: whether a piece begins a word; the first one does.
+        join: the text of pieces.
+
+    Example:
+
+    >>> from keras_attention.text.word_pieces import words_of_pieces
+    >>> words_of_pieces(["_a", "b", "_c"], lambda piece: piece[0] == "_", "".join)
+    ['_ab', '_ab', '_c']
+    """
+    begins = [i for i, piece in enumerate(pieces) if i == 0 or begins_word(piece)]
+    words: list[str] = []
+    for begin, end in pairwise([*begins, len(pieces)]):
+        words += [join(pieces[begin:end])] * (end - begin)
+    return words

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterable, Sequence
-from itertools import pairwise
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -16,6 +15,7 @@ from keras_attention.text.foreign.pieces import SPACE, join_sentence_pieces
 from keras_attention.text.foreign.special_tokens import find_special_ids
 from keras_attention.text.special_ids import SpecialIds
 from keras_attention.text.vocabulary import check_text, reads_foreign
+from keras_attention.text.word_pieces import words_of_pieces
 
 
 class SentencePieceVocabulary(ForeignVocabulary, kind="sentence_piece"):
@@ -71,11 +71,7 @@ class SentencePieceVocabulary(ForeignVocabulary, kind="sentence_piece"):
 
     def whole_words(self, tokens: Sequence[str]) -> list[str]:
         """For each piece of a text the word that it belongs to."""
-        begins = [i for i, token in enumerate(tokens) if i == 0 or token.startswith(SPACE)]
-        words: list[str] = []
-        for begin, end in pairwise([*begins, len(tokens)]):
-            words += [self.join(tokens[begin:end])] * (end - begin)
-        return words
+        return words_of_pieces(tokens, lambda token: token.startswith(SPACE), self.join)
 
     def word_token(self, word: str) -> str:
         """A whole word as one token, which `join` writes as a word of its own."""

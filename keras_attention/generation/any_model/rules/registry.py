@@ -21,7 +21,7 @@ from keras_attention.generation.any_model.rules.recurrent import (
 from keras_attention.generation.any_model.rules.transformer import block_rule
 from keras_attention.layers.attention import Attention
 from keras_attention.layers.attention_rnn import AttentionRNN
-from keras_attention.layers.blocks import TransformerDecoderBlock
+from keras_attention.layers.decoder_block import TransformerDecoderBlock
 
 _OURS: dict[type, Callable[[Call], Any]] = {
     keras.layers.RNN: KerasRNN.of,

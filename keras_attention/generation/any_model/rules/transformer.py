@@ -8,7 +8,7 @@ from keras_attention._core.types import Structure, Tensor
 from keras_attention.generation.any_model.cut import Call
 from keras_attention.generation.any_model.graph import mask_of
 from keras_attention.generation.any_model.rules.base import Arguments, NotCausalError
-from keras_attention.layers.blocks import TransformerDecoderBlock
+from keras_attention.layers.decoder_block import TransformerDecoderBlock
 
 
 def block_rule(call: Call) -> BlockStep:
