@@ -60,7 +60,8 @@ def captioner():
 @pytest.mark.parametrize("made", [encoder_decoder, captioner, transformer])
 def test_training_lowers_the_loss(made):
     model, inputs, _ = made()
-    model.compile(keras.optimizers.Adam(0.02), SequenceCrossentropy())
+    # XLA compiles a Transformer for longer than six steps take.
+    model.compile(keras.optimizers.Adam(0.02), SequenceCrossentropy(), jit_compile=False)
     first, *_, last = model.fit(inputs, LABELS, epochs=6, verbose=0, batch_size=3).history["loss"]
     assert last < 0.9 * first
 

@@ -60,6 +60,7 @@ def test_the_weight_is_on_the_words_that_decide() -> None:
     assert share > 0.9
 
 
+@pytest.mark.slow
 def test_with_states_as_values_it_need_not_be() -> None:
     """The reason for the example's keys and values: as accurate, and pointing anywhere."""
     former = CODE.replace("attention(question, embedded, states,", "attention(question, states,")

@@ -181,11 +181,7 @@ TABLE = {
         of_table("LSTM, then Luong"), lambda: reversing("encoder_inputs"), "decoder_inputs"
     ),
     "Keras' layers only": Row(of_table("Keras only"), reversing, "target"),
-    # Its steps run a layer on a prefix that grows; LiteRT gives other numbers for the second one,
-    # which the verification finds.
-    "Transformer": Row(
-        of_table("Transformer"), reversing, "target", refused={"litert": "step (litert), case"}
-    ),
+    "Transformer": Row(of_table("Transformer"), reversing, "target"),
     "captioner over a backbone": Row(over_backbone, lambda: pictures(IMAGE), "caption"),
     # It sees letters without their order.
     "text and image": Row(of_table("text and image"), two_sources, "target", enough=0.6),

@@ -196,7 +196,7 @@ def quantized(model):
 
 
 @int8
-@both
+@pytest.mark.parametrize("make", [pytest.param(ready, marks=pytest.mark.slow), wrapped])
 def test_an_int8_model_generates_and_is_loaded_as_it_is(make, tmp_path):
     model = make()
     before = np.array(model(IDS))

@@ -60,12 +60,13 @@ def test_a_model_takes_the_original_and_is_saved_with_its_content(source, target
 # With KerasHub's and tensorflow-text's own operations, and TensorFlow's alone.
 EXPORTED = [
     ("vectorization", "byte fallback"),
-    pytest.param("unigrams", "hub: word pieces", marks=pytest.mark.slow),
-    pytest.param("tokenizers: word pieces", "characters", marks=pytest.mark.slow),
-    pytest.param("hub: bytes", "lookup", marks=pytest.mark.slow),
+    ("unigrams", "hub: word pieces"),
+    ("tokenizers: word pieces", "characters"),
+    ("hub: bytes", "lookup"),
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("source", "target"), EXPORTED)
 def test_an_artifact_reads_and_writes_text_by_itself(source, target, tmp_path):
     model = model_of(made(source)[0], made(target)[2])
