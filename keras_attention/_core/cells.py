@@ -123,7 +123,7 @@ def prime_dropout(cell: keras.layers.Layer, inputs: Tensor, state: Structure) ->
 
 
 def reset_dropout(cell: keras.layers.Layer) -> None:
-    """Drops those masks: Keras' cells keep them until told."""
+    """Drops those masks, which Keras' cells keep until they are reset."""
     if isinstance(cell, keras.layers.StackedRNNCells):
         for part in cell.cells:
             reset_dropout(part)

@@ -55,7 +55,7 @@ def silent_stderr() -> Iterator[None]:
 
 
 def import_keras() -> None:
-    """Imports Keras, without TensorFlow's first messages where nobody wants to read them.
+    """Imports Keras, without TensorFlow's first messages where they are not wanted.
 
     That is in the command line, and where `TF_CPP_MIN_LOG_LEVEL` is 3: the first
     lines that TensorFlow writes ignore it.

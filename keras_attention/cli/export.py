@@ -43,7 +43,7 @@ def export(
     ] = None,
     search: Annotated[
         Literal["beam", "diverse", "greedy", "contrastive"] | None,
-        typer.Option(help="Of a model that decodes; by default as the model was told to."),
+        typer.Option(help="Of a model that decodes; by default that of its compile(search=...)."),
     ] = None,
     max_length: MaxLength = None,
     num_beams: NumBeams = None,

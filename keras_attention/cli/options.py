@@ -42,7 +42,7 @@ ModelFile = Annotated[
 ]
 SearchOption = Annotated[
     SearchName | None,
-    typer.Option(help="How to decode. By default as the model was told to, else greedily."),
+    typer.Option(help="How to decode. By default the search of the model's compile, else greedy."),
 ]
 NumBeams = Annotated[
     int | None, typer.Option(min=1, help="Hypotheses that a beam search keeps (4).")
@@ -113,7 +113,7 @@ def generations(
 
 @runtime_checkable
 class _Searches(Protocol):
-    """A model that was told how to decode."""
+    """A model with a search of its own."""
 
     @property
     def search(self) -> Search: ...

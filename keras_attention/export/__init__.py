@@ -1,7 +1,7 @@
 """Artifacts that decode elsewhere, without Keras and without this package.
 
 `export_model` writes a model as a SavedModel, as ONNX or for LiteRT. Each artifact is verified in
-a fresh process before it appears; `verify` does so again, whenever and wherever one likes.
+a fresh process before it appears; `verify` does so again, anywhere and at any time.
 """
 
 from keras_attention.export.errors import ExportError

@@ -151,7 +151,7 @@ def ids_signatures(
     inputs = dict(specs)
     prefixed = {**inputs, "prefix": tf.TensorSpec((batch, None), tf.int32, "prefix")}
     further = _from_prefix(
-        model, source, search, lambda ids: ids, lambda told, found: outputs_of(found)
+        model, source, search, lambda ids: ids, lambda extras, found: outputs_of(found)
     )
     token_spec = tf.TensorSpec((None,), tf.int32, "token")
     targets_spec = tf.TensorSpec((batch, None), tf.int32, "targets")
@@ -221,38 +221,38 @@ def text_signatures(
     if replace_unknown is not False:
         replacer = replacer_of(replace_unknown, kind, interface.reads, written)
 
-    def with_texts(told: Tensors, found: generation.Hypotheses) -> Tensors:
+    def with_texts(extras: Tensors, found: generation.Hypotheses) -> Tensors:
         """Of one hypothesis per example, or of several: ids `(B, T)` or `(B, N, T)`."""
         shape = tf.shape(found.sequences)
         flat = tf.reshape(found.sequences, (-1, shape[-1]))
         tokens = tf.reshape(target.to_tokens(flat), shape)
         if replacer is not None:
-            tokens = replacer(told["source_tokens"], tokens, found.attention)
+            tokens = replacer(extras["source_tokens"], tokens, found.attention)
         texts = target.join(tf.reshape(tokens, (-1, shape[-1])))
         return {
             "texts": tf.reshape(texts, shape[:-1]),
             "scores": found.scores,
-            **told,
+            **extras,
             "target_tokens": tokens,
             "attention": source.shaped(found.attention),
         }
 
     def greedy(**given: tf.Tensor) -> Tensors:
-        inputs, told = source.read_all(given)
-        return with_texts(told, _greedy(model, inputs, search))
+        inputs, extras = source.read_all(given)
+        return with_texts(extras, _greedy(model, inputs, search))
 
     @_traced_once(specs)
     def searched(given: Tensors) -> tuple[Tensors, Any]:
-        inputs, told = source.read_all(given)
-        return told, search(model, inputs)
+        inputs, extras = source.read_all(given)
+        return extras, search(model, inputs)
 
     def beam(**given: tf.Tensor) -> Tensors:
-        told, found = searched(given)
-        return with_texts(told, found)
+        extras, found = searched(given)
+        return with_texts(extras, found)
 
     def best(**given: tf.Tensor) -> Tensors:
-        told, found = searched(given)
-        return with_texts(told, _best(found))
+        extras, found = searched(given)
+        return with_texts(extras, _best(found))
 
     inputs = dict(specs)
     prefixed = {**inputs, "prefix": tf.TensorSpec((None,), tf.string, "prefix")}
@@ -330,26 +330,26 @@ def _from_prefix(
     Args:
         model, source, search: of the artifact.
         ids_of: the ids `(B, P)` of the tensor `prefix`.
-        outputs_of: the outputs by name, of what `source` says of its inputs and the hypotheses.
+        outputs_of: the outputs by name, of the extra outputs of `source` and the hypotheses.
     """
 
     def decoded(
         search: generation.Search, given: Tensors
     ) -> tuple[Tensors, generation.Hypotheses, tf.Tensor]:
         given = same_batch("prefix", given)
-        inputs, told = source.read_all(given)
+        inputs, extras = source.read_all(given)
         found = search(model, inputs, prefix=ids_of(given["prefix"]))
-        return told, found, token_scores(model, inputs, found.sequences)
+        return extras, found, token_scores(model, inputs, found.sequences)
 
     def greedy_prefix(**given: tf.Tensor) -> Tensors:
-        told, found, by_token = decoded(generation.Greedy(max_length=search.max_length), given)
+        extras, found, by_token = decoded(generation.Greedy(max_length=search.max_length), given)
         best = _best(found)
         by_token = by_token[:, 0, : tf.shape(best.sequences)[1]]
-        return {**outputs_of(told, best), "token_scores": by_token}
+        return {**outputs_of(extras, best), "token_scores": by_token}
 
     def beam_prefix(**given: tf.Tensor) -> Tensors:
-        told, found, by_token = decoded(search, given)
-        return {**outputs_of(told, found), "token_scores": by_token}
+        extras, found, by_token = decoded(search, given)
+        return {**outputs_of(extras, found), "token_scores": by_token}
 
     return {"greedy_prefix": greedy_prefix, "beam_prefix": beam_prefix}
 

@@ -113,7 +113,7 @@ def _staging(target: Path) -> Iterator[str]:
         except FileNotFoundError:
             continue
         except OSError:
-            # Some network file systems have no locks; then nobody removes it either.
+            # Some network file systems have no locks; then it is not removed either.
             pass
         # Before it was locked, another process may have removed it as a leftover.
         if os.path.exists(path):

@@ -75,7 +75,7 @@ def _graphs_of(model: Any) -> Graphs | None:
 
 
 def _key(model: Any, search: Search, specs: Structure) -> Hashable | None:
-    """What a graph depends on; None where it cannot be told."""
+    """What a graph depends on; None where that is not known."""
     if not isinstance(search, SearchSettings):
         return None
     if isinstance(search, Sample) and search.seed is None:

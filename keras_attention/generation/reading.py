@@ -150,6 +150,8 @@ class Inputs:
             named = {_only_source(model): inputs}
             # A captioner takes an image or its features, by name.
             self._name = None if _is_captioner(model) else next(iter(named))
+        if not named:
+            raise ValueError("inputs: expected a source by its name, received an empty dictionary.")
         self._sources: dict[str, Texts | Arrays] = {}
         for name, given in named.items():
             vocabulary, is_text = _vocabulary(model, name, inputs)
@@ -158,8 +160,6 @@ class Inputs:
                 self._sources[name] = Texts(list(listed), Tokens(vocabulary, special_ids))
             else:
                 self._sources[name] = Arrays(given)
-        if not named:
-            raise ValueError("inputs: expected a source by its name, received an empty dictionary.")
         counts = {len(one.lengths) for one in self._sources.values()}
         if len(counts) != 1:
             raise ValueError(

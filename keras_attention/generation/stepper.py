@@ -61,7 +61,7 @@ class Stepper:
         """The changing tensors before the first step, for a loop in a graph from there on."""
         if not self.tensors or is_concrete(self.tensors[0]):
             return self.tensors
-        # Only for the sizes: the graph drops what nobody reads.
+        # Only for the sizes: the graph drops unused results.
         tokens = ops.full((self.batch,), self.special_ids.start, dtype="int32")
         _, after, _ = self.next(tokens, self.tensors)
         return self._open(self.tensors, after)

@@ -146,7 +146,7 @@ class Recipe(ABC, Generic[DataT]):
         return 0.02
 
     def digest(self, data: DataT) -> str | None:
-        """What tells the data of one training from those of another."""
+        """A digest by which the data of a training are recognized, or None."""
         return None
 
     def train(self, folder: str | Path, data: DataT, settings: Any = None) -> Trained:
@@ -245,7 +245,7 @@ def _measure_and_export(
     measured = recipe.measure(trained, data, settings, folder)
     settings = settings._replace(**next(iter(recipe.variants(settings).values())).changes)
     report = {**measured.report, "settings": settings._asdict()}
-    # Exporting takes long; whoever interrupts it has the figures.
+    # Exporting takes long; after an interruption the figures are there.
     write_json(folder / "report.json", report)
     try:
         recipe.draw(trained, data, measured.results, folder)

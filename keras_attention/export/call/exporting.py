@@ -131,10 +131,10 @@ class CallExport:
         return dict.fromkeys(names, examples)
 
     def _answer(self, **given: Tensor) -> dict[str, Tensor]:
-        inputs, told = self._front.read(given)
+        inputs, extras = self._front.read(given)
         if self._attends:
-            return {**with_weights(self._model, [inputs[n] for n in self._names]), **told}
-        return {**named_outputs(self._model, self._call(inputs)), **told}
+            return {**with_weights(self._model, [inputs[n] for n in self._names]), **extras}
+        return {**named_outputs(self._model, self._call(inputs)), **extras}
 
     def _has_weights(self, batches: list[Batch]) -> bool:
         """Whether the weights of attention layers can be had beside the same outputs."""

@@ -180,7 +180,7 @@ class _Walk:
         args, kwargs = arguments
         inputs = [x for x in tree.flatten(arguments) if isinstance(x, Value)]
         moves = any(value.moves for value in inputs)
-        # Inside a model inside, Keras knows of the masks from outside only when it runs.
+        # In a nested model Keras passes the masks of outer tensors on only when it runs.
         outer = bool(prefix) and any(value.masked for value in inputs if value.moves)
         sources = frozenset().union(*(value.sources for value in inputs))
         outputs = []

@@ -14,7 +14,7 @@ from keras_attention._core.types import Structure, Tensor
 from keras_attention.generation.any_model.calling import Caller, logits_of, sources_by_name
 from keras_attention.generation.any_model.graph import is_functional, names_of, outputs_of
 from keras_attention.generation.any_model.ports import Ports
-from keras_attention.generation.any_model.rules.growing import appended, nothing, positions_in
+from keras_attention.generation.any_model.rules.growing import appended, empty_buffer, positions_in
 from keras_attention.text.special_ids import SpecialIds
 
 
@@ -50,7 +50,7 @@ class PrefixDecoder:
 
     @property
     def special_ids(self) -> SpecialIds:
-        """The ids of the target that stand for no text."""
+        """The ids of padding, start, end and unknown tokens of the target."""
         return self.ports.special_ids
 
     def start(self, inputs: Structure) -> dict[str, Structure]:
@@ -60,7 +60,7 @@ class PrefixDecoder:
             for name, x in sources_by_name(inputs, self.ports.sources).items()
         }
         batch = ops.shape(next(iter(sources.values())))[0]
-        state: dict[str, Structure] = {"ids": nothing(batch, (), "int32")}
+        state: dict[str, Structure] = {"ids": empty_buffer(batch, (), "int32")}
         if self._length:
             ids = ops.full((batch, self._length), self.special_ids.pad, dtype="int32")
             state = {"ids": ids, "position": ops.zeros((batch,), dtype="int32")}

@@ -85,7 +85,7 @@ class StepwiseDecoder:
 
     @property
     def special_ids(self) -> SpecialIds:
-        """The ids of the target that stand for no text."""
+        """The ids of padding, start, end and unknown tokens of the target."""
         return self.ports.special_ids
 
     @property
@@ -285,7 +285,7 @@ def run(call: Call, values: dict[Value, Tensor]) -> None:
 
 
 def _with_rank(x: Tensor, value: Value) -> Tensor:
-    """As functional models do: `(B, T, 1)` and `(B, T)` stand for each other."""
+    """Adds or removes a last axis of size 1, as functional models do."""
     rank, expected = len(x.shape), value.spec.shape
     if rank == len(expected) + 1 and x.shape[-1] == 1:
         return ops.squeeze(x, -1)

@@ -12,16 +12,16 @@ from keras_attention._core.backend.loops import open_sizes
 from keras_attention._core.types import Shape, Tensor
 
 
-def nothing(batch: int | Tensor, sizes: Shape, dtype: str) -> Tensor:
-    """A buffer `(B, 1, *sizes)` without a position yet: the first stands for none.
+def empty_buffer(batch: int | Tensor, sizes: Shape, dtype: str) -> Tensor:
+    """A buffer `(B, 1, *sizes)` whose first position is a placeholder.
 
-    Without it they would be empty tensors, which LiteRT and JSON cannot hold.
+    Without it the tensor would be empty, which LiteRT and JSON cannot hold.
     """
     return growing(ops.zeros((batch, 1, *sizes), dtype=dtype))
 
 
 def growing(x: Tensor, axis: int = 1) -> Tensor:
-    """A tensor that gets longer: a graph must not know how many positions there are at first."""
+    """A tensor that gets longer, so that its size must stay open in a graph."""
     return open_sizes(x, tuple(None if i == axis else n for i, n in enumerate(x.shape)))
 
 
@@ -36,7 +36,7 @@ def appended_mask(buffer: Tensor, x: Tensor, mask: Tensor | None) -> Tensor:
 
 
 def positions_in(buffer: Tensor, axis: int = 1) -> Tensor:
-    """The positions of a buffer, without the first, which stands for none."""
+    """The positions of a buffer, without the placeholder."""
     return buffer[(slice(None),) * axis + (slice(1, None),)]
 
 

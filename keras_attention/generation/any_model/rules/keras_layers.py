@@ -19,7 +19,7 @@ from keras_attention.generation.any_model.rules.base import (
 from keras_attention.generation.any_model.rules.growing import (
     appended,
     appended_mask,
-    nothing,
+    empty_buffer,
     of_any_length,
     positions_in,
 )
@@ -156,11 +156,11 @@ class SingleOverTarget:
     ) -> tuple[Structure, Structure]:
         """Buffers without a position."""
         _, value, *key = arguments.get(0, "inputs")
-        state = {"value": nothing(batch, value.shape[2:], value.dtype)}
+        state = {"value": empty_buffer(batch, value.shape[2:], value.dtype)}
         if key:
-            state["key"] = nothing(batch, key[0].shape[2:], key[0].dtype)
+            state["key"] = empty_buffer(batch, key[0].shape[2:], key[0].dtype)
         if mask_of(value) is not None:
-            state["mask"] = nothing(batch, (), "bool")
+            state["mask"] = empty_buffer(batch, (), "bool")
         return None, state
 
     def step(
@@ -254,9 +254,9 @@ class LayerOverTarget:
         for position, name in ((VALUE, "value"), (KEY, "key")):
             x = arguments.get(position, name)
             if x is not None:
-                state[name] = nothing(batch, x.shape[2:], x.dtype)
+                state[name] = empty_buffer(batch, x.shape[2:], x.dtype)
                 if given_mask(arguments, name, x) is not None:
-                    state[f"{name}_mask"] = nothing(batch, (), "bool")
+                    state[f"{name}_mask"] = empty_buffer(batch, (), "bool")
         return None, state
 
     def step(

@@ -16,7 +16,7 @@ from keras_attention.generation.any_model.rules.base import Arguments
 from keras_attention.generation.any_model.rules.growing import (
     appended,
     appended_mask,
-    nothing,
+    empty_buffer,
     of_any_length,
     positions_in,
 )
@@ -57,7 +57,7 @@ class HeadsOverSource:
     ) -> tuple[Structure, Structure, Tensor | None]:
         """Attends with one query of each sequence."""
         query, allowed = arguments.get(QUERY, "query"), arguments.get(MASK, "attention_mask")
-        mask = _taken(layer, query)
+        mask = _take_mask(layer, query)
         query, mask, allowed = (
             None if x is None else beams_as_positions(x, beams) for x in (query, mask, allowed)
         )
@@ -79,9 +79,11 @@ class HeadsOverTarget:
         value, key = arguments.get(VALUE, "value"), arguments.get(KEY, "key")
         mask = None
         if _given_mask(arguments, value, key) is not None:
-            mask = nothing(batch, (), "bool")
+            mask = empty_buffer(batch, (), "bool")
         sizes = (config["key_dim"], config["value_dim"] or config["key_dim"])
-        keys, values = (nothing(batch, (layer.num_heads, n), layer.compute_dtype) for n in sizes)
+        keys, values = (
+            empty_buffer(batch, (layer.num_heads, n), layer.compute_dtype) for n in sizes
+        )
         return None, Memory(keys, values, mask)
 
     def step(
@@ -96,7 +98,7 @@ class HeadsOverTarget:
         query = arguments.get(QUERY, "query")
         query_mask = mask_of(query)
         one = _projected(layer, arguments)
-        _taken(layer, query)
+        _take_mask(layer, query)
         mask = None
         if state.mask is not None:
             mask = appended_mask(state.mask, query, one.mask)
@@ -126,13 +128,13 @@ def _projected(layer: Any, arguments: Arguments) -> Memory:
     mask = _given_mask(arguments, value, key)
     for x in (value, key):
         if x is not None:
-            _taken(layer, x)
+            _take_mask(layer, x)
     key = value if key is None else key
     return Memory(layer.key_dense(key), layer.value_dense(value), mask)
 
 
-def _taken(layer: Any, x: Tensor) -> Tensor | None:
-    """The mask of a tensor, which the layer takes away: layers that run later do not see it."""
+def _take_mask(layer: Any, x: Tensor) -> Tensor | None:
+    """The mask of a tensor, removed from it as by the layer: later layers do not receive it."""
     mask = mask_of(x)
     if mask is not None and keras.backend.standardize_dtype(x.dtype) == layer.compute_dtype:
         set_mask(x, None)

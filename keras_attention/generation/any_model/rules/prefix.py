@@ -11,7 +11,7 @@ from keras_attention.generation.any_model.graph import mask_of, set_mask
 from keras_attention.generation.any_model.rules.base import Arguments, NoStepRuleError
 from keras_attention.generation.any_model.rules.growing import (
     appended,
-    nothing,
+    empty_buffer,
     of_any_length,
     positions_in,
 )
@@ -50,9 +50,9 @@ class OnPrefix:
         """Buffers without a position."""
         state = {}
         for i, value in enumerate(self._buffered):
-            state[f"input_{i}"] = nothing(batch, value.spec.shape[2:], value.spec.dtype)
+            state[f"input_{i}"] = empty_buffer(batch, value.spec.shape[2:], value.spec.dtype)
             if value.masked:
-                state[f"mask_{i}"] = nothing(batch, (), "bool")
+                state[f"mask_{i}"] = empty_buffer(batch, (), "bool")
         return None, state
 
     def step(
