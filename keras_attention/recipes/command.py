@@ -16,7 +16,7 @@ def main(
     recipe: type[Recipe[Any]],
     description: str,
     arguments: Sequence[str] | None = None,
-    script: str | Sequence[str] = sys.argv[0],
+    script: str | Path | Sequence[str] = sys.argv[0],
     program: str | None = None,
 ) -> Config | None:
     """Runs a recipe with the arguments of a command line.
@@ -50,13 +50,14 @@ def main(
     except (OSError, ValueError, ImportError) as error:
         # Something a person can mend: a file that is missing, an extra that is not installed.
         parser.error(" ".join(str(error).split()))
+    python = [str(script)] if isinstance(script, (str, Path)) else script
     report = run(
         chosen,
         options.folder,
         settings,
         data=data,
         export=options.export,
-        command=[sys.executable, *([script] if isinstance(script, str) else script), *arguments],
+        command=[sys.executable, *python, *arguments],
         started=options.started,
     )
     print(chosen.summary(report, options.folder))

@@ -90,7 +90,8 @@ def test_a_transformer_is_compared_with_the_recurrent_model(trained, tmp_path):
     recipe = translation.Translation()
     models = {"model": recipe.train(tmp_path, SPLITS, small), "recurrent": trained[1]}
     report = recipe.measure(models, SPLITS, small, tmp_path).report
-    assert report["bleu_beam"] > 50 and report["seconds_per_sentence_beam"] > 0
+    # It is 42 to 67, since threads add in any order; of an untrained model 0.
+    assert report["bleu_beam"] > 25 and report["seconds_per_sentence_beam"] > 0
     assert {"bleu_recurrent", "chrf_recurrent", "recurrent_seconds_per_sentence"} <= set(report)
 
 

@@ -24,6 +24,9 @@ class GraphKerasHub(GraphForeign):
         super().__init__(vocabulary)
         self._tokenizer = tokenizer
         self.resources.append(tokenizer)
+        # Outside of a graph KerasHub returns lists.
+        spec = self._tf.TensorSpec((None,), self._tf.string)
+        self._tokenize = self._tf.function(tokenizer.tokenize, [spec], autograph=False)
         self._join: GraphBytes | GraphWordPieces
         if vocabulary.algorithm == "byte_pair":
             self._join = GraphBytes()
@@ -34,7 +37,7 @@ class GraphKerasHub(GraphForeign):
     def split(self, texts: Tensor) -> Tensor:
         """`(B,)` strings to a ragged tensor of their tokens."""
         tf = self._tf
-        ids = self._tokenizer.tokenize(tf.strings.regex_replace(texts, r"\x00", " "))
+        ids = self._tokenize(tf.strings.regex_replace(texts, r"\x00", " "))
         flat = tf.gather(self._tokens, tf.cast(ids.flat_values, tf.int32))
         return ids.with_flat_values(flat)
 
