@@ -27,6 +27,7 @@ class DecodingExport:
         batch: number of examples of the source, None for any.
         examples: batches to verify with, see `export_model`.
         replace_unknown: see `export_model`.
+        holds_empty: see `Writer`.
 
     Attributes:
         signatures: the functions of the artifact, after `trace`.
@@ -46,11 +47,12 @@ class DecodingExport:
         batch: int | None = None,
         examples: Iterable[Any] | None = None,
         replace_unknown: bool | Mapping[str, str] = False,
+        holds_empty: bool = True,
     ) -> None:
         if replace_unknown is not False:
             interface = interface_of(model)
             replacer_of(replace_unknown, kind, interface.reads, interface.writes)
-        self._replace_unknown = replace_unknown
+        self._replace_unknown, self._holds_empty = replace_unknown, holds_empty
         self._model, self._kind, self._search, self._batch = model, kind, search, batch
         self._source = source_of(model, kind)
         self._batches = self._source.named_batches(examples, batch)
@@ -61,7 +63,9 @@ class DecodingExport:
     def trace(self) -> None:
         """Makes the signatures, for the format that is being written."""
         if self._kind == "ids":
-            self.signatures = ids_signatures(self._model, self._search, self._batch)
+            self.signatures = ids_signatures(
+                self._model, self._search, self._batch, self._holds_empty
+            )
         else:
             found = text_signatures(self._model, self._search, self._kind, self._replace_unknown)
             self.signatures, self.resources = found

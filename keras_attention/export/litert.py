@@ -31,12 +31,14 @@ class LiteRTWriter:
     The vocabularies and golden examples beside them are those of `OnnxWriter`.
     A model that reads images takes `image` `(1, H, W, 3)` instead of `tokens`.
     S is any number. Graphs with a loop take one example; the step takes a batch
-    of any size. Only operations that LiteRT itself has are used.
+    of any size. A model without attention weights has no `attention`. Only
+    operations that LiteRT itself has are used.
     """
 
     kinds: tuple[str, ...] = ("ids", "call")
     has_versions = False
     batch: int | None = 1
+    holds_empty = False
     graphs: dict[str, str] | None = {
         "encoder": "encode",
         "step": "step",

@@ -51,6 +51,7 @@ class OnnxWriter:
     kinds: tuple[str, ...] = ("ids", "call")
     has_versions = False
     batch: int | None = None
+    holds_empty = True
     graphs: dict[str, str] | None = {
         "encoder": "encode",
         "step": "step",

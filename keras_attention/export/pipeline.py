@@ -184,7 +184,9 @@ def export_model(
             )
         plan = CallExport(_callable_model(model), taken, writer.batch, examples, source_vocabulary)
     else:
-        plan = DecodingExport(model, taken, search, writer.batch, examples, replace_unknown)
+        plan = DecodingExport(
+            model, taken, search, writer.batch, examples, replace_unknown, writer.holds_empty
+        )
     target = Path(path)
     if writer.has_versions:
         version = next_version(path, overwrite) if version is None else version

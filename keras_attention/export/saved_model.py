@@ -77,6 +77,7 @@ class SavedModelWriter:
     kinds: tuple[str, ...] = ("ids", "call", "text", "image")
     has_versions = True
     batch: int | None = None
+    holds_empty = True
     graphs: dict[str, str] | None = None
     verb = "tracing"
     golden_file = "assets.extra/examples.npz"

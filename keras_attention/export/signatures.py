@@ -41,28 +41,35 @@ class Signature(NamedTuple):
         function: takes tensors by name, returns a dictionary of tensors.
         inputs: a dictionary of `tf.TensorSpec`.
         model: the model that the function runs.
+        holds_empty: whether an output `attention` may be without elements.
 
     Example:
 
     >>> from keras_attention.export.signatures import Signature
     >>> Signature._fields
-    ('function', 'inputs', 'model')
+    ('function', 'inputs', 'model', 'holds_empty')
     """
 
     function: Callable[..., Tensors]
     inputs: dict[str, tf.TensorSpec]
     model: HasVariables
+    holds_empty: bool = True
 
     def __call__(self, **tensors: tf.Tensor) -> Tensors:
         """The outputs by name, each a tensor of its own."""
         with portable_kernels(self.model):
             outputs = self.function(**tensors)
+        if not self.holds_empty and "attention" in outputs and outputs["attention"].shape[-1] == 0:
+            del outputs["attention"]
         # An output that is an input, or occurs twice, would lose its name in ONNX.
         return {name: tf.identity(tensor) for name, tensor in outputs.items()}
 
 
 def ids_signatures(
-    model: Exportable, search: SearchSettings | None = None, batch: int | None = None
+    model: Exportable,
+    search: SearchSettings | None = None,
+    batch: int | None = None,
+    holds_empty: bool = True,
 ) -> dict[str, Signature]:
     """The functions that return ids: steps, searches, searches from a prefix, and scores.
 
@@ -86,6 +93,8 @@ def ids_signatures(
             `compile(search=...)`, or `BeamSearch()`; `greedy` has the same
             `max_length`.
         batch: number of examples of the source; by default any.
+        holds_empty: whether a model without attention weights has an output
+            `attention` all the same, without elements.
 
     Returns:
         A dictionary of `Signature`.
@@ -155,15 +164,16 @@ def ids_signatures(
     )
     token_spec = tf.TensorSpec((None,), tf.int32, "token")
     targets_spec = tf.TensorSpec((batch, None), tf.int32, "targets")
-    return {
-        "encode": Signature(encode, inputs, model),
-        "step": Signature(step, {"token": token_spec, **layout.specs}, model),
-        "greedy": Signature(greedy, inputs, model),
-        "beam": Signature(beam, inputs, model),
-        SERVED: Signature(best, inputs, model),
-        "score": Signature(score, {**inputs, "targets": targets_spec}, model),
-        **{name: Signature(function, prefixed, model) for name, function in further.items()},
+    functions = {
+        "encode": (encode, inputs),
+        "step": (step, {"token": token_spec, **layout.specs}),
+        "greedy": (greedy, inputs),
+        "beam": (beam, inputs),
+        SERVED: (best, inputs),
+        "score": (score, {**inputs, "targets": targets_spec}),
+        **{name: (function, prefixed) for name, function in further.items()},
     }
+    return {name: Signature(*parts, model, holds_empty) for name, parts in functions.items()}
 
 
 def text_signatures(

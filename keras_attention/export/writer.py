@@ -40,6 +40,7 @@ class Writer(Protocol):
         kinds: which inputs the format takes, see `export_model`.
         has_versions: whether the artifact is a numbered directory below `path`.
         batch: number of examples in a batch of the source, None for any number.
+        holds_empty: whether tensors may be without elements.
         graphs: the files of a model that decodes, and the signatures in them;
             None for all signatures under their own names.
         verb: what `convert` does, for the progress.
@@ -49,6 +50,7 @@ class Writer(Protocol):
     kinds: tuple[str, ...]
     has_versions: bool
     batch: int | None
+    holds_empty: bool
     graphs: dict[str, str] | None
     verb: str
     golden_file: str

@@ -127,3 +127,21 @@ def test_signatures_of_a_wrapped_model_have_the_usual_names():
     signatures = ids_signatures(decoding_model(translator()), SEARCH)
     assert "token" in signatures["step"].inputs
     assert set(signatures["greedy"].inputs) == {"tokens"}
+
+
+def test_a_model_without_attention_has_no_such_output_in_litert(tmp_path):
+    Interpreter = pytest.importorskip("ai_edge_litert.interpreter").Interpreter
+    source, target = (keras.Input((None,), dtype="int32", name=n) for n in ("source", "target"))
+    _, *state = keras.layers.LSTM(8, return_state=True)(keras.layers.Embedding(9, 8)(source))
+    states = keras.layers.LSTM(8, return_sequences=True)(
+        keras.layers.Embedding(9, 8)(target), initial_state=state
+    )
+    model = keras.Model({"source": source, "target": target}, keras.layers.Dense(9)(states))
+    search = BeamSearch(num_beams=2, max_length=3)
+    path = tmp_path / "model"
+    report = export_model(model, path, format="litert", search=search, verbose=False)
+    assert report["ids_equal"]
+    for name, outputs in (("step", {"logits"}), ("beam", {"sequences", "scores", "lengths"})):
+        interpreter = Interpreter(str(path / f"{name}.tflite"))
+        found = set(interpreter.get_signature_list()["serving_default"]["outputs"])
+        assert outputs <= found and "attention" not in found
