@@ -12,7 +12,7 @@
 #                    MODEL=transformer for a Transformer beside a recurrent model
 # make caption       trains, measures and exports a captioning model        (an hour)
 # make glimpses      trains a glimpse network and a CNN on cluttered digits (16 minutes)
-# make any-model     trains, decodes and exports models of other people's making (15 minutes)
+# make any-model     trains, decodes and exports models as tutorials write them (8 minutes)
 PYTHON ?= python3
 BIN := .venv/bin
 STARTED := $(shell date +%s)
