@@ -27,6 +27,11 @@ class Plain:
     """A vocabulary of characters or words, from vocabulary.json alone."""
 
     def __init__(self, about, special):
+        if not isinstance(about["lowercase"], bool):
+            raise ValueError(
+                f"lowercase: expected true or false in vocabulary.json, received "
+                f"{about['lowercase']!r}."
+            )
         self.about, self.unknown = about, special["unknown"]
         special = set(special.values())
         self.id_of = {t: i for i, t in enumerate(about["tokens"]) if i not in special}

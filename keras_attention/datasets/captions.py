@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import io
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,8 @@ from keras_attention.datasets.images import check_image_size, read_image
 
 _IMAGE_COLUMNS = ("image", "image_name", "file_name", "filename")
 _CAPTION_COLUMNS = ("caption", "text", "comment")
+# Bytes of a file's name, and characters of what an error message quotes.
+_LONGEST_NAME, _SHOWN = 255, 60
 # "Who's afraid?" is who's, afraid. Underscores separate words.
 _WORD = re.compile("[^\\W_]+(?:['\N{RIGHT SINGLE QUOTATION MARK}-][^\\W_]+)*")
 
@@ -141,14 +144,21 @@ def captioned(
     unsafe = [name for name in names if Path(name).is_absolute() or ".." in Path(name).parts]
     if unsafe:
         raise ValueError(f"captions: expected names inside the folder, received {unsafe[0]!r}.")
-    missing = [name for name in names if name not in captions or not (folder / name).is_file()]
+    missing = [name for name in names if name not in captions or not _is_file(folder / name)]
     if missing:
         raise ValueError(
             f"images: expected in {str(folder)!r} every image that has captions, and captions "
             f"for every image that is listed; {len(missing)} of {len(names)} lack one or the "
-            f"other, the first is {missing[0]!r}."
+            f"other, the first is {missing[0][:_SHOWN]!r}."
         )
     return [Captioned(str(folder / name), tuple(captions[name])) for name in names]
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a name that no file can have
+        return False
 
 
 def read_captions(file: str | os.PathLike[str]) -> dict[str, list[str]]:
@@ -157,52 +167,75 @@ def read_captions(file: str | os.PathLike[str]) -> dict[str, list[str]]:
         text = Path(file).read_text("utf-8-sig")
     except UnicodeDecodeError as error:
         raise ValueError(f"captions: expected UTF-8, received {str(file)!r}: {error}.") from error
-    heading = text.partition("\n")[0]
-    rows = _tabbed(text, file) if "\t" in heading else _with_heading(text, heading, file)
+    rows = _tabbed(text) if "\t" in text.partition("\n")[0] else _with_heading(text)
     captions: dict[str, list[str]] = {}
-    for name, caption in rows:
-        kept = captions.setdefault(name, [])
-        if _WORD.search(caption):
-            kept.append(caption.strip())
+    try:
+        for number, name, caption in rows:
+            if max(len(part.encode()) for part in name.split("/")) > _LONGEST_NAME:
+                raise _unexpected(
+                    f"names of at most {_LONGEST_NAME} bytes", f"{name[:_SHOWN]!r}...", number
+                )
+            kept = captions.setdefault(name, [])
+            if _WORD.search(caption):
+                kept.append(caption.strip())
+    except ValueError as error:
+        raise ValueError(f"captions: {error} of {str(file)!r}.") from error
     return {name: kept for name, kept in captions.items() if kept}
 
 
-def _tabbed(text: str, file: str | os.PathLike[str]) -> Iterator[tuple[str, str]]:
+# Number of the line, name and caption. Line ends are those of `open`, not of `str.splitlines`:
+# a caption may hold other separators, such as U+2028.
+_Rows: TypeAlias = Iterator[tuple[int, str, str]]
+
+
+def _tabbed(text: str) -> _Rows:
     for number, line in enumerate(text.split("\n"), 1):
         if not line.strip():
             continue
         name, tab, caption = line.partition("\t")
         if not tab:
-            raise ValueError(
-                f"captions: expected a tab between name and caption on every line, received "
-                f"{line[:60]!r} on line {number} of {str(file)!r}."
-            )
-        yield re.sub(r"#\d+$", "", name.strip()), caption
+            expected = "a tab between name and caption on every line"
+            raise _unexpected(expected, repr(line[:_SHOWN]), number)
+        yield number, re.sub(r"#\d+$", "", name.strip()), caption
 
 
-def _with_heading(
-    text: str, heading: str, file: str | os.PathLike[str]
-) -> Iterator[tuple[str, str]]:
-    columns = [column.strip() for column in next(csv.reader([heading]), [])]
+def _with_heading(text: str) -> _Rows:
+    rows = _comma_separated(text)
+    _, heading = next(rows, (1, []))
+    columns = [column.strip() for column in heading]
     image = next((column for column in columns if column in _IMAGE_COLUMNS), None)
     caption = next((column for column in columns if column in _CAPTION_COLUMNS), None)
     if image is None or caption is None:
-        raise ValueError(
-            "captions: expected lines with a tab, or a heading with one of "
-            f"{', '.join(_IMAGE_COLUMNS)} and one of {', '.join(_CAPTION_COLUMNS)}, received "
-            f"{heading[:60]!r} in {str(file)!r}."
+        expected = (
+            f"lines with a tab, or a heading with one of {', '.join(_IMAGE_COLUMNS)} and one of "
+            f"{', '.join(_CAPTION_COLUMNS)}"
         )
-    rows = csv.reader(text.splitlines(keepends=True))
-    next(rows)
-    for row in rows:
+        raise _unexpected(expected, repr(",".join(heading)[:_SHOWN]), 1)
+    for number, row in rows:
         if not row:
             continue
         if len(row) != len(columns):
-            raise ValueError(
-                f"captions: expected {len(columns)} columns in every row, received {len(row)} "
-                f"before line {rows.line_num + 1} of {str(file)!r}."
-            )
-        yield row[columns.index(image)].strip(), row[columns.index(caption)]
+            raise _unexpected(f"{len(columns)} columns in every row", str(len(row)), number)
+        yield number, row[columns.index(image)].strip(), row[columns.index(caption)]
+
+
+def _comma_separated(text: str) -> Iterator[tuple[int, list[str]]]:
+    """The rows of a CSV file, each with the number of the line on which it begins."""
+    rows = csv.reader(io.StringIO(text))
+    while True:
+        begin = rows.line_num + 1
+        try:
+            row = next(rows)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            received = f"a row that cannot be read ({error})"
+            raise _unexpected("comma-separated values", received, begin) from error
+        yield begin, row
+
+
+def _unexpected(expected: str, received: str, number: int) -> ValueError:
+    return ValueError(f"expected {expected}, received {received} on line {number}")
 
 
 class CaptionedImages:

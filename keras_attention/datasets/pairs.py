@@ -32,8 +32,8 @@ def load_pairs(
 
     A line of a TSV file is a source, a tab and a target; further columns, such
     as Tatoeba's attribution, are ignored. In two files, line i of one is the
-    translation of line i of the other. Files are UTF-8. Pairs with an empty
-    side are left out.
+    translation of line i of the other. Files are UTF-8; a line ends with LF,
+    CR LF or CR. Pairs with an empty side are left out.
 
     Args:
         path: the TSV file, or the file with the sources.
@@ -137,6 +137,6 @@ def _lines(content: bytes, name: str | os.PathLike[str]) -> list[str]:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise ValueError(f"path: expected UTF-8, received {str(name)!r}: {error}.") from error
-    # str.splitlines would split at other characters too.
-    lines = text.replace("\r\n", "\n").split("\n")
+    # The line ends of `open`; str.splitlines would split at other characters too.
+    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
     return lines[:-1] if lines[-1] == "" else lines

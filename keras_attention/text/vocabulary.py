@@ -103,6 +103,8 @@ class Vocabulary:
         self.lowercase = check_flag("lowercase", lowercase)
 
     def _set_tokens(self, tokens: Iterable[str]) -> None:
+        if not isinstance(tokens, Iterable):
+            raise ValueError(f"tokens: expected strings, received {_short(tokens)}.")
         tokens = tuple(tokens)
         for token in tokens:
             if not isinstance(token, str):
@@ -221,8 +223,18 @@ class Vocabulary:
 
     @staticmethod
     def load(path: str | Path) -> Vocabulary:
-        """Reads a file that `save` wrote; the result has the class that was saved."""
-        return vocabulary_from_config(json.loads(Path(path).read_text("utf-8")))
+        """Reads a file that `save` wrote; the result has the class that was saved.
+
+        Raises:
+            OSError: if the file cannot be read.
+            ValueError: if the file holds no vocabulary.
+        """
+        try:
+            return vocabulary_from_config(json.loads(Path(path).read_text("utf-8")))
+        except (ValueError, TypeError, LookupError, RecursionError) as error:
+            raise ValueError(
+                f"path: expected a file that Vocabulary.save wrote, received {str(path)!r}: {error}"
+            ) from error
 
     def write_tokenizer(self, path: str | Path) -> None:
         """Writes a `tokenizer.json` from which the `tokenizers` package gives the same ids."""
@@ -237,7 +249,7 @@ def vocabulary_from_config(config: Config) -> Vocabulary:
         config: a dictionary; its `"kind"`, if any, names a subclass.
 
     Raises:
-        ValueError: for an unknown kind.
+        ValueError: for anything but a dictionary, and for an unknown kind.
 
     Example:
 
@@ -245,6 +257,8 @@ def vocabulary_from_config(config: Config) -> Vocabulary:
     >>> vocabulary_from_config(Vocabulary("abc").get_config()).tokens[4:]
     ('a', 'b', 'c')
     """
+    if not isinstance(config, dict):
+        raise ValueError(f"config: expected a dictionary, received {_short(config)}.")
     if "kind" not in config:
         return Vocabulary.from_config(config)
     check_choice("kind", config["kind"], tuple(_KINDS))

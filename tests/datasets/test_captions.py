@@ -34,6 +34,8 @@ def test_plain_captions_are_lowercased_words(text, plain):
         "file_name,license,text\r\na.jpg,x,\"One, two .\"\r\nb.jpg,x,Three .\r\na.jpg,x,Four .\r\n",
         "a.jpg#0\tOne, two .\nb.jpg#0\tThree .\na.jpg#1\tFour .\n",
         "\ufeffa.jpg\tOne, two .\nb.jpg\tThree .\n\na.jpg\tFour .\na.jpg\t.\n",
+        'image,caption\ra.jpg,"One, two ."\rb.jpg,Three .\ra.jpg,Four .\r',
+        "a.jpg#0\tOne, two .\rb.jpg#0\tThree .\ra.jpg#1\tFour .\r",
     ],
 )  # fmt: skip
 def test_captions_are_read_in_every_form(text, tmp_path):
@@ -67,7 +69,14 @@ def test_an_image_is_in_one_split_and_stays_there(tmp_path):
     [
         ("picture,words\na.jpg,Hi\n", "captions: expected lines with a tab, or a heading"),
         ("", "captions: expected lines with a tab, or a heading"),
-        ("image,caption\na.jpg,One, two\n", "expected 2 columns in every row, received 3 before"),
+        ("image,caption\na.jpg,One, two\n", "2 columns in every row, received 3 on line 2 of"),
+        ('image,caption\na.jpg,"One\ntwo"\na.jpg\n', "received 1 on line 4 of"),
+        ("image,caption\na.jpg,A\u2028b\va.jpg\n\na.jpg\n", "received 1 on line 4 of"),
+        (f"image,caption\na.jpg,A\na.jpg,{'b' * 200_000}\n", r"row .* \(field larger .* on line 3 of"),
+        (f"{'a' * 200_000},caption\n", r"row that cannot be read \(field larger .* on line 1 of"),
+        (f"image,caption\na.jpg,A\n{'é' * 128},B\n", "at most 255 bytes, .* on line 3 of"),
+        (f"a.jpg\tA\nb/{'a' * 5000}.jpg\tB\n", "at most 255 bytes, .* on line 2 of"),
+        (f"a.jpg\tA\n{'b/' * 5000}.jpg\tB\n", "1 of 2 lack one or the other, the first is 'b/b"),
         ("a.jpg#0\tOne\nTwo\n", "expected a tab .* 'Two' on line 2"),
         ("a.jpg#0\tOne\nz.jpg#0\tTwo\n", r"1 of 2 lack one or the other, the first is 'z\.jpg'"),
         ("../a.jpg\tOne\n", r"expected names inside the folder, received '\.\./a\.jpg'"),
@@ -77,8 +86,19 @@ def test_an_image_is_in_one_split_and_stays_there(tmp_path):
 def test_bad_caption_files_are_refused(text, message, tmp_path):
     images(tmp_path, ["a.jpg"])
     (tmp_path / "captions").write_text(text)
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(ValueError, match=message) as caught:
         load_captions(tmp_path, tmp_path / "captions")
+    shown = str(caught.value).replace(str(tmp_path), "")
+    assert "\n" not in shown and len(shown) < 300
+
+
+@pytest.mark.parametrize("separator", ["\u2028", "\u2029", "\v", "\f", "\x1c", "\x85"])
+@pytest.mark.parametrize("form", ["image,caption\na.jpg,One{}two\n", "a.jpg\tOne{}two\n"])
+def test_only_line_ends_end_a_caption(form, separator, tmp_path):
+    images(tmp_path, ["a.jpg"])
+    (tmp_path / "captions").write_text(form.format(separator), "utf-8")
+    (example,) = load_captions(tmp_path, tmp_path / "captions", dev=0, test=0)["train"]
+    assert example.captions == (f"One{separator}two",)
 
 
 def test_bytes_that_are_no_text_are_refused(tmp_path):

@@ -15,6 +15,15 @@ def test_pairs_from_a_tsv_file(tmp_path):
     assert load_pairs(file) == [Pair("Hi!", "Salut !"), Pair("A\u2028b", "C")]
 
 
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_every_kind_of_line_end(end, tmp_path):
+    for name, lines in {"pairs": "Hi\tSalut|Yes\tOui|", "a": "Hi|Yes|", "b": "Salut|Oui"}.items():
+        (tmp_path / name).write_bytes(lines.replace("|", end).encode())
+    pairs = [Pair("Hi", "Salut"), Pair("Yes", "Oui")]
+    assert load_pairs(tmp_path / "pairs") == pairs
+    assert load_pairs(tmp_path / "a", tmp_path / "b") == pairs
+
+
 def test_pairs_from_two_files(tmp_path):
     (tmp_path / "a").write_text("one\n\nthree\n")
     (tmp_path / "b").write_text("un\ndeux\ntrois")

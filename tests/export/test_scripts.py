@@ -1,5 +1,6 @@
 """The scripts, as a person meets them."""
 
+import json
 import subprocess
 import sys
 
@@ -189,6 +190,16 @@ def test_verify_and_run_onnx_without_an_artifact(tmp_path, script):
     assert code == 2 and "holds no artifact" in err
     code, _, err = script("run_onnx", tmp_path, "word")
     assert code == 1 and "holds no beam.onnx" in err
+
+
+def test_run_onnx_does_not_take_a_word_for_a_flag(tmp_path, script):
+    write_vocabularies(speller(), MAX_LENGTH, tmp_path)
+    (tmp_path / "beam.onnx").touch()
+    about = json.loads((tmp_path / "vocabulary.json").read_text("utf-8"))
+    about["source"]["lowercase"] = "no"
+    (tmp_path / "vocabulary.json").write_text(json.dumps(about), "utf-8")
+    code, _, err = script("run_onnx", tmp_path, "Word")
+    assert code == 1 and "lowercase: expected true or false" in err and "received 'no'" in err
 
 
 def test_run_onnx_with_nothing_to_read(tmp_path, monkeypatch):

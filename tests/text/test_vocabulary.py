@@ -109,6 +109,33 @@ def test_saved_and_loaded_is_equal(separator, tmp_path):
     assert vocabulary != Vocabulary(["é"], separator)
 
 
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "Expecting value"),
+        (b'{"tokens": ["a"', "Expecting ',' delimiter"),
+        (b"\xff{}", "'utf-8' codec can't decode byte 0xff"),
+        (b"[" * 200_000, "recursion"),
+        (b'["a"]', r"config: expected a dictionary, received \['a'\]"),
+        (b"{}", "missing 1 required positional argument: 'tokens'"),
+        (b'{"tokens": 5}', "tokens: expected strings, received 5"),
+        (b'{"tokens": ["a"], "seperator": ""}', "unexpected keyword argument 'seperator'"),
+        (b'{"tokens": ["a"], "separator": [""]}', "separator: expected one of"),
+        (b'{"tokens": ["a"], "lowercase": "no"}', "lowercase: expected True or False, rec.* 'no'"),
+        (b'{"tokens": ["a"], "lowercase": 1}', "lowercase: expected True or False, received 1"),
+        (b'{"kind": "subwords", "tokens": ["a"], "longest": "9"}', "longest: expected a positive"),
+        (b'{"kind": "subwords", "tokens": ["a", "a"]}', "tokens: expected each once"),
+        (b'{"kind": "keras_lookup"}', "'"),
+    ],
+)
+@pytest.mark.parametrize("kind", [Vocabulary, Subwords])
+def test_an_error_in_a_file_names_the_file(kind, content, message, tmp_path):
+    (tmp_path / "letters.json").write_bytes(content)
+    with pytest.raises(ValueError, match=rf"letters\.json'?: .*{message}") as caught:
+        kind.load(tmp_path / "letters.json")
+    assert "\n" not in str(caught.value)
+
+
 def test_a_special_token_in_a_text_is_unknown_in_python_and_in_the_graph():
     words = Vocabulary(["a"], separator=" ")
     assert words.encode("a <end> a") == [4, 3, 4]
