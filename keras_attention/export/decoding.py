@@ -14,7 +14,7 @@ from keras_attention.generation.any_model.graph import is_functional, names_of, 
 from keras_attention.generation.any_model.ports import TARGET_NAMES
 from keras_attention.generation.settings import SearchSettings
 from keras_attention.models import Seq2Seq
-from keras_attention.text.vocabulary import vocabulary_size
+from keras_attention.text.vocabularies import vocabulary_size
 
 
 class DecodingExport:

@@ -14,7 +14,7 @@ from keras_attention._core.types import Config, Shapes, Structure, Tensor
 from keras_attention.models.generating import GeneratingModel
 from keras_attention.text.protocol import VocabularyLike
 from keras_attention.text.special_ids import SpecialIds, as_special_ids
-from keras_attention.text.vocabulary import vocabulary_size
+from keras_attention.text.vocabularies import vocabulary_size
 
 if TYPE_CHECKING:
     from typing_extensions import Self

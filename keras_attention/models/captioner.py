@@ -26,7 +26,7 @@ from keras_attention.models.image_encoders import ImageEncoder
 from keras_attention.models.recurrent import RecurrentDecoderModel, checked_attention
 from keras_attention.models.word_detection import WordDetection
 from keras_attention.scores.additive import Additive
-from keras_attention.text.vocabulary import as_vocabulary
+from keras_attention.text.vocabularies import as_vocabulary
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack

@@ -23,7 +23,7 @@ from keras_attention.models.base import target_mask
 from keras_attention.models.encoders import CELLS, RecurrentEncoder, TransformerEncoder
 from keras_attention.models.recurrent import RecurrentDecoderModel, checked_attention
 from keras_attention.models.text_model import TextDecoderModel, source_and_target, source_ids
-from keras_attention.text.vocabulary import vocabulary_size
+from keras_attention.text.vocabularies import vocabulary_size
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack

@@ -23,7 +23,7 @@ from keras_attention.models.base import special_ids_of, vocabulary_config
 from keras_attention.models.generating import GeneratingModel
 from keras_attention.text.protocol import VocabularyLike
 from keras_attention.text.special_ids import SpecialIds, as_special_ids
-from keras_attention.text.vocabulary import as_vocabulary, vocabulary_size
+from keras_attention.text.vocabularies import as_vocabulary, vocabulary_size
 
 if TYPE_CHECKING:
     from typing_extensions import Self, Unpack

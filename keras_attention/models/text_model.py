@@ -11,7 +11,7 @@ from keras_attention._core.backend.replicas import averaged_over_replicas
 from keras_attention._core.checks import check_ids, check_shape
 from keras_attention._core.types import Config, Structure, Tensor
 from keras_attention.models.base import DecoderModel, special_ids_of, vocabulary_config
-from keras_attention.text.vocabulary import as_vocabulary, vocabulary_size
+from keras_attention.text.vocabularies import as_vocabulary, vocabulary_size
 
 if TYPE_CHECKING:
     from keras_attention.text.protocol import VocabularyLike

@@ -15,7 +15,7 @@ from keras_attention.layers.positions import sinusoids
 from keras_attention.layers.tied_logits import TiedLogits
 from keras_attention.models.encoders import TransformerEncoder
 from keras_attention.models.text_model import TextDecoderModel, source_and_target, source_ids
-from keras_attention.text.vocabulary import vocabulary_size
+from keras_attention.text.vocabularies import vocabulary_size
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack

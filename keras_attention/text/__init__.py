@@ -18,12 +18,8 @@ from keras_attention.text.special_ids import (
     as_special_ids,
 )
 from keras_attention.text.subwords import Subwords
-from keras_attention.text.vocabulary import (
-    Vocabulary,
-    as_vocabulary,
-    vocabulary_from_config,
-    vocabulary_size,
-)
+from keras_attention.text.vocabularies import as_vocabulary, vocabulary_size
+from keras_attention.text.vocabulary import Vocabulary, vocabulary_from_config
 
 __all__ = [
     "END",

@@ -15,7 +15,8 @@ from keras_attention.text.foreign.graph_word_piece import GraphBertTokenizer
 from keras_attention.text.foreign.special_tokens import find_special_ids
 from keras_attention.text.special_ids import SpecialIds
 from keras_attention.text.tokenizer_json import write_tokenizer_json
-from keras_attention.text.vocabulary import check_text, reads_foreign
+from keras_attention.text.vocabularies import reads_foreign
+from keras_attention.text.vocabulary import check_text
 
 
 class TokenizersVocabulary(ForeignVocabulary, kind="tokenizers"):

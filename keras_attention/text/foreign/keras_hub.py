@@ -18,7 +18,8 @@ from keras_attention.text.foreign.pieces import join_bytes, join_word_pieces
 from keras_attention.text.foreign.sentence_piece import sentence_piece_vocabulary
 from keras_attention.text.foreign.special_tokens import find_special_ids
 from keras_attention.text.special_ids import SpecialIds
-from keras_attention.text.vocabulary import check_text, reads_foreign
+from keras_attention.text.vocabularies import reads_foreign
+from keras_attention.text.vocabulary import check_text
 
 CLASSES = {"word_piece": "WordPieceTokenizer", "byte_pair": "BytePairTokenizer"}
 

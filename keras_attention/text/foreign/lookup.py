@@ -15,7 +15,8 @@ from keras_attention.text.foreign.graph import GraphForeign
 from keras_attention.text.foreign.graph_lookup import GraphLookup
 from keras_attention.text.foreign.special_tokens import find_special_ids
 from keras_attention.text.special_ids import SpecialIds
-from keras_attention.text.vocabulary import check_text, reads_foreign
+from keras_attention.text.vocabularies import reads_foreign
+from keras_attention.text.vocabulary import check_text
 
 # A setting of the layer: a name, None, or a function of a tensor of strings.
 TextFunction: TypeAlias = "str | Callable[[Tensor], Tensor] | None"

@@ -14,7 +14,8 @@ from keras_attention.text.foreign.graph_sentence_piece import GraphSentencePiece
 from keras_attention.text.foreign.pieces import SPACE, join_sentence_pieces
 from keras_attention.text.foreign.special_tokens import find_special_ids
 from keras_attention.text.special_ids import SpecialIds
-from keras_attention.text.vocabulary import check_text, reads_foreign
+from keras_attention.text.vocabularies import reads_foreign
+from keras_attention.text.vocabulary import check_text
 from keras_attention.text.word_pieces import words_of_pieces
 
 
