@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 import keras_attention
-from keras_attention.cli.terminal import one_line
+from keras_attention._core.printable import one_line
 
 # What a person can mend: a file that is missing, a wrong number, an extra that is not installed.
 _MISTAKES = (OSError, ValueError, TypeError, ImportError)

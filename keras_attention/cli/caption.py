@@ -8,6 +8,7 @@ from typing import Annotated, Protocol, runtime_checkable
 import numpy as np
 import typer
 
+from keras_attention._core.printable import printable
 from keras_attention.cli.app import app
 from keras_attention.cli.options import (
     MaxLength,
@@ -19,7 +20,6 @@ from keras_attention.cli.options import (
     generations,
     load,
 )
-from keras_attention.cli.terminal import clean
 
 
 @runtime_checkable
@@ -61,7 +61,7 @@ def caption(
     for path, hypotheses in zip(images, found):
         for one in hypotheses:
             score = "" if n_best is None else f"{one.score:.4f}\t"
-            typer.echo(f"{clean(str(path))}\t{score}{clean(one.text)}")
+            typer.echo(f"{printable(str(path))}\t{score}{printable(one.text)}")
     if figures is not None:
         from keras_attention.plots import plot_caption
 

@@ -8,6 +8,7 @@ from typing import Annotated, Literal, cast
 import typer
 from rich.text import Text
 
+from keras_attention._core.printable import printable
 from keras_attention.cli.app import app
 from keras_attention.cli.options import (
     LengthPenalty,
@@ -17,7 +18,7 @@ from keras_attention.cli.options import (
     chosen_search,
     load,
 )
-from keras_attention.cli.terminal import clean, console
+from keras_attention.cli.terminal import console
 from keras_attention.generation.settings import SearchSettings
 
 
@@ -78,9 +79,9 @@ def export(
     said = (search, num_beams, max_length, length_penalty) != (None,) * 4
     chosen = chosen_search(search or "beam", num_beams, max_length, length_penalty)
     terminal = console()
-    terminal.print(Text(f"Loading {clean(model)}"), soft_wrap=True)
+    terminal.print(Text(f"Loading {printable(model)}"), soft_wrap=True)
     loaded = load(model)
-    terminal.print(Text(f"Exporting to {clean(str(path))}"), soft_wrap=True)
+    terminal.print(Text(f"Exporting to {printable(str(path))}"), soft_wrap=True)
     report = export_model(
         loaded,
         path,
@@ -94,7 +95,7 @@ def export(
     )
     names = ", ".join(report.get("signatures") or report.get("graphs") or [])
     numbered = f", version {report['version']}" if "version" in report else ""
-    terminal.print(Text(f"Verified {clean(names)}{numbered}"), soft_wrap=True)
+    terminal.print(Text(f"Verified {printable(names)}{numbered}"), soft_wrap=True)
     terminal.print(
         "Ids and texts are equal to the model's, the largest difference of floats is "
         f"{report['max_abs_difference']:.1e}",

@@ -12,10 +12,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from keras_attention._core.printable import printable
 from keras_attention._core.types import Config
 from keras_attention.cli.app import app
 from keras_attention.cli.keras_file import describe_keras_file
-from keras_attention.cli.terminal import clean, console
+from keras_attention.cli.terminal import console
 from keras_attention.models import built_in_presets
 from keras_attention.models.presets import BUILT_IN
 
@@ -51,7 +52,7 @@ def inspect(
     if described["card"]:
         terminal.print()
         for line in described["card"].splitlines():
-            terminal.print(Text(clean(line)), soft_wrap=True)
+            terminal.print(Text(printable(line)), soft_wrap=True)
 
 
 def describe(path: Path) -> Config:
@@ -151,25 +152,25 @@ def _show_artifact(terminal: Console, artifact: Config) -> None:
             for tensor, kind in signature[way].items():
                 shape = "any" if kind["shape"] is None else _shape(kind["shape"])
                 row = (first, way[:-1], tensor, kind["dtype"], shape)
-                table.add_row(*(Text(clean(str(cell))) for cell in row))
+                table.add_row(*(Text(printable(str(cell))) for cell in row))
                 first = ""
     terminal.print(table)
     files = Table("file", "bytes", "sha256", box=None)
     for one in artifact["files"][:_MOST_ROWS]:
-        files.add_row(Text(clean(one["name"])), f"{one['bytes']:,}", one["sha256"][:16])
+        files.add_row(Text(printable(one["name"])), f"{one['bytes']:,}", one["sha256"][:16])
     terminal.print(files)
     if len(artifact["files"]) > _MOST_ROWS:
         terminal.print(f"and {len(artifact['files']) - _MOST_ROWS} more files, see --json")
 
 
 def _show_facts(terminal: Console, title: str, facts: Config) -> None:
-    terminal.print(Text(clean(title), style="bold"), soft_wrap=True)
+    terminal.print(Text(printable(title), style="bold"), soft_wrap=True)
     table = Table(box=None, show_header=False)
     table.add_column(style="dim", no_wrap=True)
     table.add_column(overflow="fold")
     for name, value in facts.items():
         if value:
-            table.add_row(name, Text(clean(str(value))))
+            table.add_row(name, Text(printable(str(value))))
     terminal.print(table)
 
 

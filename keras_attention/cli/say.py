@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
+from keras_attention._core.printable import printable
 from keras_attention.cli.app import app
 from keras_attention.cli.options import (
     PRESET,
@@ -20,7 +21,7 @@ from keras_attention.cli.options import (
     generations,
     load,
 )
-from keras_attention.cli.terminal import alignments, clean, console
+from keras_attention.cli.terminal import alignments, console
 from keras_attention.generation import Generation
 
 
@@ -49,7 +50,9 @@ def say(
         if number:
             terminal.print()
         for one in hypotheses:
-            line = f"{clean(word)}  →  {clean(one.text)}   (log-probability {one.score:.2f})"
+            line = (
+                f"{printable(word)}  →  {printable(one.text)}   (log-probability {one.score:.2f})"
+            )
             terminal.print(Text(line), soft_wrap=True)
         best = hypotheses[0]
         if _has_alignment(best):
@@ -64,7 +67,7 @@ def say(
                     f"is not empty, received {type(speller).__name__} and {word!r}."
                 )
             draw(best, word, path)
-            terminal.print(Text(f"Wrote {clean(str(path))}"), soft_wrap=True)
+            terminal.print(Text(f"Wrote {printable(str(path))}"), soft_wrap=True)
 
 
 def _has_alignment(found: Generation) -> bool:

@@ -1,8 +1,7 @@
-"""What reaches the terminal: text without control characters, and alignments as tables."""
+"""Consoles, progress, and alignments as tables; their texts are made printable first."""
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 
@@ -12,6 +11,7 @@ from rich.progress import Progress
 from rich.table import Table
 from rich.text import Text
 
+from keras_attention._core.printable import printable
 from keras_attention._core.types import Tensor
 
 _SHADES = "░▒▓█"
@@ -19,39 +19,6 @@ _FAINT = 0.05  # A smaller weight is a dot, so that columns can be followed.
 # From light to dark, as in keras_attention.plots; on a terminal without colors the signs differ.
 _COLORS = ("#8cd7fb", "#4aa2e4", "#3b6cb4", "#385394")
 _LONGEST_LABEL = 30
-_LONGEST_ERROR = 600
-# Joiners belong to the spelling of Persian, of Indian scripts, and of emoji.
-_JOINERS = "\u200c\u200d"
-
-
-def clean(text: str) -> str:
-    """A text on one line, without anything that would command the terminal.
-
-    Control characters become visible signs. Marks that change the direction of
-    what follows are left out, and so are other characters that cannot be seen.
-
-    Example:
-
-    >>> from keras_attention.cli.terminal import clean
-    >>> clean("red\\x1b[31m\\n")
-    'red␛[31m␊'
-    """
-    shown = []
-    for character in text:
-        code, category = ord(character), unicodedata.category(character)
-        if code < 0x20 or code == 0x7F:
-            shown.append("\N{SYMBOL FOR DELETE}" if code == 0x7F else chr(0x2400 + code))
-        elif category in ("Cc", "Cs", "Zl", "Zp"):
-            shown.append("\N{REPLACEMENT CHARACTER}")
-        elif category != "Cf" or character in _JOINERS:
-            shown.append(character)
-    return "".join(shown)
-
-
-def one_line(text: str) -> str:
-    """The message of an error on one line of bounded length."""
-    line = clean(" ".join(text.split()))
-    return line if len(line) <= _LONGEST_ERROR else line[: _LONGEST_ERROR - 1] + "…"
 
 
 def console() -> Console:
@@ -61,7 +28,7 @@ def console() -> Console:
 
 def working(what: str) -> AbstractContextManager[object]:
     """While inside, says on a terminal what takes a while."""
-    return Console(stderr=True, markup=False, emoji=False).status(Text(f"{clean(what)} ..."))
+    return Console(stderr=True, markup=False, emoji=False).status(Text(f"{printable(what)} ..."))
 
 
 def progress(shown: bool) -> Progress:
@@ -108,7 +75,7 @@ def _width(head: str) -> int:
 
 
 def _label(token: str) -> str:
-    text = clean(token).replace(" ", "\N{OPEN BOX}") or "\N{SYMBOL FOR NULL}"
+    text = printable(token).replace(" ", "\N{OPEN BOX}") or "\N{SYMBOL FOR NULL}"
     return text if len(text) <= _LONGEST_LABEL else text[: _LONGEST_LABEL - 1] + "…"
 
 

@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from keras_attention._core.printable import printable
 from keras_attention.cli.app import app
 from keras_attention.cli.options import (
     LengthPenalty,
@@ -23,7 +24,7 @@ from keras_attention.cli.options import (
     generations,
     load,
 )
-from keras_attention.cli.terminal import clean, progress
+from keras_attention.cli.terminal import progress
 from keras_attention.generation import Generation, Search
 
 _AT_ONCE = 256
@@ -91,9 +92,9 @@ def _translated(
 
 def _lines(found: Sequence[Sequence[Generation]], numbered: bool) -> list[str]:
     if not numbered:
-        return [clean(best.text) for best, *_ in found]
+        return [printable(best.text) for best, *_ in found]
     return [
-        f"{number}\t{one.score:.4f}\t{clean(one.text)}"
+        f"{number}\t{one.score:.4f}\t{printable(one.text)}"
         for number, hypotheses in enumerate(found, 1)
         for one in hypotheses
     ]

@@ -9,9 +9,10 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
+from keras_attention._core.printable import printable
 from keras_attention.cli.app import app
 from keras_attention.cli.options import Tolerance
-from keras_attention.cli.terminal import clean, console, working
+from keras_attention.cli.terminal import console, working
 
 
 @app.command(no_args_is_help=True)
@@ -31,14 +32,14 @@ def verify(
 
     terminal = console()
     for folder in verification.artifacts(artifact):
-        terminal.print(Text(clean(str(folder))), soft_wrap=True)
+        terminal.print(Text(printable(str(folder))), soft_wrap=True)
         with working("Comparing in a fresh process"):
             replayed = verification.replay_in_fresh_process(folder, tolerance)
         table = Table("signature", "loader", "cases", "answers", "largest difference", box=None)
         for row in replayed["rows"]:
             table.add_row(
-                Text(clean(row["name"])),
-                Text(clean(row["loader"])),
+                Text(printable(row["name"])),
+                Text(printable(row["loader"])),
                 str(row["cases"]),
                 "DIFFERENT" if row["problems"] else "equal",
                 f"{row['max_abs_difference']:.1e}",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import sys
-import unicodedata
 
 import keras
 import numpy as np
@@ -13,27 +12,12 @@ from rich.console import Console
 
 import keras_attention
 from keras_attention.cli import app, options
-from keras_attention.cli.terminal import alignments, clean, one_line
+from keras_attention.cli.terminal import alignments
 from keras_attention.export import ExportError
 from keras_attention.generation import Generation
+from tests.support.terminals import HOSTILE, is_harmless
 
 COMMANDS = ("say", "translate", "caption", "train", "export", "verify", "inspect")
-# Would color, move, rename the window, turn the text around, hide, start a link, or break a line.
-HOSTILE = "\x1b[31mred\x1b]0;title\x07\r\n\x9b2J\u202egnp\u2066\u200b\u2028[bold]\ud800\x7f\0end"
-
-
-def is_harmless(text):
-    commands = {"Cc", "Cf", "Cs", "Zl", "Zp"}
-    return not any(unicodedata.category(c) in commands for c in text)
-
-
-def test_a_text_is_shown_without_commands():
-    assert is_harmless(clean(HOSTILE))
-    assert clean(HOSTILE).startswith("␛[31mred␛]0;title␇␍␊�2Jgnp�[bold]�␡␀end")
-    # Persian and emoji need their joiners.
-    assert clean("می\u200cرود 👩\u200d🔬") == "می\u200cرود 👩\u200d🔬"
-    assert one_line("a\n  b\x1b " + "x" * 999).startswith("a b␛ x")
-    assert len(one_line("x" * 999)) == 600
 
 
 def test_tokens_are_shown_without_commands():
