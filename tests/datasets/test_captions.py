@@ -72,7 +72,10 @@ def test_an_image_is_in_one_split_and_stays_there(tmp_path):
         ("image,caption\na.jpg,One, two\n", "2 columns in every row, received 3 on line 2 of"),
         ('image,caption\na.jpg,"One\ntwo"\na.jpg\n', "received 1 on line 4 of"),
         ("image,caption\na.jpg,A\u2028b\va.jpg\n\na.jpg\n", "received 1 on line 4 of"),
-        (f"image,caption\na.jpg,A\na.jpg,{'b' * 200_000}\n", r"row .* \(field larger .* on line 3 of"),
+        (
+            f"image,caption\na.jpg,A\na.jpg,{'b' * 200_000}\n",
+            r"row .* \(field larger .* on line 3 of",
+        ),
         (f"{'a' * 200_000},caption\n", r"row that cannot be read \(field larger .* on line 1 of"),
         (f"image,caption\na.jpg,A\n{'é' * 128},B\n", "at most 255 bytes, .* on line 3 of"),
         (f"a.jpg\tA\nb/{'a' * 5000}.jpg\tB\n", "at most 255 bytes, .* on line 2 of"),
