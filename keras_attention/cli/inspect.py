@@ -141,6 +141,8 @@ def _show_artifact(terminal: Console, artifact: Config) -> None:
     }
     facts = {
         "format": artifact["format"],
+        **_manifest_facts(artifact["manifest"]),
+        "files": _state_of_files(artifact),
         "vocabularies": "; ".join(_vocabulary(*one) for one in tokens.items()),
         "recorded": ", ".join(f"{n} of {name}" for name, n in artifact["verified"].items()),
     }
@@ -161,6 +163,38 @@ def _show_artifact(terminal: Console, artifact: Config) -> None:
     terminal.print(files)
     if len(artifact["files"]) > _MOST_ROWS:
         terminal.print(f"and {len(artifact['files']) - _MOST_ROWS} more files, see --json")
+
+
+def _manifest_facts(manifest: Config | None) -> Config:
+    """What a manifest says; as it is unknown who wrote it, of whatever type."""
+    if manifest is None:
+        return {}
+    model = manifest.get("model")
+    named = model if isinstance(model, dict) else {}
+    shown = ("library", "runtime", "limits", "figures", "precision", "quality")
+    return {
+        "kind": manifest.get("kind"),
+        "class": named.get("class"),
+        "name": named.get("name"),
+        **{name: _values(manifest.get(name)) for name in shown},
+    }
+
+
+def _values(value: Any) -> str:
+    """The values of a dictionary in one line."""
+    if not isinstance(value, dict):
+        return "" if value is None else str(value)
+    return ", ".join(f"{name} {one}" for name, one in value.items() if one is not None)
+
+
+def _state_of_files(artifact: Config) -> str:
+    if artifact["manifest"] is None:
+        return "no manifest.json: they cannot be checked"
+    changed = artifact["differences"]
+    if not changed:
+        return f"{len(artifact['manifest']['files'])}, as the manifest lists them"
+    more = f" (and {len(changed) - 1} more)" if len(changed) > 1 else ""
+    return f"NOT as the manifest lists them: {changed[0]}{more}"
 
 
 def _show_facts(terminal: Console, title: str, facts: Config) -> None:

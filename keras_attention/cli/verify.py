@@ -24,7 +24,8 @@ def verify(
 ) -> None:
     """Load an artifact without Keras, and compare its answers with those of its model.
 
-    Ends with 1 where one differs, and with 2 where there is no artifact.
+    Its files are compared with its manifest first. Ends with 1 where one
+    differs, and with 2 where there is no artifact.
 
     Example: keras-attention verify served/spelling
     """
@@ -35,6 +36,8 @@ def verify(
         terminal.print(Text(printable(str(folder))), soft_wrap=True)
         with working("Comparing in a fresh process"):
             replayed = verification.replay_in_fresh_process(folder, tolerance)
+        if not replayed["has_manifest"]:
+            terminal.print(Text(printable(verification.NO_MANIFEST.format(folder))), soft_wrap=True)
         table = Table("signature", "loader", "cases", "answers", "largest difference", box=None)
         for row in replayed["rows"]:
             table.add_row(

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from keras_attention.export.golden import GoldenExample, record_ids, record_text
-from keras_attention.export.interface import Exportable, interface_of
+from keras_attention.export.interface import Exportable, interface_of, longest_of
 from keras_attention.export.replacer import replacer_of
 from keras_attention.export.signatures import Signature, ids_signatures, text_signatures
 from keras_attention.export.sources import source_of
@@ -33,6 +33,7 @@ class DecodingExport:
         signatures: the functions of the artifact, after `trace`.
         resources: what a SavedModel must keep besides the variables.
         count: the number of batches to record.
+        longest: how many tokens are read of a text, None if it has no limit.
 
     Raises:
         ValueError: for a kind that the model does not read, and examples of
@@ -55,6 +56,7 @@ class DecodingExport:
         self._replace_unknown, self._holds_empty = replace_unknown, holds_empty
         self._model, self._kind, self._search, self._batch = model, kind, search, batch
         self._source = source_of(model, kind)
+        self.longest = longest_of(interface_of(model).reads)
         self._batches = self._source.named_batches(examples, batch)
         self.count = len(self._batches)
         self.resources: list[Any] = []

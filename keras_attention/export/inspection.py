@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from pathlib import Path
 from typing import Any
 
 from keras_attention._core.optional import require
 from keras_attention._core.types import Config
+from keras_attention.export._replay import manifest as listing
 from keras_attention.export._replay.artifact import (
     GRAPH_FILES,
     artifact_kind,
@@ -31,8 +31,9 @@ def describe_artifact(folder: str | Path) -> Config:
         A dictionary: `format`, `signatures` (for each the `inputs` and
         `outputs`, names with `dtype` and `shape`, None where a size is not
         fixed), `vocabulary` (of `vocabulary.json`, or None), `verified` (the
-        number of recorded examples by signature), and `files` with `bytes` and
-        `sha256`.
+        number of recorded examples by signature), `manifest` (of
+        `manifest.json`, or None), `differences` (a line for each file that is
+        not as the manifest lists it), and `files` with `bytes` and `sha256`.
 
     Raises:
         FileNotFoundError: if there is no artifact.
@@ -48,18 +49,25 @@ def describe_artifact(folder: str | Path) -> Config:
     except Exception as error:
         raise ValueError(f"{golden} cannot be read: {type(error).__name__}: {error}") from error
     try:
-        signatures = _READERS[kind](folder)
+        signatures = signatures_of(folder, kind)
     except ImportError:
         # Without the package of the format: as they were recorded, with the sizes of an example.
         signatures = {
             name: dict(zip(("inputs", "outputs"), map(_recorded, pairs[0])))
             for name, pairs in examples.items()
         }
+    try:
+        manifest = listing.read_manifest(folder)
+        changed = [] if manifest is None else listing.differences(folder, manifest)
+    except RuntimeError as error:
+        raise ValueError(f"{folder} cannot be read: {error}") from error
     return {
         "format": kind,
         "signatures": signatures,
         "vocabulary": _vocabulary(folder),
         "verified": {name: len(pairs) for name, pairs in examples.items()},
+        "manifest": manifest,
+        "differences": changed,
         "files": [
             {"name": path.relative_to(folder).as_posix(), **checksum(path)}
             for path in sorted(folder.rglob("*"))
@@ -70,12 +78,18 @@ def describe_artifact(folder: str | Path) -> Config:
 
 def checksum(path: Path) -> Config:
     """The size and the SHA-256 of a file."""
-    digest, size = hashlib.sha256(), 0
-    with open(path, "rb") as stream:
-        while block := stream.read(2**20):
-            digest.update(block)
-            size += len(block)
-    return {"bytes": size, "sha256": digest.hexdigest()}
+    found = listing.checksum(path)
+    return {"bytes": found["size"], "sha256": found["sha256"]}
+
+
+def signatures_of(folder: Path, kind: str) -> Config:
+    """The `inputs` and `outputs` of each signature, see `describe_artifact`.
+
+    Raises:
+        ImportError: if the package of the format is missing.
+        ValueError: if a file cannot be read.
+    """
+    return _READERS[kind](folder)
 
 
 def _saved_model(folder: Path) -> Config:

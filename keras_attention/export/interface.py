@@ -93,6 +93,24 @@ class _HasOneVocabulary(Protocol):
     vocabulary: VocabularyLike | int
 
 
+@runtime_checkable
+class _CutsText(Protocol):
+    longest: int
+
+
+def longest_of(vocabulary: object) -> int | None:
+    """How many tokens a vocabulary reads of a text; None where it has no limit.
+
+    Example:
+
+    >>> from keras_attention.export.interface import longest_of
+    >>> from keras_attention.text import Subwords
+    >>> longest_of(Subwords(["a"], longest=128)), longest_of(40)
+    (128, None)
+    """
+    return vocabulary.longest if isinstance(vocabulary, _CutsText) else None
+
+
 class Interface(NamedTuple):
     """What a model reads and writes with.
 

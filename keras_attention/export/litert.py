@@ -28,7 +28,7 @@ class LiteRTWriter:
     | `beam.tflite`    | `tokens` (1, S)     | `sequences` (1, N, T), `scores` (1, N),          |
     |                  |                     | `lengths` (1, N), `attention` (1, N, T, S)       |
 
-    The vocabularies and golden examples beside them are those of `OnnxWriter`.
+    The vocabularies, golden examples and manifest beside them are those of `OnnxWriter`.
     A model that reads images takes `image` `(1, H, W, 3)` instead of `tokens`.
     S is any number. Graphs with a loop take one example; the step takes a batch
     of any size. A model without attention weights has no `attention`. Only
@@ -47,6 +47,7 @@ class LiteRTWriter:
     }
     verb = "converting"
     golden_file = "examples.npz"
+    packages: tuple[str, ...] = ("keras", "tensorflow", "numpy", "ai_edge_litert")
 
     def check_installed(self) -> None:
         """Raises `ImportError` if ai-edge-litert is missing."""

@@ -40,7 +40,8 @@ class OnnxWriter:
     `vocabulary.json` beside them holds the tokens of both sides by id (null if
     the model knows only their number), the special ids and `max_length`.
     `source_tokenizer.json` and `target_tokenizer.json` are the vocabularies for
-    the package `tokenizers`, `examples.npz` the golden examples.
+    the package `tokenizers`, `examples.npz` the golden examples, `manifest.json`
+    lists all files.
 
     Names are those of `SavedModelWriter`. A model that reads images takes
     `image` `(B, H, W, 3)` instead of `tokens`, and S in `attention` is `h, w`.
@@ -60,6 +61,7 @@ class OnnxWriter:
     }
     verb = "converting"
     golden_file = "examples.npz"
+    packages: tuple[str, ...] = ("keras", "tensorflow", "numpy", "tf2onnx", "onnx", "onnxruntime")
 
     def check_installed(self) -> None:
         """Raises `ImportError` if tf2onnx, onnx or onnxruntime is missing."""

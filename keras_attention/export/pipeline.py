@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
 import keras
 
-from keras_attention._core.checks import check_choice, check_positive
+from keras_attention._core.checks import check_choice, check_number, check_positive
 from keras_attention.export._replay import golden_file
 from keras_attention.export.call.exporting import CallExport
 from keras_attention.export.decoding import DecodingExport, decoding_model
 from keras_attention.export.golden import GoldenExample, write_golden_examples
 from keras_attention.export.interface import Exportable, check_backend, check_exportable
 from keras_attention.export.litert import LiteRTWriter
+from keras_attention.export.manifest import describe, write_manifest
 from keras_attention.export.onnx import OnnxWriter
 from keras_attention.export.progress import Progress
 from keras_attention.export.saved_model import SavedModelWriter, next_version
@@ -43,11 +45,13 @@ class Plan(Protocol):
         signatures: the functions of the artifact, after `trace`.
         resources: what a SavedModel must keep besides the variables.
         count: the number of batches to record.
+        longest: how many tokens are read of a text, None if it has no limit.
     """
 
     signatures: dict[str, Signature]
     resources: list[Any]
     count: int
+    longest: int | None
 
     def trace(self) -> None:
         """Makes the signatures, for the format that is being written."""
@@ -74,6 +78,7 @@ def export_model(
     overwrite: bool = False,
     examples: Iterable[Any] | None = None,
     tolerance: float = TOLERANCE,
+    figures: Mapping[str, float] | None = None,
     verbose: bool = True,
 ) -> dict[str, Any]:
     """Writes a Keras model, with its decoding loop if it decodes, and verifies what was written.
@@ -93,7 +98,9 @@ def export_model(
     attention layers come last, as `attention`, or of several layers as
     `attention_LAYER`, even where the model itself does not return them.
 
-    The answers of the live model are recorded first and stay in the artifact.
+    A `manifest.json` lists what the artifact is and every file of it, see
+    `keras_attention.export.manifest.describe`. The answers of the live model
+    are recorded first and stay in the artifact.
     What was written is loaded by a fresh process that cannot import Keras, and
     must give the same answers: ids and texts equal, floats within `tolerance`.
     Only then does the artifact appear; after an error nothing is left behind.
@@ -133,6 +140,8 @@ def export_model(
             call below the `input_dim` of the `Embedding` that reads them.
         tolerance: the largest allowed difference of floats, see `verify`. Half
             precision needs a larger one.
+        figures: what was measured of the trained model, numbers by name, such
+            as `{"bleu": 31.2}`; they are kept in the manifest.
         verbose: whether progress is shown on the error stream: a line per
             stage, on a terminal a bar.
 
@@ -145,7 +154,8 @@ def export_model(
         ValueError: for a model that is no Keras model and does not decode, or
             lacks the vocabularies, an unknown format, a kind that the format or
             the model does not take, a `version` of a format without versions, a
-            `search` that is no beam search, and examples of other shapes.
+            `search` that is no beam search, examples of other shapes, and
+            figures that are no numbers.
         FileExistsError: if the target exists and `overwrite` is not set, or it
             is no artifact.
         OSError: if nothing can be written, or the disk is full.
@@ -187,6 +197,7 @@ def export_model(
         plan = DecodingExport(
             model, taken, search, writer.batch, examples, replace_unknown, writer.holds_empty
         )
+    figures = _checked_figures(figures)
     target = Path(path)
     if writer.has_versions:
         version = next_version(path, overwrite) if version is None else version
@@ -203,7 +214,12 @@ def export_model(
             job = Job(
                 model,
                 Path(path).name,
+                format,
+                taken,
+                writer.batch,
+                plan.longest,
                 None if isinstance(plan, CallExport) else search.max_length,
+                figures,
                 {graph: plan.signatures[name] for graph, name in graphs.items()},
                 {graph: recorded[name] for graph, name in graphs.items()},
                 plan.resources,
@@ -215,9 +231,20 @@ def export_model(
             progress("writing")
             writer.write(converted, job, folder)
             write_golden_examples(folder / writer.golden_file, job.examples)
+            write_manifest(folder, describe(job, writer.packages, folder))
             progress("verifying in a fresh process")
             report = verify_artifact(folder, tolerance, target)
     return {**report, "version": version} if writer.has_versions else report
+
+
+def _checked_figures(figures: Mapping[str, float] | None) -> dict[str, float]:
+    """Numbers by name, as JSON can hold them."""
+    checked = {}
+    for name, value in (figures or {}).items():
+        checked[str(name)] = check_number(f"figures[{name!r}]", value)
+        if not math.isfinite(value):
+            raise ValueError(f"figures[{name!r}]: expected a finite number, received {value!r}.")
+    return checked
 
 
 def _natural_kind(model: object, kind: str | None) -> str:

@@ -65,7 +65,8 @@ class SavedModelWriter:
     after its penalties. The batch comes first in every tensor, and none is a
     scalar.
 
-    The golden examples are `assets.extra/examples.npz`. One request per
+    The golden examples are `assets.extra/examples.npz`, and the manifest is
+    `assets.extra/manifest.json`. One request per
     signature is in `assets.extra/tf_serving_warmup_requests`, which TensorFlow
     Serving runs before it accepts clients. The artifact is verified through
     TensorFlow's Python loader and its TF1 loader.
@@ -81,6 +82,7 @@ class SavedModelWriter:
     graphs: dict[str, str] | None = None
     verb = "tracing"
     golden_file = "assets.extra/examples.npz"
+    packages: tuple[str, ...] = ("keras", "tensorflow", "numpy")
 
     def check_installed(self) -> None:
         """TensorFlow is enough."""

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,15 @@ from keras_attention.export import _replay as replay
 from keras_attention.export.errors import ExportError
 
 TOLERANCE = 1e-4
+NO_MANIFEST = "{} has no manifest.json: its files cannot be checked, only what they answer."
 
 
 def verify(path: str | Path, tolerance: float = TOLERANCE) -> dict[str, Any]:
     """Checks that an artifact still answers as its model did when it was written.
+
+    First its files are compared with its `manifest.json`: none may be missing,
+    changed, more than listed, or a link. Of an artifact without one a warning
+    says so.
 
     The artifact contains golden examples: inputs, and the answers of the live
     model. A fresh process that cannot import Keras replays them: a SavedModel
@@ -36,7 +42,8 @@ def verify(path: str | Path, tolerance: float = TOLERANCE) -> dict[str, Any]:
         the `signatures` (SavedModel) or `graphs` (ONNX, LiteRT).
 
     Raises:
-        ExportError: if an artifact cannot be read, or answers differently;
+        ExportError: if an artifact cannot be read, is not what its manifest
+            lists, or answers differently;
             the message names signature, output and difference.
         FileNotFoundError: if there is no artifact.
 
@@ -90,6 +97,8 @@ def verify_artifact(
     """`verify` for exactly one artifact; errors call it `target`, where it will be, if given."""
     replayed = replay_in_fresh_process(folder, tolerance)
     raise_on_difference(folder if target is None else target, replayed)
+    if not replayed["has_manifest"]:
+        warnings.warn(NO_MANIFEST.format(folder), stacklevel=2)
     rows = replayed["rows"]
     return {
         "ids_equal": all(row["ids_equal"] for row in rows),
@@ -122,8 +131,8 @@ def replay_in_fresh_process(folder: Path, tolerance: float = TOLERANCE) -> dict[
         tolerance: the largest allowed difference of floats.
 
     Returns:
-        A dictionary with `rows`, one per signature or graph and loader, and
-        `error`, None if everything could be read.
+        A dictionary with `rows`, one per signature or graph and loader,
+        `error`, None if everything could be read, and `has_manifest`.
 
     Raises:
         ExportError: if the process ended without a report.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -17,8 +18,13 @@ class Job(NamedTuple):
     Attributes:
         model: the live model.
         name: of the artifact, under which a server offers it.
+        format, kind: see `export_model`.
+        batch: number of examples in a batch of the source, None for any number.
+        longest: how many tokens are read of a text; None where the model reads
+            no text, or there is no limit.
         max_length: how many tokens decoding gives at most; None where the
             model does not decode.
+        figures: measured of the trained model, by name.
         signatures: the functions by the name they have in the artifact.
         examples: the golden examples of each of them.
         resources: what the artifact must keep besides the variables, such as
@@ -27,7 +33,12 @@ class Job(NamedTuple):
 
     model: HasVariables
     name: str
+    format: str
+    kind: str
+    batch: int | None
+    longest: int | None
     max_length: int | None
+    figures: Mapping[str, float]
     signatures: dict[str, Signature]
     examples: dict[str, list[GoldenExample]]
     resources: list[Any]
@@ -45,6 +56,8 @@ class Writer(Protocol):
             None for all signatures under their own names.
         verb: what `convert` does, for the progress.
         golden_file: where the golden examples lie in the artifact.
+        packages: the modules that write the artifact and run it; their versions
+            are in its manifest.
     """
 
     kinds: tuple[str, ...]
@@ -54,6 +67,7 @@ class Writer(Protocol):
     graphs: dict[str, str] | None
     verb: str
     golden_file: str
+    packages: tuple[str, ...]
 
     def check_installed(self) -> None:
         """Raises `ImportError` if a package is missing."""
@@ -68,5 +82,5 @@ class Writer(Protocol):
         ...
 
     def write(self, converted: dict[str, Any], job: Job, folder: Path) -> None:
-        """Writes the artifact, without its golden examples, into an empty directory."""
+        """Writes the artifact, without golden examples and manifest, into an empty directory."""
         ...

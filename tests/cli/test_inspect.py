@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 import sys
 import zipfile
 
@@ -16,9 +17,10 @@ from keras_attention import LuongAttention
 from keras_attention.cli import keras_file
 from keras_attention.cli.keras_file import describe_keras_file
 from keras_attention.export import export_model
+from keras_attention.export.manifest import read_manifest, write_manifest
 from keras_attention.export.onnx import OnnxWriter
 from keras_attention.models import Seq2Seq
-from tests.support.exporting import LETTERS, SEARCH, speller
+from tests.support.exporting import LETTERS, SEARCH, list_again, speller
 
 HOSTILE = "\x1b]0;title\x07"
 
@@ -154,7 +156,8 @@ def artifacts(tmp_path_factory):
     folder = tmp_path_factory.mktemp("artifacts")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(OnnxWriter, "graphs", {"encoder": "encode"})
-        export_model(speller(), folder / "onnx", format="onnx", search=SEARCH, verbose=False)
+        path, figures = folder / "onnx", {"wer": 12.5}
+        export_model(speller(), path, format="onnx", search=SEARCH, figures=figures, verbose=False)
     module = tf.Module()
     module.call = tf.function(
         lambda text: {"length": tf.strings.length(text), "given": text},
@@ -219,19 +222,42 @@ def test_a_file_of_litert(run, tmp_path):
     assert ran.code == 2 and "step.tflite" in ran.err and ran.err.count("\n") == 1
 
 
-def test_the_command_verify_reads_what_was_exported(run, artifacts):
+def test_the_command_verify_reads_what_was_exported(run, artifacts, tmp_path):
     ran = run("verify", artifacts / "onnx")
     assert ran.code == 0 and "equal" in ran.out
-    answers = artifacts / "onnx" / "examples.npz"
-    recorded = answers.read_bytes()
+    folder = shutil.copytree(artifacts / "onnx", tmp_path / "onnx")
+    answers = folder / "examples.npz"
     with np.load(answers) as arrays:
         changed = {
             n: a + 1 if "/outputs/" in n and a.dtype == "float32" else a for n, a in arrays.items()
         }
-    try:
-        np.savez(answers, **changed)
-        ran = run("verify", artifacts / "onnx")
-    finally:
-        answers.write_bytes(recorded)
+    np.savez(answers, **changed)
+    ran = run("verify", folder)
+    assert ran.code == 1 and "'examples.npz': expected" in ran.err
+    list_again(folder)
+    ran = run("verify", folder)
     assert ran.code == 1 and "DIFFERENT" in ran.out
     assert "does not answer as its model did" in ran.err and ran.err.count("\n") == 1
+    (folder / "manifest.json").unlink()
+    ran = run("verify", folder)
+    assert "has no manifest.json" in " ".join(ran.out.split()) and "DIFFERENT" in ran.out
+
+
+def test_the_manifest_of_an_artifact(run, artifacts, tmp_path):
+    folder = shutil.copytree(artifacts / "onnx", tmp_path / "onnx")
+    (artifact,) = json.loads(run("inspect", folder, "--json").out)["contents"]
+    assert artifact["manifest"]["figures"] == {"wer": 12.5} and artifact["differences"] == []
+    shown = run("inspect", folder).out
+    for part in ("EncoderDecoder", f"keras {keras.__version__}", "max_length 8", "wer 12.5"):
+        assert part in shown
+    assert "as the manifest lists them" in shown and "NOT" not in shown
+    manifest = read_manifest(folder)
+    hostile = {"model": HOSTILE, "limits": [HOSTILE], "figures": {HOSTILE: {}}}
+    write_manifest(folder, {**manifest, **hostile})
+    (folder / "vocabulary.json").write_text("{}")
+    ran = run("inspect", folder)
+    assert ran.code == 0 and "\x1b" not in ran.out
+    assert "NOT as the manifest lists them: 'vocabulary.json'" in " ".join(ran.out.split())
+    (folder / "manifest.json").write_text("{")
+    ran = run("inspect", folder)
+    assert ran.code == 2 and "manifest.json: expected JSON" in ran.err

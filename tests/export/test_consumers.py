@@ -18,6 +18,7 @@ from keras_attention.export._replay.warmup import FILE
 from tests.support.exporting import (
     MAX_LENGTH,
     consume,
+    list_again,
     padded_ids,
     step_by_step,
     until_end,
@@ -153,5 +154,6 @@ def test_a_corrupted_litert_artifact(litert_artifact, tmp_path, damage):
         shutil.copy(path / "encoder.tflite", step)
     else:
         step.unlink()
+    list_again(path)
     with pytest.raises(ExportError, match=r"speller .*(step|ended with code)"):
         verify(path)

@@ -20,6 +20,7 @@ from tests.support.exporting import (
     SOUNDS,
     Foreign,
     call_onnx,
+    list_again,
     listing,
     padded_ids,
     sizes,
@@ -42,7 +43,9 @@ def test_report_and_files(onnx_artifact):
     assert onnx_artifact.report["graphs"] == ["encoder", "step", "greedy", "beam"]
     graphs = ["encoder.onnx", "greedy.onnx", "beam.onnx", "step.onnx"]
     beside = ["source_tokenizer.json", "target_tokenizer.json", "vocabulary.json"]
-    assert listing(onnx_artifact.path) == sorted([*graphs, "examples.npz", *beside])
+    assert listing(onnx_artifact.path) == sorted(
+        [*graphs, "examples.npz", "manifest.json", *beside]
+    )
 
 
 def test_sizes_that_vary_have_names(onnx_artifact, changing):
@@ -196,6 +199,7 @@ def test_a_corrupted_artifact(onnx_artifact, tmp_path, damage):
         shutil.copy(path / "encoder.onnx", step)
     else:
         shutil.copy(step, path / "other.onnx")
+    list_again(path)
     with pytest.raises(ExportError, match=r"step|other"):
         verify(path)
 

@@ -21,6 +21,7 @@ from tests.support.exporting import (
     SOUNDS,
     Foreign,
     call,
+    list_again,
     listing,
     padded_ids,
     speller,
@@ -49,7 +50,8 @@ def test_report_and_layout(ids_artifact):
     assert set(ids_artifact.report["signatures"]) == IDS
     assert {p.name for p in ids_artifact.path.iterdir()} == {"1"}
     assert ids_artifact.report["version"] == 1
-    files = {"assets.extra/examples.npz", "assets.extra/tf_serving_warmup_requests"}
+    names = ("examples.npz", "manifest.json", "tf_serving_warmup_requests")
+    files = {f"assets.extra/{name}" for name in names}
     assert files < set(listing(ids_artifact.path / "1"))
     # A server runs as somebody else.
     assert ids_artifact.path.joinpath("1").stat().st_mode & 0o055 == 0o055
@@ -357,6 +359,7 @@ def test_a_corrupted_artifact(text_artifact, tmp_path, file, garbage):
         path.write_bytes(bytes(255 - byte for byte in path.read_bytes()))
     else:
         path.write_bytes(garbage)
+    list_again(tmp_path / "3")
     with pytest.raises(ExportError, match=r"cannot be (verified|read)|does not answer"):
         verify(tmp_path)
 

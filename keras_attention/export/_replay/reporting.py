@@ -12,6 +12,7 @@ from .artifact import Pairs, artifact_kind, golden_file, read_golden_examples
 from .comparing import first_line
 from .isolation import MODEL_PACKAGES, Blocker
 from .litert import replay_litert
+from .manifest import check_manifest
 from .onnx import replay_onnx
 from .saved_model import replay_saved_model
 
@@ -26,9 +27,13 @@ REPLAYS: dict[str, Replay] = {
 
 
 def check_artifact(folder: str, tolerance: float) -> dict[str, Any]:
-    """The report of an artifact: rows, and why it could not be read, if so."""
-    report: dict[str, Any] = {"rows": [], "error": None}
+    """The report of an artifact: rows, and why it could not be read, if so.
+
+    Nothing of it is loaded before its files are compared with its manifest.
+    """
+    report: dict[str, Any] = {"rows": [], "error": None, "has_manifest": True}
     try:
+        report["has_manifest"] = check_manifest(folder)
         path = golden_file(folder)
         if path is None:
             raise RuntimeError("the golden examples (examples.npz) are missing")

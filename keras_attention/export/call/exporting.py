@@ -20,7 +20,7 @@ from keras_attention.export.call.outputs import named_outputs, with_weights
 from keras_attention.export.call.random_batches import inputs_of_ids, random_batches
 from keras_attention.export.errors import ExportError
 from keras_attention.export.golden import GoldenExample, ask
-from keras_attention.export.interface import ReadsIds
+from keras_attention.export.interface import ReadsIds, longest_of
 from keras_attention.export.signatures import SERVED, Signature
 from keras_attention.text import VocabularyLike, as_vocabulary
 
@@ -43,6 +43,7 @@ class CallExport:
         resources: what a SavedModel must keep besides the variables.
         count: the number of batches to record.
         vocabulary: what turns text into ids, where there is one.
+        longest: how many tokens are read of a text, None if it has no limit.
 
     Raises:
         ValueError: for inputs that are not known, a kind that does not fit them,
@@ -69,6 +70,7 @@ class CallExport:
         elif isinstance(model, ReadsIds):
             own = model.source_vocabulary
             self.vocabulary = own if isinstance(own, VocabularyLike) else None
+        self.longest = longest_of(self.vocabulary)
         random = random_batches(model, specs)
         self._front = self._in_front(kind, specs)
         self._random = given is None
