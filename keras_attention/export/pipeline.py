@@ -19,11 +19,11 @@ from keras_attention.export.litert import LiteRTWriter
 from keras_attention.export.manifest import describe, write_manifest
 from keras_attention.export.onnx import OnnxWriter
 from keras_attention.export.progress import Progress
-from keras_attention.export.saved_model import SavedModelWriter, next_version
+from keras_attention.export.saved_model import SavedModelWriter
 from keras_attention.export.signatures import Signature, beam_settings
 from keras_attention.export.verification import TOLERANCE, verify_artifact
 from keras_attention.export.writer import Job, Writer
-from keras_attention.export.writing import atomic_directory
+from keras_attention.export.writing import atomic_directory, next_version
 from keras_attention.generation.settings import SearchSettings
 
 Format = Literal["saved_model", "onnx", "litert"]
@@ -129,7 +129,8 @@ def export_model(
             largest attention weight, a dictionary gives its translation. By
             default `<unk>` stays.
         version: of a SavedModel, the name of the directory below `path`, a
-            positive integer; by default the number after the highest there is.
+            positive integer; by default the number after the highest there is,
+            once the artifact is written.
         overwrite: whether an artifact that exists is replaced once the new one
             is verified; of SavedModels without a `version` the highest one.
         examples: batches to verify with. Ids `(B, S)` or images
@@ -199,13 +200,19 @@ def export_model(
         )
     figures = _checked_figures(figures)
     target = Path(path)
+    is_next = writer.has_versions and version is None and not overwrite
     if writer.has_versions:
         version = next_version(path, overwrite) if version is None else version
         target = target / str(version)
 
+    def following() -> Path:
+        nonlocal target
+        target = Path(path, str(next_version(path)))
+        return target
+
     with (
         writer.tracing(),
-        atomic_directory(target, overwrite, replaceable=_is_artifact) as folder,
+        atomic_directory(target, overwrite, _is_artifact, following if is_next else None) as folder,
     ):
         plan.trace()
         graphs = plan.graphs(writer.graphs)
@@ -234,7 +241,7 @@ def export_model(
             write_manifest(folder, describe(job, writer.packages, folder))
             progress("verifying in a fresh process")
             report = verify_artifact(folder, tolerance, target)
-    return {**report, "version": version} if writer.has_versions else report
+    return {**report, "version": int(target.name)} if writer.has_versions else report
 
 
 def _checked_figures(figures: Mapping[str, float] | None) -> dict[str, float]:

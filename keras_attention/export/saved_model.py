@@ -117,31 +117,6 @@ class SavedModelWriter:
             write_warmup(folder, job.name, requests)
 
 
-def next_version(path: str | Path, overwrite: bool = False) -> int:
-    """The version to write below a path: one more than the highest, or the highest again.
-
-    Args:
-        path: a directory, which may not exist yet.
-        overwrite: whether the highest is to be replaced.
-
-    Returns:
-        A positive integer.
-
-    Example:
-
-    >>> import os, tempfile
-    >>> from keras_attention.export.saved_model import next_version
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     os.mkdir(os.path.join(folder, "7"))
-    ...     next_version(folder), next_version(folder, overwrite=True), next_version("nowhere")
-    (8, 7, 1)
-    """
-    path = Path(path)
-    names = [entry.name for entry in path.iterdir()] if path.is_dir() else []
-    highest = max((int(name) for name in names if name.isdecimal()), default=0)
-    return max(1, highest if overwrite else highest + 1)
-
-
 @contextlib.contextmanager
 def _disk_errors(folder: Path) -> Iterator[None]:
     """Turns TensorFlow's errors of a disk into `OSError`."""

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
+import errno
 import os
 import re
 import shutil
+import stat
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,8 +21,12 @@ try:
 except ImportError:  # Windows: what a killed process leaves behind is not removed there.
     fcntl = None
 
-# Where the old target is kept while the new one takes its place.
+# Where the old target is kept while the new one takes its place, if the two cannot be exchanged.
 REPLACED = "replaced"
+# The directories to write into, with the characters that mkdtemp uses.
+_LEFTOVER = re.compile(r"\.(.+)-[a-z0-9_]{8}\.partial")
+# Of the Linux call renameat2.
+_NOREPLACE, _EXCHANGE, _AT_FDCWD = 1, 2, -100
 
 
 @contextlib.contextmanager
@@ -26,6 +34,7 @@ def atomic_directory(
     target: str | Path,
     overwrite: bool = False,
     replaceable: Callable[[Path], bool] | None = None,
+    instead: Callable[[], Path] | None = None,
 ) -> Iterator[Path]:
     """Yields an empty directory to write into, which becomes `target` if there is no error.
 
@@ -34,12 +43,20 @@ def atomic_directory(
     target is left as it was. A killed process leaves the hidden directory
     behind; the next process that writes the same target removes it.
 
+    An old target and the new one are exchanged in one step, so that there is a
+    target at every moment. Where the system cannot do that (Linux can, on
+    nearly all file systems), the old one is moved aside first, and back if
+    there is an error.
+
     Args:
         target: the directory to make. Its parent must exist, or the parent of
             that; then the parent is made, and removed after an error.
         overwrite: whether an existing directory may be replaced.
         replaceable: `replaceable(path) -> bool`, whether the existing directory
-            is one that may be replaced; by default any.
+            is one that may be replaced; by default any. A link never is.
+        instead: `instead() -> path`, another target beside the first, where
+            another process has made that meanwhile; by default that is an
+            error.
 
     Raises:
         FileExistsError: if the target exists and `overwrite` is not set, or it
@@ -59,22 +76,37 @@ def atomic_directory(
     ['artifact']
     """
     target = Path(os.path.abspath(target))
-    _check_target(target, overwrite, replaceable)
     parent_is_new = not target.parent.exists()
     if parent_is_new:
         _check_folder(target.parent.parent)
-        target.parent.mkdir()
+        target.parent.mkdir(exist_ok=True)
     else:
         _check_folder(target.parent)
     try:
-        remove_leftovers(target)
+        remove_leftovers(target.parent, target.name.__eq__)
+        if instead is None:
+            _check_target(target, overwrite, replaceable)
         with _staging(target) as staging:
             # Only its owner may read what mkdtemp makes; a server may be another user.
             fresh = Path(staging, target.name)
             fresh.mkdir()
             yield fresh
             _flush(fresh)
-            _put_in_place(fresh, target, Path(staging, REPLACED), overwrite)
+            while True:
+                try:
+                    # Another process may have made the target since it was checked.
+                    _check_target(target, overwrite, replaceable)
+                except FileExistsError:
+                    if instead is None:
+                        raise
+                    target = Path(os.path.abspath(instead()))
+                if overwrite and os.path.lexists(target):
+                    placed = _replaced(target, fresh, Path(staging, REPLACED))
+                else:
+                    placed = _renamed_to_new(fresh, target)
+                if placed:
+                    break
+                os.stat(fresh)  # If that is gone, another try is of no use.
     except BaseException:
         if parent_is_new:
             with contextlib.suppress(OSError):
@@ -82,31 +114,73 @@ def atomic_directory(
         raise
 
 
-def remove_leftovers(target: str | Path) -> None:
-    """Removes what killed processes left behind while they wrote `target`.
+def next_version(path: str | Path, overwrite: bool = False) -> int:
+    """The version to write below a path: one more than the highest, or the highest again.
+
+    What an interrupted export has left of a version is restored or removed first.
+
+    Args:
+        path: a directory, which may not exist yet.
+        overwrite: whether the highest is to be replaced.
+
+    Returns:
+        A positive integer.
+
+    Example:
+
+    >>> import os, tempfile
+    >>> from keras_attention.export.writing import next_version
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     os.mkdir(os.path.join(folder, "7"))
+    ...     next_version(folder), next_version(folder, overwrite=True), next_version("nowhere")
+    (8, 7, 1)
+    """
+    path = Path(path)
+    names = []
+    if path.is_dir():
+        remove_leftovers(path, str.isdecimal)
+        names = os.listdir(path)
+    highest = max((int(name) for name in names if name.isdecimal()), default=0)
+    return max(1, highest if overwrite else highest + 1)
+
+
+def remove_leftovers(parent: str | Path, is_target: Callable[[str], bool]) -> None:
+    """Removes what killed processes left behind in a directory while they wrote targets.
 
     If one was killed after it moved the old target away and before the new one
-    was in place, the old target is restored.
+    was in place, the old target is restored. Links are removed, and what they
+    lead to is left as it is.
+
+    Args:
+        parent: the directory of the targets.
+        is_target: `is_target(name) -> bool`, of which targets.
     """
     if fcntl is None:
         return
-    target = Path(os.path.abspath(target))
-    # The characters that mkdtemp uses: the name of another target may begin alike.
-    ours = re.compile(rf"\.{re.escape(target.name)}-[a-z0-9_]{{8}}\.partial")
-    for path in target.parent.iterdir():
-        if not ours.fullmatch(path.name):
+    for name in os.listdir(parent):
+        found = _LEFTOVER.fullmatch(name)
+        if found is None or not is_target(found[1]):
             continue
-        with contextlib.suppress(OSError), _Locked(path, fcntl.LOCK_EX | fcntl.LOCK_NB):
-            if (path / REPLACED).exists() and not os.path.lexists(target):
-                (path / REPLACED).rename(target)
-            shutil.rmtree(path, ignore_errors=True)
+        path = Path(parent, name)
+        with contextlib.suppress(OSError):
+            if path.is_symlink():
+                path.unlink()
+                continue
+            with _Locked(path, fcntl.LOCK_EX | fcntl.LOCK_NB) as leftover:
+                leftover.restore(REPLACED, Path(parent, found[1]))
+                shutil.rmtree(path, ignore_errors=True)
 
 
 @contextlib.contextmanager
 def _staging(target: Path) -> Iterator[str]:
     """A new directory beside the target, locked while this process writes."""
     while True:
-        path = tempfile.mkdtemp(prefix=f".{target.name}-", suffix=".partial", dir=target.parent)
+        # Another process may have made the parent, and removed it after an error.
+        target.parent.mkdir(exist_ok=True)
+        try:
+            path = tempfile.mkdtemp(prefix=f".{target.name}-", suffix=".partial", dir=target.parent)
+        except FileNotFoundError:
+            continue
         lock: contextlib.AbstractContextManager[object] = contextlib.nullcontext()
         try:
             lock = _Locked(path, fcntl.LOCK_EX) if fcntl else lock
@@ -130,7 +204,8 @@ class _Locked:
 
     def __init__(self, path: str | Path, how: int) -> None:
         assert fcntl is not None
-        self._descriptor = os.open(path, os.O_RDONLY)
+        # A link or a pipe in its place is not opened.
+        self._descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
         try:
             fcntl.flock(self._descriptor, how)
         except OSError:
@@ -139,6 +214,13 @@ class _Locked:
 
     def __enter__(self) -> _Locked:
         return self
+
+    def restore(self, name: str, target: Path) -> None:
+        """Moves a directory out of this one to a target that is missing; a link stays."""
+        with contextlib.suppress(FileNotFoundError):
+            kept = os.stat(name, dir_fd=self._descriptor, follow_symlinks=False)
+            if stat.S_ISDIR(kept.st_mode) and not os.path.lexists(target):
+                os.rename(name, target, src_dir_fd=self._descriptor)
 
     def __exit__(
         self,
@@ -172,6 +254,11 @@ def _check_target(
             f"{target} exists already. Choose another target, or allow it to be overwritten "
             "(overwrite=True, or --overwrite)."
         )
+    if target.is_symlink():
+        raise FileExistsError(
+            f"{target} is a link, so it is not overwritten. Name the directory that it leads to, "
+            "or remove it yourself."
+        )
     if replaceable is not None and not replaceable(target):
         raise FileExistsError(
             f"{target} exists already and is no exported artifact, so it is not overwritten. "
@@ -186,15 +273,45 @@ def _check_folder(folder: Path) -> None:
         raise NotADirectoryError(f"{folder} is no directory, nothing can be written into it.")
 
 
-def _put_in_place(fresh: Path, target: Path, aside: Path, overwrite: bool) -> None:
-    if not (overwrite and os.path.lexists(target)):
-        # Another process may have made the target since it was checked.
-        _check_target(target, overwrite, None)
-        fresh.rename(target)
-        return
-    target.rename(aside)
+def _replaced(target: Path, fresh: Path, aside: Path) -> bool:
+    """Puts a directory in place of an old one; False if another process did so meanwhile."""
+    if _renamed(fresh, target, _EXCHANGE):
+        return True
+    # What is aside from an earlier try is older than the target of the other process.
+    shutil.rmtree(aside, ignore_errors=True)
+    with contextlib.suppress(FileNotFoundError):
+        target.rename(aside)
     try:
-        fresh.rename(target)
+        return _renamed_to_new(fresh, target)
     except BaseException:
-        aside.rename(target)
+        if aside.exists():
+            _renamed_to_new(aside, target)
         raise
+
+
+def _renamed_to_new(path: Path, target: Path) -> bool:
+    """Renames a directory to a name that is free; False if it is not."""
+    if _renamed(path, target, _NOREPLACE):
+        return True
+    # By itself rename replaces an empty directory.
+    if os.path.lexists(target):
+        return False
+    try:
+        path.rename(target)
+    except OSError as error:
+        if error.errno in (errno.ENOTEMPTY, errno.EEXIST):
+            return False
+        raise
+    return True
+
+
+def _renamed(path: Path, target: Path, flag: int) -> bool:
+    """Whether Linux has renamed a path in one step, as the flag says."""
+    if sys.platform != "linux":
+        return False
+    try:
+        renameat2 = ctypes.CDLL(None, use_errno=True).renameat2
+    except (AttributeError, OSError):
+        return False
+    old, new = os.fsencode(path), os.fsencode(target)
+    return bool(renameat2(_AT_FDCWD, old, _AT_FDCWD, new, flag) == 0)

@@ -93,7 +93,7 @@ def test_a_killed_export_leaves_nothing_under_the_name_and_is_cleared_away(tmp_p
         assert len([p for p in target.parent.iterdir() if p.name.startswith(".2-")]) == 2
     alive.kill()
     alive.communicate()
-    writing.remove_leftovers(target)
+    writing.remove_leftovers(target.parent, "2".__eq__)
     new = ["speller/2", "speller/2/file"]
     assert listing(tmp_path) == sorted([*before, *new])
 
@@ -106,7 +106,7 @@ def test_killed_between_the_old_one_and_the_new_one(tmp_path):
     (tmp_path / "speller").rename(leftover / "replaced")
     # Of another target, which begins alike.
     (tmp_path / ".speller-two-abcdefgh.partial").mkdir()
-    with pytest.raises(ValueError), atomic_directory(tmp_path / "speller"):
+    with pytest.raises(FileExistsError), atomic_directory(tmp_path / "speller"):
         raise ValueError
     assert listing(tmp_path) == [".speller-two-abcdefgh.partial", "speller", "speller/old"]
 
@@ -120,6 +120,20 @@ def test_a_file_system_without_locks(tmp_path, monkeypatch):
     with atomic_directory(tmp_path / "new") as folder:
         (folder / "file").touch()
     assert listing(tmp_path) == [".new-abcdefgh.partial", "new", "new/file"]
+
+
+def test_an_export_that_loses_a_race_takes_the_next_number(tmp_path, monkeypatch, without_decoding):
+    verify_artifact = pipeline.verify_artifact
+
+    def while_another_is_faster(folder, tolerance, target):
+        versions(tmp_path)
+        return verify_artifact(folder, tolerance, target)
+
+    monkeypatch.setattr(pipeline, "verify_artifact", while_another_is_faster)
+    report = export_model(Foreign(), tmp_path / "speller", examples=IDS, verbose=False)
+    assert report["version"] == 2
+    assert (tmp_path / "speller" / "1" / "assets.extra" / "examples.npz").stat().st_size == 11
+    assert (tmp_path / "speller" / "2" / "saved_model.pb").exists()
 
 
 def test_a_read_only_target():

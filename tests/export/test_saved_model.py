@@ -11,7 +11,7 @@ import tensorflow as tf
 from keras_attention import generation
 from keras_attention.export import ExportError, export_model, verify
 from keras_attention.export._replay.warmup import read_warmup, write_warmup
-from keras_attention.export.saved_model import SavedModelWriter, next_version
+from keras_attention.export.saved_model import SavedModelWriter
 from keras_attention.export.signatures import ids_signatures
 from keras_attention.generation import BeamSearch
 from keras_attention.models import EncoderDecoder
@@ -407,15 +407,6 @@ def test_an_existing_target_is_refused(tmp_path):
     with pytest.raises(FileExistsError, match="no exported artifact"):
         export_model(model, tmp_path / "speller", overwrite=True)
     assert listing(tmp_path) == ["speller", "speller/1", "speller/1/thesis.tex"]
-
-
-@pytest.mark.parametrize("there", [[], ["1"], ["2", "10", "9", "latest", ".11-abc.partial"]])
-def test_the_next_version(tmp_path, there):
-    for name in there:
-        (tmp_path / name).mkdir()
-    highest = max([int(name) for name in there if name.isdecimal()], default=0)
-    assert next_version(tmp_path) == highest + 1
-    assert next_version(tmp_path, overwrite=True) == max(1, highest)
 
 
 def test_nowhere_to_write(tmp_path):
