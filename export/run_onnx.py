@@ -21,6 +21,7 @@ import onnxruntime
 sys.path.append(str(Path(__file__).resolve().parent / "serving"))
 
 from alignment import draw
+from printable import one_line, printable
 
 
 class Plain:
@@ -172,7 +173,7 @@ def decode(folder, given, graph="beam"):
 
 def show(given, source, found, pictures):
     """Prints one answer, with its alignment, or with its picture in a folder."""
-    print(f"{given}  ->  {found.text}   (score {found.score:.2f})")
+    print(f"{printable(given)}  ->  {printable(found.text)}   (score {found.score:.2f})")
     if source is not None:
         for line in draw(found.attention, source, found.tokens):
             print(f"  {line}")
@@ -182,7 +183,7 @@ def show(given, source, found, pictures):
         pictures.mkdir(exist_ok=True)
         path = pictures / f"{Path(given).name}.png"
         overlay.save(overlay.draw(overlay.read(given), found.tokens, found.attention), path)
-        print(f"  {path}")
+        print(f"  {printable(str(path))}")
 
 
 def main(arguments=None):
@@ -218,7 +219,7 @@ def main(arguments=None):
             for place, found in enumerate(hypotheses[: max(1, args.n_best)]):
                 show(given, source, found, None if place else args.overlay)
     except Exception as error:
-        print(f"run_onnx.py: error: {' '.join(str(error).split())}", file=sys.stderr)
+        print(f"run_onnx.py: error: {one_line(str(error))}", file=sys.stderr)
         raise SystemExit(1) from None
 
 

@@ -7,6 +7,8 @@ Needs nothing but the standard library.
 
 import unicodedata
 
+from printable import printable
+
 SHADES = "░▒▓█"
 FAINT = 0.05  # below it a dot, so that columns can be followed
 # Keeps the labels of a right-to-left script in their columns.
@@ -58,7 +60,7 @@ def draw(weights, sources, targets, columns=None):
 
 def shade(weight):
     """A weight as a sign."""
-    return "·" if not weight >= FAINT else SHADES[min(3, int(4 * weight))]
+    return "·" if not weight >= FAINT else SHADES[int(4 * min(weight, 0.75))]
 
 
 def label(token):
@@ -67,24 +69,20 @@ def label(token):
     Spaces and control characters become visible, an accent gets something to
     stand on, and a long token is cut.
     """
-    shown = []
-    for c in token:
-        if c == " ":
-            shown.append("␣")
-        elif ord(c) < 0x20 or ord(c) == 0x7F:
-            shown.append(chr(0x2421 if ord(c) == 0x7F else 0x2400 + ord(c)))
-        elif unicodedata.category(c) in ("Cc", "Zl", "Zp", "Cs"):
-            shown.append("�")
-        elif unicodedata.category(c) != "Cf" or c in "\u200c\u200d":
-            shown.append(c)
-        if sum(map(_width, shown)) > _LONGEST_LABEL:
-            shown[-1] = "…"
-            break
-    text = "".join(shown) or "␀"
+    text = _cut(printable(token[: 4 * _LONGEST_LABEL]).replace(" ", "␣")) or "␀"
     if _width(text[0]) == 0:
         text = "◌" + text
     if any(unicodedata.bidirectional(c) in ("R", "AL") for c in text):
         text += LEFT_TO_RIGHT
+    return text
+
+
+def _cut(text):
+    columns = 0
+    for i, c in enumerate(text):
+        columns += _width(c)
+        if columns > _LONGEST_LABEL:
+            return text[:i] + "…"
     return text
 
 

@@ -1,85 +1,24 @@
-"""What the clients share: their arguments, and how a translation is shown.
+"""What the clients share: their arguments, their errors, and how a translation is shown.
 
 Needs nothing but the standard library.
 """
 
 import argparse
 import contextlib
+import io
 import shutil
 import sys
 from pathlib import Path
-from typing import NamedTuple
 
 from alignment import draw
+from answers import BadInputError, ServingError, check_count, translations
+from printable import one_line, printable
 
-OUTPUTS = ("texts", "scores", "source_tokens", "target_tokens", "attention")
-# What a terminal is told to do hides in these.
-_CONTROL = dict.fromkeys((*range(32), *range(127, 160)), "�")
+__all__ = ["BadInputError", "ServingError", "main", "parser", "server_parser", "translations"]
 
-
-class ServingError(Exception):
-    """The server gave no answer; the message says what to do about it."""
-
-
-class BadInputError(ServingError):
-    """The server runs, and refuses what it was asked; other inputs may do."""
-
-
-class Translation(NamedTuple):
-    """One hypothesis for one text.
-
-    Attributes:
-        text: what the model wrote.
-        score: its score, a log-probability in nats, or what a beam search made of it.
-        source_tokens, target_tokens: strings, without padding.
-        attention: `(target tokens, source tokens)`, nested lists.
-    """
-
-    text: str
-    score: float
-    source_tokens: list
-    target_tokens: list
-    attention: list
-
-
-def translations(row):
-    """The hypotheses in the answer to one text, best first: several of a beam, one otherwise.
-
-    Args:
-        row: the outputs by name, for this text; strings and nested lists. They
-            may be padded further than this text needs: the server pads all
-            that it computes at once to the same width.
-
-    Raises:
-        ServingError: where an output is missing.
-    """
-    check_outputs(row, OUTPUTS, "text")
-    read = [s for s, token in enumerate(row["source_tokens"]) if token]
-    sources = [row["source_tokens"][s] for s in read]
-    return [
-        Translation(text, score, sources, tokens, [[looks[s] for s in read] for looks in weights])
-        for text, score, tokens, weights in hypotheses(row)
-    ]
-
-
-def check_outputs(row, names, kind):
-    """Refuses the answer of another model than one that was exported with `--kind KIND`."""
-    missing = [name for name in names if not isinstance(row, dict) or name not in row]
-    if missing:
-        found = ", ".join(sorted(row)) if isinstance(row, dict) else type(row).__name__
-        raise ServingError(
-            f"The model answers with {found}, without {', '.join(missing)}: expected an artifact "
-            f"such as export/to_saved_model.py writes with --kind {kind}."
-        )
-
-
-def hypotheses(row):
-    """Text, score, tokens and attention of each hypothesis, without the padding of the tokens."""
-    names = ("texts", "scores", "target_tokens", "attention")
-    several = isinstance(row["texts"], list)
-    for text, score, tokens, attention in zip(*(row[n] if several else [row[n]] for n in names)):
-        written = [t for t, token in enumerate(tokens) if token]
-        yield text, score, [tokens[t] for t in written], [attention[t] for t in written]
+_LONGEST_TIMEOUT = 24 * 60 * 60
+# The most tokens of either side of an alignment that is drawn.
+_MOST_DRAWN = 1_000
 
 
 def parser(description, server):
@@ -127,7 +66,11 @@ def server_parser(description, server, model, several):
         help=f"what to run: serving_default, greedy, or beam, which gives {several}",
     )
     made.add_argument(
-        "--timeout", type=float, default=30.0, metavar="SECONDS", help="how long to wait (30)"
+        "--timeout",
+        type=float,
+        default=30.0,
+        metavar="SECONDS",
+        help="how long a whole request may take (30)",
     )
     return made
 
@@ -137,11 +80,11 @@ def errors_in_one_line():
     """Ends the script with code 1 and one line, where a person can do something about it."""
     for stream in (sys.stdout, sys.stderr):
         # A terminal that cannot show a sign shows a question mark instead.
-        if hasattr(stream, "reconfigure"):
+        if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
     try:
         yield
-    except ServingError as error:
+    except (ServingError, ImportError) as error:
         report(error)
         raise SystemExit(1) from None
     except (KeyboardInterrupt, BrokenPipeError):
@@ -150,8 +93,7 @@ def errors_in_one_line():
 
 def report(error):
     """Prints an error as one line."""
-    line = printable(" ".join(str(error).split()))
-    print(f"{Path(sys.argv[0]).name}: error: {line}", file=sys.stderr)
+    print(f"{Path(sys.argv[0]).name}: error: {one_line(str(error))}", file=sys.stderr)
 
 
 def check_above_zero(name, number):
@@ -160,9 +102,13 @@ def check_above_zero(name, number):
         raise ServingError(f"{name}: expected a number above 0, received {number}.")
 
 
-def printable(text):
-    """A text without what would tell the terminal to do something."""
-    return text.translate(_CONTROL)
+def check_timeout(seconds):
+    """Refuses a timeout that is none."""
+    check_above_zero("--timeout", seconds)
+    if seconds > _LONGEST_TIMEOUT:
+        raise ServingError(
+            f"--timeout: expected at most {_LONGEST_TIMEOUT:,} seconds, received {seconds:g}."
+        )
 
 
 def main(arguments, predict):
@@ -174,17 +120,17 @@ def main(arguments, predict):
     """
     with errors_in_one_line():
         check_above_zero("--batch", arguments.batch)
-        check_above_zero("--timeout", arguments.timeout)
+        check_timeout(arguments.timeout)
         size = arguments.batch
         if not arguments.texts and sys.stdin.isatty():
             print("A sentence a line; end with Ctrl-D.", file=sys.stderr)
             size = 1  # who types wants an answer to every line
         for texts in _batches(arguments.texts or _lines(), size):
-            rows = predict(texts)
-            if len(rows) != len(texts):
-                raise ServingError(f"{len(texts)} texts were sent, {len(rows)} answers came.")
-            for text, row in zip(texts, rows):
-                _show(text, translations(row), arguments.plain)
+            rows = check_count(predict(texts), len(texts), "texts were")
+            # Before anything is printed: an answer is right as a whole or refused.
+            found = [translations(row) for row in rows]
+            for text, hypotheses in zip(texts, found):
+                _show(text, hypotheses, arguments.plain)
 
 
 def _lines():
@@ -210,11 +156,18 @@ def _show(text, found, plain):
         print(*(printable(one.text) for one in found), sep="\n", flush=True)
         return
     print(printable(text))
-    columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
     for one in found:
         print(f"  -> {printable(one.text)}   (score {one.score:.2f})")
-        if one.source_tokens and one.target_tokens:
-            fits = None if columns is None else max(20, columns - 5)
-            for line in draw(one.attention, one.source_tokens, one.target_tokens, fits):
-                print(f"     {line}".rstrip(" "))
+        for line in _alignment(one):
+            print(f"     {line}".rstrip(" "))
     print(flush=True)
+
+
+def _alignment(found):
+    sources, targets = len(found.source_tokens), len(found.tokens)
+    if not sources or not targets:
+        return []
+    if max(sources, targets) > _MOST_DRAWN:
+        return [f"(an alignment of {sources:,} and {targets:,} tokens is not drawn)"]
+    columns = max(20, shutil.get_terminal_size().columns - 5) if sys.stdout.isatty() else None
+    return draw(found.attention, found.source_tokens, found.tokens, columns)

@@ -6,16 +6,19 @@ Needs Pillow.
 """
 
 import io
+import math
 import os
-import unicodedata
 from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont, ImageOps
+from printable import printable
 
 # What is not looked at: without its colours, at this share of its brightness.
 DIM = 0.45
 _LONGER_SIDE = 200  # pixels of a panel
 _COLUMNS = 6
+_MOST_WORDS = 60  # of one picture
+_LONGEST_LABEL = 24
 _GAP = 8
 _PAPER, _INK = "white", "black"
 
@@ -34,7 +37,7 @@ def read(path):
 
 
 def draw(image, words, maps, font=None):
-    """The image beside a panel a word, in rows.
+    """The image beside a panel a word, in rows, of at most 60 words.
 
     Args:
         image: a `PIL.Image.Image`.
@@ -50,7 +53,8 @@ def draw(image, words, maps, font=None):
     image = image.convert("RGB")
     scale = _LONGER_SIDE / max(image.size)
     image = image.resize([max(1, round(side * scale)) for side in image.size], Image.BICUBIC)
-    panels = [("", image), *((word, lit(image, one)) for word, one in zip(words, maps))]
+    drawn = list(zip(words, maps))[:_MOST_WORDS]
+    panels = [("", image), *((word, lit(image, one)) for word, one in drawn)]
     labels = [_drawable(word) for word, _ in panels]
     boxes = [face.getbbox(label) for label in labels]
     width = max(image.width, *(right for _, _, right, _ in boxes)) + _GAP
@@ -70,7 +74,7 @@ def draw(image, words, maps, font=None):
 
 def lit(image, weights):
     """The image in its colours where the weights are highest, grey and dark where they are 0."""
-    rows = [[max(0.0, float(weight)) for weight in row] for row in weights]
+    rows = [[_weight(weight) for weight in row] for row in weights]
     highest = max(map(max, rows)) or 1.0
     mask = Image.new("F", (len(rows[0]), len(rows)))
     mask.putdata([255 * weight / highest for row in rows for weight in row])
@@ -94,5 +98,10 @@ def save(picture, path):
 
 
 def _drawable(word):
-    shown = "".join("�" if unicodedata.category(c).startswith("C") else c for c in word)
-    return shown if len(shown) <= 24 else shown[:23] + "…"
+    shown = printable(word[:_LONGEST_LABEL])
+    return shown if len(word) < _LONGEST_LABEL else shown + "…"
+
+
+def _weight(value):
+    """A weight that can be drawn: what is no finite number above 0 is 0."""
+    return float(value) if 0 < value < math.inf else 0.0

@@ -6,14 +6,18 @@ import sys
 
 import keras
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
 
 from keras_attention import generation
+from keras_attention.export.golden import GoldenExample, write_golden_examples
 from keras_attention.export.vocabularies import write_vocabularies
 from keras_attention.models import EncoderDecoder
+from keras_attention.text import Vocabulary
 from keras_attention.text.subwords import Subwords
 from tests.support.exporting import ALONE, MAX_LENGTH, SCRIPTS, SOUNDS, listing, speller
+from tests.support.terminals import HOSTILE, is_harmless
 
 PIECES = Subwords(["▁un", "##seen", "▁wo", "##rd", "!"])
 
@@ -84,6 +88,51 @@ def test_run_onnx_with_subwords(tmp_path, script, monkeypatch):
     assert asked == [[[4, 5, 3]]]
     assert out.splitlines()[0] == "unseen  Foo  ->  word!   (score -1.00)"
     assert out.count("->") == 1
+
+
+def test_run_onnx_shows_no_commands_of_a_vocabulary(tmp_path, script, monkeypatch):
+    token = "\x1b[31mred\x1b]0;title\x07\x9b2J\u202egnp"
+    write_vocabularies(speller(sounds=Vocabulary([token, "b"], " ")), MAX_LENGTH, tmp_path)
+    (tmp_path / "beam.onnx").touch()
+
+    class Session:
+        def __init__(self, *arguments, **options):
+            pass
+
+        def run(self, names, inputs):
+            return np.array([[[4, 5]]]), np.array([[-1.0]]), np.array([[2]]), np.ones((1, 1, 2, 2))
+
+    monkeypatch.setattr(onnxruntime, "InferenceSession", Session)
+    code, out, err = script("run_onnx", tmp_path, "ab")
+    assert (code, err) == (0, "") and "ab  ->  ␛[31mred" in out and "␛[31mred␛]0;title" in out
+    assert is_harmless(out.replace("\n", ""))
+
+    def fail(*arguments, **options):
+        raise RuntimeError(f"no output\n{HOSTILE}")
+
+    monkeypatch.setattr(onnxruntime, "InferenceSession", fail)
+    code, out, err = script("run_onnx", tmp_path, "ab")
+    assert (code, out) == (1, "") and err.startswith("run_onnx.py: error: no output ␛[31mred")
+    assert err.count("\n") == 1 and is_harmless(err.rstrip("\n"))
+
+
+def test_verify_shows_no_commands_of_output_names(tmp_path, script):
+    name = "\x1b[2J\u202eout"
+    kind = onnx.helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, [1])
+    output = onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, [1])
+    node = onnx.helper.make_node("Identity", ["x"], [name])
+    graph = onnx.helper.make_graph([node], "graph", [kind], [output])
+    opset = onnx.helper.make_opsetid("", 18)
+    made = onnx.helper.make_model(graph, ir_version=8, opset_imports=[opset])
+    onnx.save(made, tmp_path / "mo\x1b[2Jdel.onnx")
+    inputs = {"x": np.ones(1, "float32")}
+    for recorded in (inputs["x"], inputs["x"] + 1):
+        example = GoldenExample(inputs, {name: recorded}, {})
+        write_golden_examples(tmp_path / "examples.npz", {"mo\x1b[2Jdel": [example]})
+        code, out, err = script("verify", tmp_path)
+        assert code == int(recorded[0] != 1) and "mo␛[2Jdel" in out
+        assert is_harmless(out.replace("\n", "")) and is_harmless(err.replace("\n", ""))
+    assert err.count("\n") == 1 and "output '" in err
 
 
 def test_to_saved_model_makes_the_next_version(saved, tmp_path, script, only_signatures):

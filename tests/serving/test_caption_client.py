@@ -12,10 +12,12 @@ import pytest
 
 pytest.importorskip("tensorflow_serving", reason="needs the extra serving: tensorflow-serving-api")
 import grpc
+import tensorflow as tf
 from PIL import Image
+from tensorflow_serving.apis import predict_pb2
 
 from tests.serving.conftest import SERVING
-from tests.support.model_server import RefusedError, serve_rest
+from tests.support.model_server import RefusedError, serve_grpc, serve_rest
 
 # As if the batch were wider than this answer: the server pads with empty strings.
 ROW = {
@@ -157,6 +159,41 @@ def test_an_answer_of_another_model(run, photo):
     code, out, err = run("caption_client", photo, photo, "--server", "http://127.0.0.1:1")
     # It does not go on: nobody answers the next one either.
     assert (code, out) == (1, "") and err.count("Is the server running") == 1
+
+
+def answered(request):
+    """What the server says over gRPC of every image: `ROW`."""
+    (content,) = tf.make_ndarray(request.inputs["image_bytes"])
+    if not content.startswith(b"\x89PNG"):
+        raise RefusedError(grpc.StatusCode.INVALID_ARGUMENT, "Expected a JPEG or PNG file")
+    response = predict_pb2.PredictResponse()
+    for name, value in ROW.items():
+        response.outputs[name].CopyFrom(tf.make_tensor_proto([value]))
+    return response
+
+
+def test_captions_over_grpc_are_those_over_rest(run, server, photo, tmp_path):
+    (tmp_path / "broken.jpg").write_bytes(b"no image")
+    files = (tmp_path / "broken.jpg", photo, "--overlay", tmp_path / "drawn")
+    with serve_grpc(answered) as address:
+        code, out, err = run("grpc_caption_client", *files, "--server", address)
+    assert (code, out) == run("caption_client", *files, "--server", server[0])[:2]
+    assert code == 1 and "-> an apple   (score -1.25)" in out
+    (line,) = err.splitlines()
+    assert line.startswith("grpc_caption_client.py: error: ") and "INVALID_ARGUMENT: Exp" in line
+    assert (tmp_path / "drawn" / "photo.png.png").is_file()
+
+
+def test_a_file_without_end_is_not_read_whole(run, server):
+    code, out, err = run("caption_client", "/dev/zero", "--server", server[0])
+    assert (code, out) == (1, "") and "/dev/zero is larger than 32 MiB." in err
+
+
+def test_a_picture_of_many_words_and_strange_weights_is_drawn(module):
+    overlay = module("overlay")
+    odd = [[float("inf"), float("nan")], [-1.0, 1.0]]
+    picture = overlay.draw(Image.new("RGB", (40, 30)), ["word"] * 5_000, [odd] * 5_000)
+    assert picture.width < 3_000 and picture.height < 3_000
 
 
 def test_captions_alone_need_the_standard_library(server, photo):

@@ -12,13 +12,13 @@ from types import SimpleNamespace
 import pytest
 
 pytest.importorskip("tensorflow_serving", reason="needs the extra serving: tensorflow-serving-api")
-import grpc
 import tensorflow as tf
 from tensorflow_serving.apis import predict_pb2
 
 from tests.serving.conftest import SERVING
 from tests.support.mirror import POISON, said
 from tests.support.model_server import ModelServer, fill, serve_grpc, serve_rest
+from tests.support.scripted_server import http, scripted_server
 
 TEXTS = ["In the beginning", "a", "", "Émile aime 日本 \N{SNOWMAN}"]
 CONFIG = """
@@ -176,18 +176,12 @@ def test_an_answer_of_another_model(run):
     assert code == 1 and "--server: expected an address such as http://localhost:8501" in err
 
 
-def test_headers_go_along(run, monkeypatch):
-    seen = []
-
-    class Opener:
-        def open(self, request, timeout):
-            seen.append((dict(request.header_items()), timeout))
-            return io.BytesIO(b"{}")
-
-    monkeypatch.setattr("urllib.request.build_opener", lambda *_: Opener())
-    run("rest_client", "x", "--header", "Host: a.b", "--header", "authorization:Bearer c:d")
-    headers, timeout = seen[0]
-    assert headers["Host"] == "a.b" and headers["Authorization"] == "Bearer c:d" and timeout == 30
+def test_headers_go_along(run):
+    with scripted_server(lambda: [http(b"{}")]) as (address, requests):
+        arguments = ("--header", "Host: a.b", "--header", "authorization:Bearer c:d")
+        run("rest_client", "x", "--server", f"http://{address}", *arguments)
+    (request,) = requests
+    assert b"\r\nHost: a.b\r\n" in request and b"\r\nAuthorization: Bearer c:d\r\n" in request
     assert run("rest_client", "x", "--header", "nothing")[0] == 2
 
 
@@ -201,8 +195,8 @@ def test_padding_is_left_out_wherever_it_is(module):
         "attention": [[0.0] * 4, [0.1, 0.0, 0.9, 0.0], [0.8, 0.0, 0.2, 0.0], [0.0] * 4],
     }
     (found,) = client.translations(row)
-    assert found == client.Translation(
-        "A B", -1.0, ["x", "y"], ["A", "B"], [[0.1, 0.9], [0.8, 0.2]]
+    assert found == module("answers").Hypothesis(
+        "A B", -1.0, ["A", "B"], [[0.1, 0.9], [0.8, 0.2]], ["x", "y"]
     )
 
 
@@ -233,14 +227,14 @@ def test_rest_needs_the_standard_library_alone(rest):
 
 
 def test_both_clients_send_the_same_tensors(module, server):
-    rest, rpc = module("rest_client"), module("grpc_client")
+    rest, rpc, grpc_client = module("rest_client"), module("rpc"), module("grpc_client")
     definition = server.models["translate"][1].definitions["serving_default"]
     info = definition.inputs["text"]
     for texts in (TEXTS, TEXTS[:1]):
         body = json.loads(json.dumps(rest.body(texts, "serving_default")))
         from_rest = predict_pb2.PredictRequest()
         assert fill(from_rest, body, definition)
-        from_rpc = rpc.request(texts, "translate")
+        from_rpc = rpc.request(grpc_client.inputs(texts), rpc.Model("translate"))
         assert set(from_rest.inputs) == set(from_rpc.inputs) == set(definition.inputs) == {"text"}
         for request in (from_rest, from_rpc):
             proto = request.inputs["text"]
@@ -251,12 +245,12 @@ def test_both_clients_send_the_same_tensors(module, server):
 
 
 def test_the_requests_name_model_version_and_signature(module):
-    rest, rpc = module("rest_client"), module("grpc_client")
-    made = rpc.request(["a"], "m", "beam", version=3).model_spec
+    rest, rpc = module("rest"), module("rpc")
+    made = rpc.request({}, rpc.Model("m", "beam", version=3)).model_spec
     assert (made.name, made.signature_name, made.version.value) == ("m", "beam", 3)
-    made = rpc.request(["a"], "m", label="stable").model_spec
+    made = rpc.request({}, rpc.Model("m", label="stable")).model_spec
     assert made.version_label == "stable" and not made.HasField("version")
-    assert not rpc.request(["a"], "m").model_spec.WhichOneof("version_choice")
+    assert not rpc.request({}, rpc.Model("m")).model_spec.WhichOneof("version_choice")
     assert rest.url("http://h:1/", "a b") == "http://h:1/v1/models/a%20b:predict"
     assert rest.url("http://h:1", "m", version=3) == "http://h:1/v1/models/m/versions/3:predict"
     assert rest.url("http://h:1", "m", label="x") == "http://h:1/v1/models/m/labels/x:predict"
@@ -273,13 +267,3 @@ def test_rows_and_columns_hold_the_same(server):
         server.rest(path, {"instances": [{"text": 5}]})
     with pytest.raises(Exception, match="does not have named input: tokens"):
         server.rest(path, {"instances": [{"tokens": [4, 5]}]})
-
-
-def test_a_strange_outputs_shape_is_told(module):
-    rpc, client = module("grpc_client"), module("client")
-    response = predict_pb2.PredictResponse()
-    response.outputs["a"].CopyFrom(tf.make_tensor_proto([1.0, 2.0]))
-    response.outputs["b"].CopyFrom(tf.make_tensor_proto(1.0))
-    with pytest.raises(client.ServingError, match="outputs with one row per text"):
-        rpc.rows(response)
-    assert grpc.StatusCode.NOT_FOUND.name == "NOT_FOUND"
