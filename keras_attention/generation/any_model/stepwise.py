@@ -80,6 +80,7 @@ class StepwiseDecoder:
             (call, OnPrefix(call) if call.name in self.on_prefix else rule_of(call))
             for call in self.cut.stepped
         ]
+        self._unmasked = self._masks_of_padding_alone()
         raw = [call for call, rule in self.steps if self.reads_sources(rule)]
         self._kept = dict.fromkeys(v for call in raw for v in call.inputs if not v.moves)
 
@@ -161,7 +162,9 @@ class StepwiseDecoder:
                     f"rule: expected a step of layer {call.name!r} with {len(call.outputs)} "
                     f"results, received {len(flat)}."
                 )
-            if not self.reads_sources(rule):
+            if call in self._unmasked:
+                set_mask(flat[0], None)
+            elif not self.reads_sources(rule):
                 _pass_mask(call.operation, arguments, flat)
             values.update(zip(call.outputs, flat))
             if call.name in states:
@@ -213,6 +216,21 @@ class StepwiseDecoder:
             value = self.cut.inputs[name]
             values[value] = _with_rank(ops.convert_to_tensor(x, dtype=value.spec.dtype), value)
         return values, ops.shape(next(iter(values.values())))[0]
+
+    def _masks_of_padding_alone(self) -> frozenset[Call]:
+        """Embeddings of the target whose mask is False only after the end of a sequence.
+
+        Nobody reads a step there, so that layers need not keep their state at it.
+        """
+        pad, start = self.special_ids.pad, self.special_ids.start
+        target = [self.cut.inputs[self.ports.target]]
+        return frozenset(
+            call
+            for call, _ in self.steps
+            if isinstance(call.operation, keras.layers.Embedding)
+            and list(call.inputs) == target
+            and pad == 0 != start
+        )
 
     def _target(self, tokens: Tensor) -> Tensor:
         spec = self.cut.inputs[self.ports.target].spec

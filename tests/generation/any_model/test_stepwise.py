@@ -6,11 +6,13 @@ import keras
 import numpy as np
 import pytest
 
-from keras_attention.generation import BeamSearch, Decoder
+from keras_attention import LuongAttention
+from keras_attention.generation import BeamSearch, Decoder, as_decoder
+from keras_attention.text import SpecialIds
 from tests.support.local_differences import local_differences
 
 from .models import MODELS, ON_PREFIX
-from .stepping import check, decoder_of, example, target
+from .stepping import along, check, decoder_of, example, target
 
 # Keras says so of every model inside a model, though its layers see the mask.
 pytestmark = pytest.mark.filterwarnings("ignore:Layer 'inner'.*was passed an input with a mask")
@@ -67,3 +69,40 @@ def test_beam_search(made):
     decoder = decoder_of(made("bahdanau_and_gru"))
     found = BeamSearch(num_beams=3, max_length=4)(decoder, example(decoder.model, decoder.ports))
     assert np.shape(found.sequences)[:2] == (2, 3)
+
+
+def luong_with_mask(special_ids):
+    keras.utils.set_random_seed(0)
+    source, ids = (keras.Input((None,), dtype="int32", name=n) for n in ("source", "target"))
+    memory = keras.layers.Embedding(9, 6)(source)
+    states = keras.layers.GRU(6, return_sequences=True)(
+        keras.layers.Embedding(9, 6, mask_zero=True)(ids)
+    )
+    context = LuongAttention()(states, memory)
+    model = keras.Model([source, ids], keras.layers.Dense(9)(context))
+    return model, as_decoder(model, special_ids=special_ids)
+
+
+@pytest.mark.parametrize(
+    "special_ids", [SpecialIds(), SpecialIds(pad=1, start=0), SpecialIds(start=0)]
+)
+def test_a_mask_that_is_false_on_a_start_counts(special_ids):
+    model, decoder = luong_with_mask(special_ids)
+    source, ids = np.array([[4, 5, 6]]), np.array([[special_ids.start, 5, 4, 7]])
+    got, _ = along(decoder, source, ids)
+    np.testing.assert_allclose(got, model([source, ids]), atol=1e-5)
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="reads a TensorFlow graph")
+def test_a_mask_of_padding_alone_costs_nothing():
+    import tensorflow as tf
+
+    selects = {}
+    for name, special_ids in {"alone": SpecialIds(), "start": SpecialIds(start=0)}.items():
+        _, decoder = luong_with_mask(special_ids)
+        state = decoder.start(np.array([[4, 5, 6]]))
+        step = tf.function(lambda tokens: decoder.step(tokens, state))  # noqa: B023
+        graph = step.get_concrete_function(tf.TensorSpec((None,), "int32")).graph
+        selects[name] = sum(one.type == "SelectV2" for one in graph.get_operations())
+    # Without the mask, the state and the output of the GRU are not chosen.
+    assert selects["start"] - selects["alone"] >= 2
