@@ -6,6 +6,7 @@ layer's config holds what JSON can hold.
 
 from __future__ import annotations
 
+import math
 import numbers
 from collections.abc import Mapping, Sequence
 from typing import TypeVar
@@ -46,6 +47,20 @@ def check_number(name: str, value: float, at_least: float | None = None) -> floa
     if not _is_number(value) or (at_least is not None and not value >= at_least):
         limit = "" if at_least is None else f" of at least {at_least}"
         raise ValueError(f"{name}: expected a number{limit}, received {value!r}.")
+    return _plain(value)
+
+
+def check_finite(name: str, value: float) -> float:
+    """Refuses everything but a number, and infinite ones.
+
+    Example:
+
+    >>> from keras_attention._core.checks import check_finite
+    >>> check_finite("at_least", 0.5)
+    0.5
+    """
+    if not math.isfinite(check_number(name, value)):
+        raise ValueError(f"{name}: expected a finite number, received {value!r}.")
     return _plain(value)
 
 

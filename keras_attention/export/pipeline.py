@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
 import keras
 
-from keras_attention._core.checks import check_choice, check_number, check_positive
+from keras_attention._core.checks import check_choice, check_finite, check_positive
 from keras_attention.export._replay import golden_file
+from keras_attention.export.artifact import Artifact
 from keras_attention.export.call.exporting import CallExport
+from keras_attention.export.certificate import certificate_of
 from keras_attention.export.decoding import DecodingExport, decoding_model
 from keras_attention.export.golden import GoldenExample, write_golden_examples
 from keras_attention.export.interface import Exportable, check_backend, check_exportable
@@ -79,6 +80,8 @@ def export_model(
     examples: Iterable[Any] | None = None,
     tolerance: float = TOLERANCE,
     figures: Mapping[str, float] | None = None,
+    check: Callable[[Artifact], float] | None = None,
+    at_least: float | None = None,
     verbose: bool = True,
 ) -> dict[str, Any]:
     """Writes a Keras model, with its decoding loop if it decodes, and verifies what was written.
@@ -143,26 +146,33 @@ def export_model(
             precision needs a larger one.
         figures: what was measured of the trained model, numbers by name, such
             as `{"bleu": 31.2}`; they are kept in the manifest.
+        check: `check(artifact) -> number`, a measure of quality, larger is better.
+            It gets the artifact itself, loaded by its own runtime, see
+            `Artifact`, and measures it on data of yours: the artifact may be
+            less accurate than the model. The number is kept in the manifest,
+            under `quality`.
+        at_least: the smallest number of `check` with which the artifact
+            appears; by default any.
         verbose: whether progress is shown on the error stream: a line per
             stage, on a terminal a bar.
 
     Returns:
         A dictionary with `ids_equal`, `max_abs_difference`, and the names of
         the `signatures` (SavedModel) or `graphs`; of a SavedModel also
-        `version`.
+        `version`, with `check` also `quality`.
 
     Raises:
         ValueError: for a model that is no Keras model and does not decode, or
             lacks the vocabularies, an unknown format, a kind that the format or
             the model does not take, a `version` of a format without versions, a
-            `search` that is no beam search, examples of other shapes, and
-            figures that are no numbers.
+            `search` that is no beam search, examples of other shapes,
+            figures that are no numbers, and `at_least` without `check`.
         FileExistsError: if the target exists and `overwrite` is not set, or it
             is no artifact.
         OSError: if nothing can be written, or the disk is full.
         ImportError: if a package is missing that the format needs.
-        ExportError: if the format lacks an operation of the model, or the
-            artifact answers differently.
+        ExportError: if the format lacks an operation of the model, the
+            artifact answers differently, or `check` gives less than `at_least`.
 
     Example:
 
@@ -186,19 +196,9 @@ def export_model(
     taken = _natural_kind(model, kind)
     _check_fits(writer, format, taken, version)
     search = beam_settings(search, model)
-    plan: Plan
-    if taken == "call" or not isinstance(model, Exportable):
-        if replace_unknown is not False:
-            raise ValueError(
-                "replace_unknown: expected False for a model that does not decode, received "
-                f"{replace_unknown!r}."
-            )
-        plan = CallExport(_callable_model(model), taken, writer.batch, examples, source_vocabulary)
-    else:
-        plan = DecodingExport(
-            model, taken, search, writer.batch, examples, replace_unknown, writer.holds_empty
-        )
-    figures = _checked_figures(figures)
+    plan = _plan(model, taken, writer, search, examples, replace_unknown, source_vocabulary)
+    checked = {str(n): check_finite(f"figures[{n!r}]", x) for n, x in (figures or {}).items()}
+    certificate = certificate_of(check, at_least)
     target = Path(path)
     is_next = writer.has_versions and version is None and not overwrite
     if writer.has_versions:
@@ -216,7 +216,7 @@ def export_model(
     ):
         plan.trace()
         graphs = plan.graphs(writer.graphs)
-        with Progress(plan.count + len(graphs) + 2, verbose) as progress:
+        with Progress(plan.count + len(graphs) + 2 + (check is not None), verbose) as progress:
             recorded = plan.record(list(graphs.values()), progress)
             job = Job(
                 model,
@@ -226,7 +226,7 @@ def export_model(
                 writer.batch,
                 plan.longest,
                 None if isinstance(plan, CallExport) else search.max_length,
-                figures,
+                checked,
                 {graph: plan.signatures[name] for graph, name in graphs.items()},
                 {graph: recorded[name] for graph, name in graphs.items()},
                 plan.resources,
@@ -241,17 +241,32 @@ def export_model(
             write_manifest(folder, describe(job, writer.packages, folder))
             progress("verifying in a fresh process")
             report = verify_artifact(folder, tolerance, target)
+            if certificate is not None:
+                progress("measuring its quality")
+                report["quality"] = certificate.measure(folder, target)
     return {**report, "version": int(target.name)} if writer.has_versions else report
 
 
-def _checked_figures(figures: Mapping[str, float] | None) -> dict[str, float]:
-    """Numbers by name, as JSON can hold them."""
-    checked = {}
-    for name, value in (figures or {}).items():
-        checked[str(name)] = check_number(f"figures[{name!r}]", value)
-        if not math.isfinite(value):
-            raise ValueError(f"figures[{name!r}]: expected a finite number, received {value!r}.")
-    return checked
+def _plan(
+    model: Any,
+    kind: str,
+    writer: Writer,
+    search: SearchSettings,
+    examples: Iterable[Any] | None,
+    replace_unknown: bool | Mapping[str, str],
+    source_vocabulary: object,
+) -> Plan:
+    """What is exported of a model."""
+    if kind != "call" and isinstance(model, Exportable):
+        return DecodingExport(
+            model, kind, search, writer.batch, examples, replace_unknown, writer.holds_empty
+        )
+    if replace_unknown is not False:
+        raise ValueError(
+            "replace_unknown: expected False for a model that does not decode, received "
+            f"{replace_unknown!r}."
+        )
+    return CallExport(_callable_model(model), kind, writer.batch, examples, source_vocabulary)
 
 
 def _natural_kind(model: object, kind: str | None) -> str:

@@ -5,10 +5,25 @@ from __future__ import annotations
 import contextlib
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+from keras_attention._core.types import Config
 from keras_attention.export.interface import HasVariables, interface_of
-from keras_attention.text import SpecialIds, VocabularyLike
+from keras_attention.text import SPECIALS, SpecialIds, VocabularyLike, vocabulary_from_config
+
+
+class Vocabularies(NamedTuple):
+    """What an artifact reads and writes with.
+
+    Attributes:
+        source, target: a vocabulary, or None where only the number of ids is
+            known, or the model reads no text.
+        hidden: the ids of padding, start and end of the target.
+    """
+
+    source: VocabularyLike | None = None
+    target: VocabularyLike | None = None
+    hidden: tuple[int, ...] = ()
 
 
 def write_vocabularies(model: HasVariables, max_length: int | None, folder: str | Path) -> None:
@@ -46,6 +61,38 @@ def write_vocabularies(model: HasVariables, max_length: int | None, folder: str 
         content["image"] = {"size": list(interface.image_size)}
     text = json.dumps(content, ensure_ascii=False, indent=1)
     Path(folder, "vocabulary.json").write_text(text + "\n", "utf-8")
+
+
+def read_vocabularies(folder: str | Path) -> Vocabularies:
+    """What `write_vocabularies` wrote.
+
+    Args:
+        folder: where the files are.
+
+    Returns:
+        `Vocabularies`.
+
+    Raises:
+        ValueError: for a file that is none of them.
+    """
+    path = Path(folder, "vocabulary.json")
+    content = json.loads(path.read_text("utf-8"))
+    if not isinstance(content, dict):
+        raise ValueError(f"{path}: expected a dictionary, received a {type(content).__name__}.")
+    hidden = content.get("special_ids") or {}
+    return Vocabularies(
+        _vocabulary(content.get("source")),
+        _vocabulary(content.get("target")),
+        tuple(hidden[name] for name in ("padding", "start", "end") if name in hidden),
+    )
+
+
+def _vocabulary(held: Config | None) -> VocabularyLike | None:
+    if held is None:
+        return None
+    # Those made elsewhere name their special tokens; the others have them first.
+    skipped = 0 if "special_ids" in held else len(SPECIALS)
+    return vocabulary_from_config({**held, "tokens": held["tokens"][skipped:]})
 
 
 def _named(special: SpecialIds) -> dict[str, int | None]:

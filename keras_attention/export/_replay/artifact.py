@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,8 @@ import numpy as np
 Arrays = dict[str, np.ndarray[Any, Any]]
 # The golden examples of one signature: inputs and outputs by name.
 Pairs = list[tuple[Arrays, Arrays]]
+# One signature of a loaded artifact.
+Run = Callable[[Arrays], Arrays]
 
 # The suffix of the files that hold the graphs of a format.
 GRAPH_FILES = {"onnx": ".onnx", "litert": ".tflite"}

@@ -6,25 +6,31 @@ import os
 from collections.abc import Iterator
 from typing import Any
 
-from .artifact import Arrays, Pairs, check_names, graph_names
+from .artifact import Arrays, Pairs, Run, check_names, graph_names
 from .comparing import first_line, replay
+
+
+def load_litert(folder: str, name: str) -> Run:
+    """One graph, run by the interpreter of ai-edge-litert."""
+    from ai_edge_litert.interpreter import Interpreter
+
+    runner = Interpreter(os.path.join(folder, f"{name}.tflite")).get_signature_runner()
+
+    def run(inputs: Arrays) -> Arrays:
+        found: Arrays = runner(**inputs)
+        return found
+
+    return run
 
 
 def replay_litert(
     folder: str, examples: dict[str, Pairs], tolerance: float
 ) -> Iterator[dict[str, Any]]:
     """Rows of every graph, run by the interpreter of ai-edge-litert."""
-    from ai_edge_litert.interpreter import Interpreter
-
     check_names("graph", graph_names(folder, "litert"), set(examples))
     for name, pairs in examples.items():
         try:
-            interpreter = Interpreter(os.path.join(folder, f"{name}.tflite"))
-            runner = interpreter.get_signature_runner()
+            run = load_litert(folder, name)
         except Exception as error:
             raise RuntimeError(f"{name}.tflite cannot be loaded: {first_line(error)}") from error
-
-        def run(inputs: Arrays, runner: Any = runner) -> Arrays:
-            return runner(**inputs)
-
         yield replay(name, "litert", pairs, run, tolerance)

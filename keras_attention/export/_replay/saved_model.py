@@ -6,10 +6,25 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
-from .artifact import Arrays, Pairs, check_names
+from .artifact import Arrays, Pairs, Run, check_names
 from .comparing import compare, replay
 from .operations import load_operations
 from .warmup import read_warmup
+
+
+def load_saved_model(folder: str) -> dict[str, Run]:
+    """Every signature, run by TensorFlow's Python loader."""
+    import tensorflow as tf
+
+    load_operations(folder)
+    signatures = tf.saved_model.load(folder).signatures
+
+    def run(name: str, inputs: Arrays) -> Arrays:
+        specs = signatures[name].structured_input_signature[1]
+        tensors = {n: tf.cast(tf.constant(x), specs[n].dtype) for n, x in inputs.items()}
+        return {n: t.numpy() for n, t in signatures[name](**tensors).items()}
+
+    return {name: partial(run, name) for name in signatures}
 
 
 def replay_saved_model(
@@ -18,18 +33,10 @@ def replay_saved_model(
     """Rows of every signature through TensorFlow's Python loader and its TF1 loader."""
     import tensorflow as tf
 
-    load_operations(folder)
-    loaded = tf.saved_model.load(folder)
-    check_names("signature", set(loaded.signatures), set(examples))
+    loaded = load_saved_model(folder)
+    check_names("signature", set(loaded), set(examples))
     for name, pairs in examples.items():
-        signature = loaded.signatures[name]
-        specs = signature.structured_input_signature[1]
-
-        def run(inputs: Arrays, signature: Any = signature, specs: Any = specs) -> Arrays:
-            tensors = {n: tf.cast(tf.constant(x), specs[n].dtype) for n, x in inputs.items()}
-            return {n: t.numpy() for n, t in signature(**tensors).items()}
-
-        yield replay(name, "python", pairs, run, tolerance)
+        yield replay(name, "python", pairs, loaded[name], tolerance)
 
     warmup = warmup_examples(folder, examples)
     # Python's loader tolerates a variable that is saved twice; this one, like that of
