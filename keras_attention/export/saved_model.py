@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from keras_attention._core.quiet import quiet
 from keras_attention.export._replay.warmup import write_warmup
+from keras_attention.export.batching import write_batching_parameters
 from keras_attention.export.errors import ExportError
 from keras_attention.export.signatures import raw_variables
 from keras_attention.export.writer import Job
@@ -68,8 +69,10 @@ class SavedModelWriter:
     The golden examples are `assets.extra/examples.npz`, and the manifest is
     `assets.extra/manifest.json`. One request per
     signature is in `assets.extra/tf_serving_warmup_requests`, which TensorFlow
-    Serving runs before it accepts clients. The artifact is verified through
-    TensorFlow's Python loader and its TF1 loader.
+    Serving runs before it accepts clients. With `kind="text"` there is
+    `batching_params.pbtxt` as well, beside `saved_model.pb`, where the server
+    looks for it. The artifact is verified through TensorFlow's Python loader
+    and its TF1 loader.
 
     A text artifact of a model with subwords uses operations of tensorflow-text.
     TensorFlow Serving has them; elsewhere they must be loaded first.
@@ -98,7 +101,7 @@ class SavedModelWriter:
         return function.get_concrete_function(**signature.inputs)
 
     def write(self, converted: dict[str, Any], job: Job, folder: Path) -> None:
-        """Writes the SavedModel and its warmup requests."""
+        """Writes the SavedModel and what TensorFlow Serving reads beside it."""
         module = tf.Module()
         module.model_variables = raw_variables(job.model)
         module.tables = job.resources
@@ -115,6 +118,8 @@ class SavedModelWriter:
         (folder / "assets.extra").mkdir(exist_ok=True)
         with _disk_errors(folder):
             write_warmup(folder, job.name, requests)
+        if job.kind == "text":
+            write_batching_parameters(folder)
 
 
 @contextlib.contextmanager

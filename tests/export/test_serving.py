@@ -18,7 +18,7 @@ RANKS = {"texts": 1, "scores": 1, "source_tokens": 2, "target_tokens": 2, "atten
 @pytest.mark.parametrize("name", ["greedy", "serving_default", "beam"])
 def test_a_text_artifact_over_rest(text_artifact, name, monkeypatch):
     monkeypatch.syspath_prepend(SCRIPTS / "serving")
-    client, rest = map(importlib.import_module, ("client", "rest_client"))
+    answers, rest = map(importlib.import_module, ("answers", "rest_client"))
     # With a longer text of somebody else in the batch.
     path = text_artifact.path
     server = ModelServer(CONFIG % path.name, path.parent, neighbours=[b"abcdefghabcdefgh"])
@@ -36,13 +36,13 @@ def test_a_text_artifact_over_rest(text_artifact, name, monkeypatch):
     )
     assert len(answer["predictions"]) == len(texts)
     for text, one, row in zip(texts, expected, answer["predictions"]):
-        found = client.translations(row)
+        found = answers.translations(row)
         assert (len(found) > 1) == more
         scores = [hypothesis.score for hypothesis in found]
         assert scores == sorted(scores, reverse=True)
         for hypothesis in found:
             assert hypothesis.source_tokens == list(text.lower())
-            assert hypothesis.text == " ".join(hypothesis.target_tokens)
+            assert hypothesis.text == " ".join(hypothesis.tokens)
             weights = np.array(hypothesis.attention)
             if weights.size:
                 assert np.allclose(weights.sum(-1), 1, atol=1e-5)

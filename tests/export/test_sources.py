@@ -197,25 +197,24 @@ def test_the_client_reads_the_answers_of_a_server(image_artifact, expected, monk
     from tests.support.model_server import ModelServer, RefusedError
 
     monkeypatch.syspath_prepend(SCRIPTS / "serving")
-    caption_client = importlib.import_module("caption_client")
+    answers, client = map(importlib.import_module, ("answers", "caption_client"))
     path = image_artifact.path
     server = ModelServer(CONFIG % path.name, path.parent)
     files = [file_of(image) for image in images()]
     for name in ("greedy", "beam"):
-        body = json.loads(json.dumps(caption_client.body(files, name)))
+        body = json.loads(json.dumps(client.body(files, name)))
         answer = json.loads(json.dumps(server.rest("/v1/models/translate:predict", body)))
         for one, row in zip(expected, answer["predictions"]):
-            found = caption_client.captions(row)
+            found = answers.captions(row)
             assert (len(found) > 1) == (name == "beam")
             for caption in found:
-                assert caption.text == " ".join(caption.words)
-                assert np.shape(caption.maps)[1:] == MAP_SHAPE or not caption.words
+                assert caption.text == " ".join(caption.tokens)
+                assert np.shape(caption.attention)[1:] == MAP_SHAPE or not caption.tokens
             if name == "greedy":
-                assert (found[0].text, found[0].words) == (one.text, one.tokens)
-                assert np.allclose(
-                    np.reshape(found[0].maps, one.attention.shape), one.attention, atol=1e-5
-                )
-    broken = caption_client.body([files[0], files[1][:-30]])
+                assert (found[0].text, found[0].tokens) == (one.text, one.tokens)
+                drawn = np.reshape(found[0].attention, one.attention.shape)
+                assert np.allclose(drawn, one.attention, atol=1e-5)
+    broken = client.body([files[0], files[1][:-30]])
     with pytest.raises(RefusedError) as refused:
         server.rest("/v1/models/translate:predict", broken)
     assert refused.value.code.name == "INVALID_ARGUMENT"

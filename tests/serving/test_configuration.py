@@ -8,16 +8,12 @@ pytest.importorskip("yaml", reason="needs PyYAML, of the extra test")
 pytest.importorskip("tensorflow_serving", reason="needs the extra serving: tensorflow-serving-api")
 import tensorflow as tf
 import yaml
-from google.protobuf import (
-    descriptor_pb2,
-    descriptor_pool,
-    message_factory,
-    text_format,
-    wrappers_pb2,
-)
+from google.protobuf import text_format
 from tensorflow_serving.config import model_server_config_pb2
 
+from keras_attention.export.batching import MAX_BATCH_SIZE
 from tests.serving.conftest import EXPORT, SERVING
+from tests.support.batching import batching_parameters
 from tests.support.mirror import said
 from tests.support.model_server import ModelServer
 
@@ -32,47 +28,30 @@ FLAGS = {
     "batching_parameters_file": str,
     "enable_per_model_batching_parameters": bool,
     "enable_model_warmup": bool,
+    "num_load_threads": int,
+    "max_num_load_retries": int,
+    "load_retry_interval_micros": int,
+    "grpc_max_threads": int,
+    "rest_api_num_threads": int,
     "tensorflow_intra_op_parallelism": int,
     "tensorflow_inter_op_parallelism": int,
 }
+# As measured, for every way of starting it.
+MEASURED = {
+    "num_load_threads": "2",
+    "max_num_load_retries": "1",
+    "load_retry_interval_micros": "5000000",
+    "grpc_max_threads": "100",
+    "rest_api_num_threads": "64",
+    "tensorflow_intra_op_parallelism": "1",
+    "tensorflow_inter_op_parallelism": "2",
+}
+METADATA = "/v1/models/translate/metadata"
 README = (SERVING / "README.md").read_text("utf-8")
 
 
 def read(name):
     return (SERVING / name).read_text("utf-8")
-
-
-def batching_parameters(text):
-    """Text of TensorFlow Serving's message `BatchingParameters`, which no package brings."""
-    fields = (
-        ("max_batch_size", "Int64Value"),
-        ("batch_timeout_micros", "Int64Value"),
-        ("max_enqueued_batches", "Int64Value"),
-        ("num_batch_threads", "Int64Value"),
-        ("thread_pool_name", "StringValue"),
-        ("enable_large_batch_splitting", "BoolValue"),
-    )
-    file = descriptor_pb2.FileDescriptorProto(
-        name="batching.proto", package="serving", syntax="proto3"
-    )
-    file.dependency.append("google/protobuf/wrappers.proto")
-    message = file.message_type.add(name="BatchingParameters")
-    for number, (name, kind) in enumerate(fields, 1):
-        message.field.add(
-            name=name,
-            number=number,
-            type=descriptor_pb2.FieldDescriptorProto.TYPE_MESSAGE,
-            label=descriptor_pb2.FieldDescriptorProto.LABEL_OPTIONAL,
-            type_name=f".google.protobuf.{kind}",
-        )
-    pool = descriptor_pool.DescriptorPool()
-    wrappers = descriptor_pb2.FileDescriptorProto()
-    wrappers_pb2.DESCRIPTOR.CopyToProto(wrappers)
-    pool.Add(wrappers)
-    pool.Add(file)
-    kind = message_factory.GetMessageClass(pool.FindMessageTypeByName("serving.BatchingParameters"))
-    parsed = text_format.Parse(text, kind(), descriptor_pool=pool)
-    return {field.name: value.value for field, value in parsed.ListFields()}
 
 
 def flags(arguments):
@@ -85,6 +64,17 @@ def flags(arguments):
         elif FLAGS[name] is int:
             int(value)
     return found
+
+
+def started(name):
+    """The flags with which a file starts the server."""
+    first, *_ = yaml.safe_load_all(read(name))
+    if "services" in first:
+        return flags(first["services"]["serving"]["command"])
+    if first["kind"] == "InferenceService":
+        return flags(first["spec"]["predictor"]["model"]["args"])
+    (container,) = first["spec"]["template"]["spec"]["containers"]
+    return flags(container["args"])
 
 
 def configured():
@@ -114,21 +104,24 @@ def test_the_server_loads_the_models_of_the_configuration(models, tmp_path):
 def test_the_clients_ask_for_a_model_that_is_configured(module):
     args = module("client").parser("", "").parse_args([])
     assert args.model in [model.name for model in configured()]
-    limit = batching_parameters(read("batching_params.pbtxt"))["max_batch_size"]
-    assert args.batch <= limit and f"`max_batch_size`, {limit}; " in README
+    assert args.batch <= MAX_BATCH_SIZE and f"`max_batch_size`, {MAX_BATCH_SIZE}; " in README
     assert f"the clients send {args.batch} at once" in README
 
 
 def test_batching():
     shared = batching_parameters(read("batching.config"))
-    own = batching_parameters(read("batching_params.pbtxt"))
-    assert set(shared) == {"thread_pool_name", "num_batch_threads"}
-    assert not set(own) & set(shared)
-    # Neither padding with a first id nor parts that do not fit together again.
-    assert own["enable_large_batch_splitting"] is False
-    assert "pad_variable_length_inputs:" not in read("batching_params.pbtxt")
-    with pytest.raises(text_format.ParseError):
-        batching_parameters("max_batch { value: 3 }")
+    assert shared == {"thread_pool_name": "batches", "num_batch_threads": 2}
+
+
+@pytest.mark.parametrize("name", ["compose.yaml", "kubernetes.yaml", "kserve.yaml"])
+def test_flags_are_those_that_were_measured(name):
+    given = started(name)
+    assert {flag: given.get(flag) for flag in MEASURED} == MEASURED
+
+
+def test_the_readme_gives_the_flags_that_are_set():
+    for flag, value in re.findall(r"--(\w+)=(\w+)", README):
+        assert MEASURED[flag] == value
 
 
 def test_compose():
@@ -153,7 +146,8 @@ def test_compose():
     assert ports == {given["port"], given["rest_api_port"]}
     assert all(port.startswith("127.0.0.1:") for port in service["ports"])
     check = service["healthcheck"]["test"][-1]
-    assert given["rest_api_port"] in check and "/v1/models/translate" in check
+    assert given["rest_api_port"] in check and f"GET {METADATA} HTTP" in check
+    assert int(service["stop_grace_period"].removesuffix("s")) <= 5
 
 
 def test_kubernetes():
@@ -173,7 +167,8 @@ def test_kubernetes():
     assert ports == {"grpc": int(given["port"]), "rest": int(given["rest_api_port"])}
     assert {port["targetPort"] for port in service["spec"]["ports"]} == set(ports)
     for probe in ("startupProbe", "readinessProbe"):
-        assert container[probe]["httpGet"]["path"] == "/v1/models/translate"
+        assert container[probe]["httpGet"]["path"] == METADATA
+    assert pod["spec"]["terminationGracePeriodSeconds"] <= 10
     mounts = {mount["mountPath"]: mount["name"] for mount in container["volumeMounts"]}
     volumes = {volume["name"]: volume for volume in pod["spec"]["volumes"]}
     assert set(mounts.values()) == set(volumes)
@@ -191,7 +186,8 @@ def test_kserve():
     claim, _, name = model["storageUri"].removeprefix("pvc://").partition("/")
     assert name == "translate" and f"claimName: {claim}" in read("kubernetes.yaml")
     assert name in [one.name for one in configured()]
-    flags(model["args"])
+    assert model["readinessProbe"]["httpGet"]["path"] == METADATA
+    assert service["spec"]["predictor"]["terminationGracePeriodSeconds"] <= 10
     assert set(model["resources"]["requests"]) == set(model["resources"]["limits"])
 
 
