@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import hashlib
-import time
 from argparse import ArgumentParser
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +13,6 @@ from typing import Any, ClassVar, Literal, NamedTuple, TypeAlias
 import keras
 
 from keras_attention._core.checks import check_choice
-from keras_attention._core.optional import require
 from keras_attention.datasets import (
     Pair,
     load_bible,
@@ -23,18 +21,20 @@ from keras_attention.datasets import (
     teacher_forcing_batches,
 )
 from keras_attention.datasets.bible import Language
-from keras_attention.generation import BeamSearch, Greedy, Search, generate
+from keras_attention.generation import BeamSearch, Greedy, generate
 from keras_attention.layers.attention import Attention
 from keras_attention.layers.presets import BahdanauAttention, LuongAttention
 from keras_attention.models import EncoderDecoder, Transformer
 from keras_attention.recipes import training_run
 from keras_attention.recipes.command import add_switch
 from keras_attention.recipes.recipe import Artifact, Measured, Recipe, Variant
+from keras_attention.recipes.translation_quality import MAX_LENGTH, Quality, evaluate, timed
 from keras_attention.scores.fixed import FixedContext
 from keras_attention.text.subwords import Subwords
 
+__all__ = ["MAX_LENGTH", "Quality", "Settings", "Splits", "Translation", "build", "evaluate"]
+
 _BOUNDARIES = (12, 16, 20, 24, 28, 32, 36, 40, 46, 54, 64, 80, 100, 130)
-MAX_LENGTH = 128
 # Lists of pairs by name of the split: "train", "dev" and "test".
 Splits: TypeAlias = Mapping[str, Sequence[Pair]]
 
@@ -148,70 +148,6 @@ def _attention(settings: Settings) -> Attention:
     return LuongAttention(score="general", scale=True, name="attention")
 
 
-class Quality(NamedTuple):
-    """Corpus scores of sacrebleu, from 0 to 100, with its signatures.
-
-    Example:
-
-    >>> from keras_attention.recipes.translation import Quality
-    >>> Quality(20.5, "nrefs:1", 44.0, "nrefs:1", []).bleu
-    20.5
-    """
-
-    bleu: float
-    bleu_signature: str
-    chrf: float
-    chrf_signature: str
-    translations: list[str]
-
-
-def evaluate(
-    model: EncoderDecoder | Transformer,
-    pairs: Sequence[Pair],
-    search: Search = Greedy(max_length=MAX_LENGTH),  # noqa: B008 (frozen)
-    batch_size: int = 64,
-) -> Quality:
-    """BLEU and chrF of a model's translations, by sacrebleu on plain text.
-
-    Sources: Papineni et al., 2002; Popovic, 2015; Post, "A Call for Clarity in
-    Reporting BLEU Scores", 2018.
-
-    Args:
-        model: a trained model.
-        pairs: a list of `Pair`.
-        search: how to decode, see `generate`.
-        batch_size: texts at once.
-
-    Returns:
-        `Quality`.
-
-    Raises:
-        ImportError: without the extra `translation`.
-    """
-    sacrebleu = require("sacrebleu", "translation")
-    sources = [pair.source for pair in pairs]
-    decoded = generate(model, sources, search, batch_size=batch_size)
-    texts = [found.text for found in decoded]
-    references = [[pair.target for pair in pairs]]
-    bleu, chrf = sacrebleu.BLEU(), sacrebleu.CHRF()
-    return Quality(
-        bleu.corpus_score(texts, references).score,
-        str(bleu.get_signature()),
-        chrf.corpus_score(texts, references).score,
-        str(chrf.get_signature()),
-        texts,
-    )
-
-
-def _timed(
-    model: EncoderDecoder | Transformer, pairs: Sequence[Pair], search: Search
-) -> tuple[Quality, float]:
-    """As `evaluate`, and the seconds per sentence, the compilation included."""
-    begin = time.monotonic()
-    quality = evaluate(model, pairs, search)
-    return quality, round((time.monotonic() - begin) / len(pairs), 5)
-
-
 @dataclass(frozen=True)
 class Translation(Recipe[Splits]):
     """Trains a translation model, and another on the same data and budget to compare with.
@@ -313,8 +249,8 @@ class Translation(Recipe[Splits]):
     ) -> Measured:
         model, seconds, steps = trained["model"]
         test = data["test"]
-        greedy, greedy_seconds = _timed(model, test, Greedy(max_length=MAX_LENGTH))
-        beam, beam_seconds = _timed(model, test, self.search)
+        greedy, greedy_seconds = timed(model, test, Greedy(max_length=MAX_LENGTH))
+        beam, beam_seconds = timed(model, test, self.search)
         report: dict[str, Any] = {
             "bleu_greedy": round(greedy.bleu, 2),
             "bleu_beam": round(beam.bleu, 2),
@@ -327,7 +263,7 @@ class Translation(Recipe[Splits]):
             if name not in trained:
                 continue
             other, its_seconds, its_steps = trained[name]
-            quality, per_sentence = _timed(other, test, self.search)
+            quality, per_sentence = timed(other, test, self.search)
             report |= {
                 f"bleu_{short}": round(quality.bleu, 2),
                 f"chrf_{short}": round(quality.chrf, 2),
