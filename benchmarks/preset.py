@@ -15,11 +15,11 @@ import tempfile
 from pathlib import Path
 
 import keras_attention  # noqa: F401 (registers the classes of the file)
+from keras_attention._core.files import write_json
 from keras_attention._core.loading import load_model
 from keras_attention.datasets import load_cmudict
 from keras_attention.models import EncoderDecoder
 from keras_attention.recipes.g2p import evaluate
-from keras_attention.recipes.training_run import write_json
 
 ROOT = Path(__file__).parents[1]
 PRESET = ROOT / "keras_attention" / "presets" / "g2p_en"

@@ -19,6 +19,22 @@ def seeded():
     keras.backend.clear_session(free_memory=False)
 
 
+@pytest.fixture(scope="module")
+def deterministic():
+    """TensorFlow whose threads add in the same order every time, for equal bits."""
+    if keras.backend.backend() != "tensorflow":
+        yield
+        return
+    from tensorflow.python.framework import config
+
+    # Random operations need a seed then.
+    keras.utils.set_random_seed(0)
+    config.enable_op_determinism()
+    yield
+    # The public module has no function for it.
+    config.disable_op_determinism()
+
+
 @pytest.fixture
 def rng():
     return np.random.default_rng(0)

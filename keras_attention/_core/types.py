@@ -20,6 +20,8 @@ Structure: TypeAlias = Any
 Shape: TypeAlias = tuple["int | None", ...]
 # A dictionary that JSON can hold, as `get_config` returns and `from_config` takes.
 Config: TypeAlias = dict[str, Any]
+# What Keras hands to a callback.
+Logs: TypeAlias = dict[str, float]
 DType: TypeAlias = "str | keras.DTypePolicy"
 Activation: TypeAlias = "str | Callable[[Tensor], Tensor] | None"
 Initializer: TypeAlias = "str | keras.Initializer | Mapping[str, Any]"

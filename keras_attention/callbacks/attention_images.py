@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +11,7 @@ import numpy as np
 
 from keras_attention._core.backend.summaries import PictureSummaries
 from keras_attention._core.checks import check_positive
+from keras_attention._core.files import replacing
 from keras_attention._core.optional import require
 from keras_attention._core.types import Structure, Tensor
 from keras_attention.generation import Generation, Greedy, Search, generate
@@ -20,7 +20,7 @@ from keras_attention.models.generating import GeneratingModel
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from keras_attention.callbacks.training import Logs
+    from keras_attention._core.types import Logs
 
 
 class AttentionImages(keras.callbacks.Callback):
@@ -130,8 +130,7 @@ class AttentionImages(keras.callbacks.Callback):
         if self.folder is not None:
             self.folder.mkdir(parents=True, exist_ok=True)
             path = self.folder / f"epoch-{epoch:04d}-{name}.png"
-            unfinished = path.with_name(path.name + ".unfinished")
-            unfinished.write_bytes(content.getvalue())
-            os.replace(unfinished, path)
+            with replacing(path) as unfinished:
+                unfinished.write_bytes(content.getvalue())
         if self.summaries is not None:
             self.summaries.write(f"attention/{name}", content.getvalue(), epoch)

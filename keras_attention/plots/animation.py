@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from keras_attention._core.checks import check_choice, check_positive_number
+from keras_attention._core.files import replacing
 from keras_attention._core.optional import require
 from keras_attention._core.types import Tensor
 from keras_attention.plots import overlay
@@ -89,12 +90,8 @@ def animate_caption(
     brightness = overlay.brightness_of(maps, colors.shape[:2], smooth, vmax)
     write = _gif if path.suffix.lower() == ".gif" else _page
     contents = write(colors, tokens, brightness, seconds)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
+    with replacing(path) as unfinished:
         unfinished.write_bytes(contents)
-        os.replace(unfinished, path)
-    finally:
-        unfinished.unlink(missing_ok=True)
     return path
 
 

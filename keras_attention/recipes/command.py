@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NoReturn, get_args, get_type_hints
 
 from keras_attention._core.types import Config
+from keras_attention.callbacks import DivergedError
 from keras_attention.recipes.recipe import Recipe, run, train_only
 
 
@@ -43,7 +45,8 @@ def main(
         if options.only_train not in chosen.variants(settings):
             known = ", ".join(chosen.variants(settings))
             parser.error(f"--only-train: expected one of {known}, received {options.only_train}.")
-        train_only(chosen, options.folder, settings, options.only_train)
+        with _divergence_in_one_line(parser):
+            train_only(chosen, options.folder, settings, options.only_train)
         return None
     try:
         data = chosen.load(options.folder, settings)
@@ -51,17 +54,26 @@ def main(
         # Something a person can mend: a file that is missing, an extra that is not installed.
         parser.error(" ".join(str(error).split()))
     python = [str(script)] if isinstance(script, (str, Path)) else script
-    report = run(
-        chosen,
-        options.folder,
-        settings,
-        data=data,
-        export=options.export,
-        command=[sys.executable, *python, *arguments],
-        started=options.started,
-    )
+    with _divergence_in_one_line(parser):
+        report = run(
+            chosen,
+            options.folder,
+            settings,
+            data=data,
+            export=options.export,
+            command=[sys.executable, *python, *arguments],
+            started=options.started,
+        )
     print(chosen.summary(report, options.folder))
     return report
+
+
+@contextlib.contextmanager
+def _divergence_in_one_line(parser: argparse.ArgumentParser) -> Iterator[None]:
+    try:
+        yield
+    except DivergedError as error:
+        parser.exit(1, f"{parser.prog}: error: {error}\n")
 
 
 class _Parser(argparse.ArgumentParser):

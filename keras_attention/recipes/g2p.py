@@ -15,6 +15,7 @@ from keras_attention.datasets.cmudict import Entry
 from keras_attention.generation import generate
 from keras_attention.metrics import ErrorRates, error_rates
 from keras_attention.models import EncoderDecoder
+from keras_attention.recipes import training_run
 from keras_attention.recipes.recipe import Measured, Recipe
 from keras_attention.recipes.training_run import Trained
 from keras_attention.text.vocabulary import Vocabulary
@@ -149,6 +150,16 @@ def _batches(
         for said in entry.pronunciations
     ]
     sources, targets = zip(*pairs)
-    return teacher_forcing_batches(
-        sources, targets, settings.batch_size, shuffle=shuffle, seed=settings.seed
+
+    def epoch() -> int:
+        return training_run.epochs_done(model, batches)
+
+    batches = teacher_forcing_batches(
+        sources,
+        targets,
+        settings.batch_size,
+        shuffle=shuffle,
+        seed=settings.seed,
+        epoch=epoch if shuffle else None,
     )
+    return batches

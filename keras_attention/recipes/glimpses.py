@@ -13,12 +13,12 @@ import numpy as np
 from keras import layers
 
 from keras_attention._core.checks import check_choice
-from keras_attention.callbacks import AnnealToBudget
+from keras_attention.callbacks import AnnealToBudget, StopOnNaN
 from keras_attention.datasets import Digits, load_digits
 from keras_attention.datasets.digits import SIDE, PlacedDigitBatches, place_digits
 from keras_attention.models import GlimpseClassifier
 from keras_attention.recipes.recipe import Measured, Recipe, Variant
-from keras_attention.recipes.training_run import Trained, save_whole
+from keras_attention.recipes.training_run import Trained, keeping_last_good, save_whole
 from keras_attention.vision import (
     GaussianLocations,
     GlimpseNetwork,
@@ -280,6 +280,10 @@ class Glimpses(Recipe[Splits]):
 
         Returns:
             `Trained`.
+
+        Raises:
+            DivergedError: if the loss becomes NaN or infinite, see
+                `training_run.fit`.
         """
         settings = Settings() if settings is None else settings
         keras.utils.set_random_seed(settings.seed)
@@ -288,7 +292,7 @@ class Glimpses(Recipe[Splits]):
         budget = AnnealToBudget(
             settings.learning_rate, settings.epochs * len(batches), 60 * settings.minutes
         )
-        callbacks: list[keras.callbacks.Callback] = [budget]
+        callbacks: list[keras.callbacks.Callback] = [StopOnNaN(), budget]
         optimizer = keras.optimizers.Adam(settings.learning_rate, global_clipnorm=1.0)
         if settings.kind == "cnn":
             loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
@@ -299,10 +303,10 @@ class Glimpses(Recipe[Splits]):
             callbacks.append(_Narrow(budget, settings))
         verbose = 1 if sys.stdout.isatty() else 2
         epochs = settings.epochs
-        model.fit(batches, epochs=epochs, shuffle=False, verbose=verbose, callbacks=callbacks)
-        folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        save_whole(model, folder / f"{settings.kind}.keras")
+        path = Path(folder) / f"{settings.kind}.keras"
+        with keeping_last_good(model, path):
+            model.fit(batches, epochs=epochs, shuffle=False, verbose=verbose, callbacks=callbacks)
+        save_whole(model, path)
         return Trained(model, budget.spent, int(optimizer.iterations))
 
     def measure(

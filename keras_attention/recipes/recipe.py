@@ -15,9 +15,10 @@ from typing import Any, ClassVar, Generic, Literal, NamedTuple, TypeVar
 
 import keras
 
+from keras_attention._core.files import write_json
 from keras_attention._core.types import Config
 from keras_attention.generation import BeamSearch
-from keras_attention.recipes.training_run import Trained, finished, fit, write_json
+from keras_attention.recipes.training_run import Trained, finished, fit
 
 DataT = TypeVar("DataT")
 
@@ -293,6 +294,7 @@ def _train_in_processes(
         threads = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS")
         environment = {**dict.fromkeys(threads, share), **os.environ}
         running: dict[str, subprocess.Popen[bytes]] = {}
+        logged = set()
         try:
             for name, place in beside.items():
                 (folder / place).mkdir(parents=True, exist_ok=True)
@@ -301,6 +303,7 @@ def _train_in_processes(
                     log = folder / place / "log.txt"
                     print(f"Beside it {folder / place} is trained, see {log}.", flush=True)
                     output = open(log, "a", encoding="utf-8")  # noqa: SIM115
+                    logged.add(name)
                 else:
                     print(f"Training {folder / place} ...", flush=True)
                 running[name] = subprocess.Popen(
@@ -313,7 +316,9 @@ def _train_in_processes(
                     output.close()
             for name, process in running.items():
                 if process.wait():
-                    raise SystemExit(f"Training {folder / beside[name]} failed.")
+                    log = folder / beside[name] / "log.txt"
+                    why = f" See {log}." if name in logged else ""
+                    raise SystemExit(f"Training {folder / beside[name]} failed.{why}")
         finally:
             for process in running.values():
                 if process.poll() is None:

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-import os
 import shutil
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 import keras
 
+from keras_attention._core.files import replacing, set_aside, write_json
 from keras_attention._core.loading import load_model
 from keras_attention._core.renamed import present_names
 from keras_attention._core.types import Config
-from keras_attention.callbacks import AnnealToBudget, KeepBest
+from keras_attention.callbacks import (
+    AnnealToBudget,
+    DivergedError,
+    KeepBest,
+    StopOnNaN,
+    TrainingBackup,
+)
 from keras_attention.losses import SequenceCrossentropy
 from keras_attention.metrics import TokenAccuracy
 
@@ -58,7 +66,7 @@ def finished(
     """The model that was trained in `folder` with the same settings, or None.
 
     Settings that had other names when the model was trained count as the same, and those that
-    did not exist as their defaults.
+    did not exist as their defaults. A file that cannot be read is set aside, with a message.
 
     Args:
         folder: where `fit` was called.
@@ -69,15 +77,19 @@ def finished(
         `Trained`, or None.
     """
     folder = Path(folder)
-    note = _read(folder / "training.json")
+    note = _read_note(folder / "training.json")
     if note is None or not (folder / "model.keras").exists():
         return None
     noted = present_names("EncoderDecoder", note["settings"])
     same_settings = settings._field_defaults | noted == settings._asdict()
     if not same_settings or note.get("data") not in (None, data):
         return None
+    try:
+        model = load_model(folder / "model.keras")
+    except ValueError as error:
+        set_aside(folder / "model.keras", error, "The model is trained again.")
+        return None
     print(f"The training in {folder} is finished.")
-    model = load_model(folder / "model.keras")
     return Trained(model, note["seconds"], note["steps"])
 
 
@@ -93,9 +105,12 @@ def fit(
 ) -> Trained:
     """Trains a model that writes sequences, and saves it as `model.keras` in `folder`.
 
-    The state of the training is saved in `folder/backup` after every epoch.
-    Called again after an interruption with the same settings, training resumes
-    from there.
+    The state of the training is saved in `folder/backup` after every epoch, see
+    `TrainingBackup`. Called again after an interruption with the same settings,
+    training resumes from there; the weights are those of a training without
+    interruption as long as the steps set the learning rate, not the time (see
+    `AnnealToBudget`). A training whose loss becomes NaN
+    or infinite ends with an error, and is not finished.
 
     Args:
         folder: where to keep the backup and the model.
@@ -112,6 +127,10 @@ def fit(
 
     Returns:
         `Trained`.
+
+    Raises:
+        DivergedError: if the loss becomes NaN or infinite. The weights after
+            the last good epoch are then in `last_good_model.keras`.
     """
     folder = Path(folder)
     # AnnealToBudget sets the learning rate at every step.
@@ -123,31 +142,29 @@ def fit(
         jit_compile=False,
     )
     backup = folder / "backup"
-    made_of = settings._asdict() | ({} if data is None else {"data": data})
-    _discard_other_backup(backup, made_of)
+    description = settings._asdict() | ({} if data is None else {"data": data})
     budget = AnnealToBudget(
         settings.learning_rate,
         steps=settings.epochs * int(batches.cardinality()),
         seconds=60 * settings.minutes,
         warmup=warmup,
-        record=backup / "seconds.json",
     )
-    callbacks: list[keras.callbacks.Callback] = [
-        budget,
-        keras.callbacks.BackupAndRestore(str(backup / "state")),
-    ]
+    callbacks: list[keras.callbacks.Callback] = [StopOnNaN(), budget]
     best = None
     if patience is not None:
-        best = KeepBest(backup / "best", patience=patience)
-        callbacks.insert(1, best)
-    model.fit(
-        batches,
-        validation_data=validation,
-        epochs=settings.epochs,
-        shuffle=False,
-        verbose=1 if sys.stdout.isatty() else 2,
-        callbacks=callbacks,
-    )
+        best = KeepBest(backup, patience=patience, description=description)
+        callbacks.append(best)
+    # The files are needed until the model is saved.
+    callbacks.append(TrainingBackup(backup, [budget], description, delete=False))
+    with keeping_last_good(model, folder / "model.keras"):
+        model.fit(
+            batches,
+            validation_data=validation,
+            epochs=settings.epochs,
+            shuffle=False,
+            verbose=1 if sys.stdout.isatty() else 2,
+            callbacks=callbacks,
+        )
     steps = int(model.optimizer.iterations)
     if best is not None:
         best.restore()
@@ -158,6 +175,27 @@ def fit(
     return Trained(model, budget.spent, steps)
 
 
+@contextlib.contextmanager
+def keeping_last_good(model: keras.Model, path: Path) -> Iterator[None]:
+    """Saves the weights that `StopOnNaN` restored when a training diverges, and says where.
+
+    Args:
+        model: the model that is trained.
+        path: where it will be saved when its training ends well. The last good
+            weights of one that diverges go to `last_good_NAME` beside it.
+    """
+    last_good = path.with_name(f"last_good_{path.name}")
+    try:
+        yield
+    except DivergedError as error:
+        if error.epoch == 1:
+            raise
+        save_whole(model, last_good)
+        message = f"{error} The last good weights are in {last_good}."
+        raise DivergedError(message, error.epoch, error.step) from None
+    last_good.unlink(missing_ok=True)
+
+
 def epochs_done(model: keras.Model, batches: Any) -> int:
     """The number of epochs a model was trained, including those before an interruption."""
     return int(model.optimizer.iterations) // int(batches.cardinality())
@@ -165,29 +203,20 @@ def epochs_done(model: keras.Model, batches: Any) -> int:
 
 def save_whole(model: keras.Model, path: Path) -> None:
     """Saves a model so that an interruption leaves no incomplete file at `path`."""
-    unfinished = path.with_name("unfinished_" + path.name)
-    model.save(unfinished)
-    os.replace(unfinished, path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(path) as unfinished:
+        model.save(unfinished)
 
 
-def write_json(path: Path, content: Config) -> None:
-    """Writes JSON so that an interruption leaves no incomplete file at `path`."""
-    unfinished = path.with_name(path.name + ".unfinished")
-    unfinished.write_text(json.dumps(content, indent=2) + "\n", "utf-8")
-    os.replace(unfinished, path)
-
-
-def _discard_other_backup(backup: Path, made_of: Config) -> None:
-    """Removes a backup that was made with other settings and cannot be resumed."""
-    note = backup / "settings.json"
-    if backup.exists():
-        if _read(note) == made_of:
-            print(f"Going on with the interrupted training in {backup}.")
-            return
-        shutil.rmtree(backup)
-    backup.mkdir(parents=True)
-    write_json(note, made_of)
-
-
-def _read(path: Path) -> Any:
-    return json.loads(path.read_text("utf-8")) if path.exists() else None
+def _read_note(path: Path) -> Config | None:
+    """What `fit` noted of a finished training, or None."""
+    if not path.exists():
+        return None
+    try:
+        note = json.loads(path.read_text("utf-8"))
+        if not {"settings", "seconds", "steps"} <= set(note) or type(note["settings"]) is not dict:
+            raise ValueError("expected settings, seconds and steps")
+    except (ValueError, TypeError) as error:
+        set_aside(path, f"It is no note of a training ({error}).", "The model is trained again.")
+        return None
+    return note

@@ -1,10 +1,10 @@
-"""Callbacks: the budget of a training run, its best epoch, and scheduled sampling."""
+"""Callbacks: the budget of a training run, and scheduled sampling."""
 
 import keras
 import numpy as np
 import pytest
 
-from keras_attention.callbacks import AnnealToBudget, InverseSigmoidDecay, KeepBest
+from keras_attention.callbacks import AnnealToBudget, InverseSigmoidDecay
 
 
 def small_model():
@@ -44,55 +44,11 @@ def test_time_ends_the_training_where_steps_do_not():
     assert len(rates) == 1
 
 
-def test_seconds_spent_before_an_interruption_count(tmp_path):
-    record = tmp_path / "seconds.json"
-    record.write_text('{"seconds": 100.0}', "utf-8")
-    budget = AnnealToBudget(peak=1.0, steps=1000, seconds=50, record=record)
+def test_seconds_spent_before_an_interruption_count():
+    budget = AnnealToBudget(peak=1.0, steps=1000, seconds=50)
+    budget.set_state({"seconds": 100.0})
     assert len(fit(budget)) == 1
-    assert budget.spent > 100
-    assert not record.exists()
-
-
-class Falling(keras.callbacks.Callback):
-    """Sets the validation loss of every epoch."""
-
-    def __init__(self, values):
-        super().__init__()
-        self.values = values
-
-    def on_epoch_end(self, epoch, logs=None):
-        logs["val_loss"] = self.values[epoch]
-
-
-def fit_and_keep(folder, values, first=0):
-    model, best, weights = small_model(), KeepBest(folder, patience=2), []
-    note = keras.callbacks.LambdaCallback(
-        on_epoch_end=lambda epoch, logs: weights.append(model.get_weights()[0].copy())
-    )
-    x, y = np.ones((8, 2), "float32"), np.full((8, 1), 9, "float32")
-    callbacks = [Falling(values), note, best]
-    model.fit(x, y, epochs=9, initial_epoch=first, verbose=0, callbacks=callbacks)
-    best.restore()
-    return model.get_weights()[0], weights
-
-
-def test_the_best_epoch_is_kept_and_training_stops_when_none_is_better(tmp_path):
-    best, weights = fit_and_keep(tmp_path, [5, 3, 4, 2, 3, 2, 1, 1, 1])
-    assert len(weights) == 6
-    np.testing.assert_array_equal(best, weights[3])
-
-
-def test_the_best_epoch_before_an_interruption_counts(tmp_path):
-    before, _ = fit_and_keep(tmp_path, [5, 1, 4, 4])
-    best, weights = fit_and_keep(tmp_path, [9, 9, 3, 4, 5, 6], first=2)
-    assert len(weights) == 2
-    np.testing.assert_array_equal(best, before)
-
-
-def test_a_monitor_that_is_not_logged_is_refused(tmp_path):
-    with pytest.raises(ValueError, match="monitor: expected one of 'loss', received 'val_los'"):
-        x, y = np.ones((8, 2), "float32"), np.ones((8, 1), "float32")
-        small_model().fit(x, y, verbose=0, callbacks=[KeepBest(tmp_path, monitor="val_los")])
+    assert budget.get_state()["seconds"] == budget.spent > 100
 
 
 @pytest.mark.parametrize(
@@ -102,7 +58,6 @@ def test_a_monitor_that_is_not_logged_is_refused(tmp_path):
         (lambda: AnnealToBudget(1.0, 0), "steps: expected a positive integer, received 0"),
         (lambda: AnnealToBudget(1.0, 10, seconds=0), "seconds: expected a number above 0"),
         (lambda: AnnealToBudget(1.0, 10, warmup=1.0), "warmup: expected a number from 0"),
-        (lambda: KeepBest("folder", patience=0), "patience: expected a positive integer"),
         (lambda: InverseSigmoidDecay(keras.Variable(0.0), k=0), "k: expected a number above 0"),
     ],
 )

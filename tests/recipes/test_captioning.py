@@ -113,7 +113,7 @@ def test_an_interrupted_training_goes_on_with_the_next_scenes(tmp_path, monkeypa
     settings = SETTINGS._replace(epochs=3, scenes=32)
     epochs, orders = [], []
 
-    class Interrupt(keras.callbacks.BackupAndRestore):
+    class Interrupt(training_run.TrainingBackup):
         def on_epoch_begin(self, epoch, logs=None):
             epochs.append(epoch)
             if epochs == [0, 1]:
@@ -125,7 +125,7 @@ def test_an_interrupted_training_goes_on_with_the_next_scenes(tmp_path, monkeypa
 
     batches = captioning.datasets.caption_batches
     monkeypatch.setattr(captioning.datasets, "caption_batches", noting)
-    monkeypatch.setattr(keras.callbacks, "BackupAndRestore", Interrupt)
+    monkeypatch.setattr(training_run, "TrainingBackup", Interrupt)
     with pytest.raises(KeyboardInterrupt):
         captioning.Captioning().train(tmp_path, DATA, settings)
     resumed = captioning.Captioning().train(tmp_path, DATA, settings)

@@ -1,12 +1,10 @@
 """The recipe learns, resumes, and measures word and phoneme errors."""
 
-import json
-
 import keras
 import pytest
 
 from keras_attention.datasets import Entry
-from keras_attention.recipes import g2p
+from keras_attention.recipes import g2p, training_run
 
 # Every letter is said by its own phoneme: a few steps suffice to begin to learn it.
 WORDS = ["ab", "ba", "abc", "cab", "bca", "acb", "cc", "bb", "aa", "cba", "bac", "ca"]
@@ -33,31 +31,33 @@ def test_training_learns_and_leaves_the_model_and_a_note_of_it(trained):
     assert g2p.evaluate(loaded, ENTRIES) == rates
 
 
-def test_an_interrupted_training_goes_on_where_it_was(tmp_path, monkeypatch, capsys):
+def test_an_interrupted_training_goes_on_with_the_words_of_the_next_epoch(
+    tmp_path, monkeypatch, capsys
+):
     settings = SETTINGS._replace(epochs=4)
-    # A backup of other settings cannot be resumed.
-    backup = tmp_path / "backup"
-    backup.mkdir()
-    (backup / "settings.json").write_text("{}")
-    (backup / "latest.weights.h5").write_text("of another model")
-    epochs = []
+    epochs, orders = [], []
 
-    class Interrupt(keras.callbacks.BackupAndRestore):
+    class Interrupt(training_run.TrainingBackup):
         def on_epoch_begin(self, epoch, logs=None):
             epochs.append(epoch)
             if epochs == [0, 1]:
                 raise KeyboardInterrupt
 
-    monkeypatch.setattr(keras.callbacks, "BackupAndRestore", Interrupt)
+    def noting(*given, epoch, **options):
+        noted = None if epoch is None else lambda: orders.append(epoch()) or orders[-1]
+        return batches(*given, epoch=noted, **options)
+
+    batches = g2p.teacher_forcing_batches
+    monkeypatch.setattr(g2p, "teacher_forcing_batches", noting)
+    monkeypatch.setattr(training_run, "TrainingBackup", Interrupt)
     with pytest.raises(KeyboardInterrupt):
         g2p.Pronunciation().train(tmp_path, SPLITS, settings)
     assert "Going on" not in capsys.readouterr().out
-    assert json.loads((backup / "seconds.json").read_text())["seconds"] > 0
     resumed = g2p.Pronunciation().train(tmp_path, SPLITS, settings)
-    assert epochs == [0, 1, 1, 2, 3]
+    assert epochs == [0, 1, 1, 2, 3] and orders == [0, 1, 2, 3]
     assert "Going on" in capsys.readouterr().out
     assert resumed.steps % 4 == 0 and resumed.steps > 0
-    assert not backup.exists()
+    assert not (tmp_path / "backup").exists()
 
 
 def test_a_finished_training_on_other_words_is_not_taken_for_this_one(trained, monkeypatch):

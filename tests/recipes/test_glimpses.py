@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pytest
 
+from keras_attention.callbacks import DivergedError
 from keras_attention.datasets import Digits, place_digits
 from keras_attention.recipes import command, glimpses
 from keras_attention.recipes.recipe import run
@@ -142,3 +143,17 @@ def test_the_command_trains_and_reports(splits, tmp_path, monkeypatch, capsys):
     report = json.loads(shown[shown.index("{") :])
     assert report["cnn"]["train_images"] == 3 * expected.batch_size
     assert json.loads((tmp_path / "report.json").read_text("utf-8")) == report
+
+
+@pytest.mark.parametrize("kind", glimpses.KINDS)
+def test_a_training_that_diverges_leaves_no_model(splits, tmp_path, monkeypatch, kind):
+    compiled = keras.Model.compile
+    monkeypatch.setattr(
+        keras.Model, "compile", lambda *given, **named: compiled(*given, **named, run_eagerly=True)
+    )
+    images = splits["train"].images * np.nan
+    settings = SETTINGS._replace(kind=kind)
+    with pytest.raises(DivergedError, match=r"received nan in step 1 of epoch 1\."):
+        data = {"train": splits["train"]._replace(images=images)}
+        glimpses.Glimpses().train(tmp_path / "out", data, settings)
+    assert not (tmp_path / "out").exists()

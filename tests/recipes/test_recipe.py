@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Literal, NamedTuple
 
 import pytest
 
+from keras_attention.callbacks import DivergedError
 from keras_attention.recipes import captioning, command, glimpses, recipe, training_run, translation
 from keras_attention.recipes.demo import Demo
 from keras_attention.recipes.g2p import Pronunciation
@@ -115,7 +116,7 @@ def test_variants_are_trained_in_processes_turn_by_turn(tmp_path, capfd):
     assert (tmp_path / "small" / "log.txt").read_text("utf-8") == "training small\n"
     shown = capfd.readouterr().out
     assert "training model\n" in shown and f"Beside it {tmp_path / 'small'} is trained" in shown
-    with pytest.raises(SystemExit, match="fails failed"):
+    with pytest.raises(SystemExit, match=r"fails failed\. See .*log\.txt\."):
         recipe.run(Sums(others=("fails",)), tmp_path, command=options)
     # A single variant needs no process.
     (tmp_path / "model.started").unlink()
@@ -152,6 +153,20 @@ def test_data_that_cannot_be_read_are_an_error_of_one_line(tmp_path, capsys):
     with pytest.raises(SystemExit, match="2"):
         command.main(Sums, "", [tmp_path, "--numbers", 101], program="sums")
     assert capsys.readouterr().err == "sums: error: numbers: expected small ones.\n"
+
+
+@pytest.mark.parametrize("only", [[], ["--only-train", "small"]])
+def test_a_training_that_diverges_is_an_error_of_one_line(tmp_path, monkeypatch, capsys, only):
+    def diverge(self, *given):
+        raise DivergedError("loss: expected finite numbers, received nan.", epoch=2)
+
+    monkeypatch.setattr(Sums, "train", diverge)
+    monkeypatch.setattr(Sums, "in_processes", False)
+    with pytest.raises(SystemExit, match="1"):
+        command.main(Sums, "", [tmp_path, *only], program="sums")
+    shown = capsys.readouterr().err
+    assert shown == "sums: error: loss: expected finite numbers, received nan.\n"
+    assert not (tmp_path / "report.json").exists()
 
 
 @pytest.mark.parametrize("script", RECIPES)

@@ -3,13 +3,12 @@
 import json
 from pathlib import Path
 
-import keras
 import numpy as np
 import pytest
 
 from keras_attention.datasets import Pair
 from keras_attention.generation import BeamSearch, generate
-from keras_attention.recipes import command, translation
+from keras_attention.recipes import command, training_run, translation
 
 pytest.importorskip("sacrebleu")
 
@@ -100,7 +99,7 @@ def test_an_interrupted_training_goes_on_where_it_was(tmp_path, monkeypatch, cap
     settings = SETTINGS._replace(epochs=3)
     epochs = []
 
-    class Interrupt(keras.callbacks.BackupAndRestore):
+    class Interrupt(training_run.TrainingBackup):
         def on_epoch_begin(self, epoch, logs=None):
             epochs.append(epoch)
             if epochs == [0, 1]:
@@ -113,7 +112,7 @@ def test_an_interrupted_training_goes_on_where_it_was(tmp_path, monkeypatch, cap
 
     batches, done = translation.teacher_forcing_batches, []
     monkeypatch.setattr(translation, "teacher_forcing_batches", noting)
-    monkeypatch.setattr(keras.callbacks, "BackupAndRestore", Interrupt)
+    monkeypatch.setattr(training_run, "TrainingBackup", Interrupt)
     with pytest.raises(KeyboardInterrupt):
         translation.Translation().train(tmp_path, SPLITS, settings)
     resumed = translation.Translation().train(tmp_path, SPLITS, settings)
