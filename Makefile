@@ -4,7 +4,8 @@
 # make lint          runs the linters and the type checker
 # make bench         measures this library and others, each in an environment of its own
 # make test-backends runs tests on JAX and on torch, in environments of their own
-# make test-beam     runs the tests of batch translation on Apache Beam, in its own environment
+# make test-beam     runs the tests of batch translation on Apache Beam and on Dask, in their own
+#                    environment
 # make compare-tfa   compares the results with those of tfa.seq2seq
 # make g2p           trains the spelling model for 45 minutes
 # make preset        trains, measures and stores the preset g2p_en           (half an hour)
@@ -33,10 +34,10 @@ test-slow: .venv/installed
 test-backends:
 	$(PYTHON) tests/on_backends.py
 
-# The part of export/batch_translate.py that needs Apache Beam.
+# What needs Apache Beam, also on a Dask cluster of two worker processes.
 test-beam: .venv/installed
 	beam=$$($(BIN)/python benchmarks/environments.py beam) && \
-	    $$beam -m pytest -q -p no:cacheprovider tests/serving/test_batch_translate.py
+	    $$beam -m pytest -q -p no:cacheprovider tests/batch
 
 # Trains in half precision, compiled and eagerly; writes benchmarks/results/precision.json.
 precision: .venv/installed

@@ -34,7 +34,13 @@ def _of_project(*names):
 ENVIRONMENTS = {
     "jax": (None, (*_of_project("keras", "numpy", "pytest"), "jax==0.10.2")),
     # Beam needs an older protobuf than TensorFlow installs by default.
-    "beam": (None, _of_project("apache-beam", "keras", "numpy", "pytest", "tensorflow")),
+    "beam": (
+        None,
+        (
+            *_of_project("apache-beam", "keras", "numpy", "pytest", "rich", "tensorflow", "typer"),
+            "distributed==2026.8.0",
+        ),
+    ),
     "torch": (None, (*_of_project("keras", "numpy", "pytest"), "torch==2.13.0", "entmax==1.3")),
     "tfa": (
         ((3, 11), (3, 10), (3, 9)),

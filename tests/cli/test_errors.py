@@ -17,7 +17,7 @@ from keras_attention.export import ExportError
 from keras_attention.generation import Generation
 from tests.support.terminals import HOSTILE, is_harmless
 
-COMMANDS = ("say", "translate", "caption", "train", "export", "verify", "inspect")
+COMMANDS = ("batch", "say", "translate", "caption", "train", "export", "verify", "inspect")
 
 
 def test_tokens_are_shown_without_commands():
