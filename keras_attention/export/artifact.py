@@ -59,6 +59,10 @@ class Artifact:
     Example:
 
     >>> from keras_attention.export import Artifact
+    >>> Artifact("nowhere")
+    Traceback (most recent call last):
+        ...
+    FileNotFoundError: nowhere does not exist.
     >>> speller = Artifact("served/spelling")  # doctest: +SKIP
     >>> speller.generate(["attention"])[0].text  # doctest: +SKIP
     'AH T EH N SH AH N'
