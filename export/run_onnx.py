@@ -23,7 +23,6 @@ sys.path.append(str(Path(__file__).resolve().parent / "serving"))
 from alignment import draw
 from printable import one_line, printable
 
-
 # The number of tokens that are read, of an artifact that does not say.
 LONGEST = 512
 
