@@ -2,11 +2,13 @@
 # make test          runs the linters, the type checker and the tests       (about 13 minutes)
 # make test-slow     runs the longest tests, which make test leaves out
 # make lint          runs the linters and the type checker
+# make docs          builds the documentation, build/site; make docs-serve shows it
+# make wheel         builds and checks the distributions, build/dist
+# make wheel-test    tries the wheel in an empty environment and folder
 # make bench         measures this library and others, each in an environment of its own
 # make test-backends runs tests on JAX and on torch, in environments of their own
 # make test-beam     runs the tests of batch translation on Apache Beam and on Dask, in their own
 #                    environment
-# make test-serving  runs KServe's server, in its own environment, and asks it by our clients
 # make compare-tfa   compares the results with those of tfa.seq2seq
 # make g2p           trains the spelling model for 45 minutes
 # make preset        trains, measures and stores the preset g2p_en           (half an hour)
@@ -19,7 +21,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STARTED := $(shell date +%s)
 
-.PHONY: demo test test-slow test-backends test-beam test-serving precision gpu compare-tfa bench g2p preset translate caption glimpses notebook lint format large-vocabulary any-model clean
+.PHONY: demo test test-slow test-backends test-beam precision gpu compare-tfa bench g2p preset translate caption glimpses notebook docs docs-serve wheel wheel-test lint format large-vocabulary any-model clean
 
 demo: .venv/installed
 	$(BIN)/python export/demo.py build/demo --started $(STARTED)
@@ -39,11 +41,6 @@ test-backends:
 test-beam: .venv/installed
 	beam=$$($(BIN)/python benchmarks/environments.py beam) && \
 	    $$beam -m pytest -q -p no:cacheprovider tests/batch
-
-# A real server: KServe's in Python with our artifacts, asked by the clients of export/serving.
-test-serving: .venv/installed
-	$(BIN)/python benchmarks/environments.py kserve
-	$(BIN)/python -m pytest -q tests/serving/test_kserve.py
 
 # Trains in half precision, compiled and eagerly; writes benchmarks/results/precision.json.
 precision: .venv/installed
@@ -105,6 +102,23 @@ large-vocabulary: .venv/installed
 # artifacts write the same; writes build/any-model/report.json.
 any-model: .venv/installed
 	$(BIN)/python -W ignore -m tests.any_model build/any-model
+
+# Fails for a link that leads nowhere and a public name without a docstring.
+docs:
+	python=$$($(PYTHON) benchmarks/environments.py docs) && $$python -m mkdocs build
+
+docs-serve:
+	python=$$($(PYTHON) benchmarks/environments.py docs) && $$python -m mkdocs serve
+
+wheel:
+	rm -rf build/dist build/lib build/bdist*
+	python=$$($(PYTHON) benchmarks/environments.py wheel) && \
+	    $$python -m build --outdir build/dist . && \
+	    $$python -m twine check --strict build/dist/* && \
+	    $$python -m check_wheel_contents build/dist/*.whl
+
+wheel-test: wheel
+	$(PYTHON) tests/on_wheel.py build/dist/*.whl
 
 lint: .venv/installed
 	$(BIN)/ruff check

@@ -24,9 +24,9 @@ def _of_project(*names):
     settings = configparser.ConfigParser()
     settings.read(ROOT / "setup.cfg", "utf-8")
     extras = settings["options.extras_require"]
-    lists = [settings["options"]["install_requires"], extras["test"], extras["beam"]]
+    lists = [settings["options"]["install_requires"], *extras.values()]
     asked = [line.strip() for text in lists for line in text.splitlines() if line.strip()]
-    return tuple(line for line in asked if line.split()[0] in names)
+    return tuple(dict.fromkeys(line for line in asked if line.split()[0] in names))
 
 
 # Name: the versions of Python it runs on (None: any), and what is installed, pinned.
@@ -41,8 +41,12 @@ ENVIRONMENTS = {
             "distributed==2026.8.0",
         ),
     ),
-    # The server that runs export/serving/kserve_model.py.
-    "kserve": (None, (*_of_project("keras", "numpy", "tensorflow"), "kserve==0.21.0")),
+    # What builds the pages, and what builds and checks the distributions.
+    "docs": (
+        None,
+        _of_project("latex2mathml", "mkdocs-jupyter", "mkdocs-material", "mkdocstrings[python]"),
+    ),
+    "wheel": (None, ("build==1.4.0", "check-wheel-contents==0.6.3", "twine==6.2.0")),
     "torch": (None, (*_of_project("keras", "numpy", "pytest"), "torch==2.13.0", "entmax==1.3")),
     "tfa": (
         ((3, 11), (3, 10), (3, 9)),
@@ -71,13 +75,13 @@ def python_of(name):
     if name == "project":
         return Path(sys.executable)
     versions, requirements = ENVIRONMENTS[name]
-    folder = _folder(name)
+    folder = ROOT / "build" / "env" / name
     python, installed = folder / "bin" / "python", folder / "installed"
     folder.parent.mkdir(parents=True, exist_ok=True)
     # Two commands may want the same environment at once.
     with open(folder.parent / f"{name}.lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if is_made(name):
+        if installed.exists() and installed.read_text("utf-8") == "\n".join(requirements):
             return python
         print(f"Making the environment {folder}: {', '.join(requirements)}", file=sys.stderr)
         _run([_base(name, versions), "-m", "venv", "--clear", str(folder)], name)
@@ -85,16 +89,6 @@ def python_of(name):
         _run([*pip, *requirements], name)
         installed.write_text("\n".join(requirements), "utf-8")
     return python
-
-
-def is_made(name):
-    """Whether the environment `name` is there, with what it needs now."""
-    installed = _folder(name) / "installed"
-    return installed.exists() and installed.read_text("utf-8") == "\n".join(ENVIRONMENTS[name][1])
-
-
-def _folder(name):
-    return ROOT / "build" / "env" / name
 
 
 def _base(name, versions):

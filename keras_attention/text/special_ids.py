@@ -8,8 +8,16 @@ from typing import NamedTuple
 
 # The tokens and ids of a `Vocabulary`. Other vocabularies and models have others: everything
 # that decodes, masks or exports reads `special_ids`, not these.
-PAD, START, END, UNKNOWN = range(4)
+PAD = 0
+"""Fills a batch behind the end of a sequence."""
+START = 1
+"""What a decoder reads first."""
+END = 2
+"""What a decoder writes last."""
+UNKNOWN = 3
+"""Stands for tokens that are not in the vocabulary."""
 SPECIALS: tuple[str, ...] = ("<pad>", "<start>", "<end>", "<unk>")
+"""The tokens with these ids, in their order."""
 
 
 class SpecialIds(NamedTuple):

@@ -23,14 +23,7 @@ def write_tokenizer_json(path: str | Path, content: Content) -> None:
     Path(path).write_text(json.dumps(content, ensure_ascii=False) + "\n", "utf-8")
 
 
-def truncation(longest: int) -> Content:
-    """What cuts a text after `longest` tokens."""
-    return {"direction": "Right", "max_length": longest, "strategy": "LongestFirst", "stride": 0}
-
-
-def vocabulary_tokenizer(
-    tokens: tuple[str, ...], separator: str, lowercase: bool, longest: int
-) -> Content:
+def vocabulary_tokenizer(tokens: tuple[str, ...], separator: str, lowercase: bool) -> Content:
     """The tokenizer of a `Vocabulary`, as the content of `tokenizer.json`."""
     normalizers = []
     if lowercase:
@@ -44,7 +37,7 @@ def vocabulary_tokenizer(
         splitting = {"pattern": {"Regex": "[\\s\\S]"}, "behavior": "Isolated"}
     return {
         "version": "1.0",
-        "truncation": truncation(longest),
+        "truncation": None,
         "padding": None,
         "added_tokens": [],
         "normalizer": {"type": "Sequence", "normalizers": normalizers},
@@ -64,7 +57,12 @@ def subwords_tokenizer(tokens: tuple[str, ...], longest: int) -> Content:
     """The tokenizer of a `Subwords`, as the content of `tokenizer.json`."""
     return {
         "version": "1.0",
-        "truncation": truncation(longest),
+        "truncation": {
+            "direction": "Right",
+            "max_length": longest,
+            "strategy": "LongestFirst",
+            "stride": 0,
+        },
         "padding": None,
         "added_tokens": [],
         "normalizer": {

@@ -8,9 +8,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from keras_attention._core.checks import check_choice, check_flag, check_positive
+from keras_attention._core.checks import check_choice, check_flag
 from keras_attention._core.types import Config
-from keras_attention.text.bounds import LONGEST, LOOKAHEAD, cut_text
 from keras_attention.text.graph import GraphVocabulary
 from keras_attention.text.protocol import GraphVocabularyLike
 from keras_attention.text.special_ids import (
@@ -55,7 +54,6 @@ class Vocabulary:
         separator: the string between the tokens of a text: `""` if every
             character is a token, `" "` if every word is.
         lowercase: whether to lowercase a text first.
-        longest: a text is cut after this many tokens, to bound memory.
 
     Attributes:
         tokens: all tokens by id, the four special ones first.
@@ -63,8 +61,7 @@ class Vocabulary:
 
     Raises:
         ValueError: for repeated tokens, special tokens among them, another
-            separator, tokens that contain the separator, and a `longest` that
-            is not a positive integer.
+            separator, or tokens that contain the separator.
 
     Example:
 
@@ -81,7 +78,6 @@ class Vocabulary:
     tokens: tuple[str, ...]
     separator: str
     lowercase: bool
-    longest: int
     _ids: dict[str, int]
 
     def __init_subclass__(cls, kind: str | None = None) -> None:
@@ -90,11 +86,7 @@ class Vocabulary:
             _KINDS[kind] = cls
 
     def __init__(
-        self,
-        tokens: Iterable[str],
-        separator: Literal["", " "] = "",
-        lowercase: bool = False,
-        longest: int = LONGEST,
+        self, tokens: Iterable[str], separator: Literal["", " "] = "", lowercase: bool = False
     ) -> None:
         check_choice("separator", separator, ("", " "))
         self._set_tokens(tokens)
@@ -105,7 +97,6 @@ class Vocabulary:
                 raise ValueError(f"tokens: expected {kind}, received {token!r}.")
         self.separator = separator
         self.lowercase = check_flag("lowercase", lowercase)
-        self.longest = check_positive("longest", longest)
 
     def _set_tokens(self, tokens: Iterable[str]) -> None:
         if not isinstance(tokens, Iterable):
@@ -130,14 +121,12 @@ class Vocabulary:
         separator: Literal["", " "] = "",
         lowercase: bool = False,
         size: int | None = None,
-        longest: int = LONGEST,
     ) -> Self:
         """The vocabulary of the tokens that occur in `texts`.
 
         Args:
             texts: strings.
-            separator, lowercase, longest: see the constructor. Tokens of whole
-                texts are counted.
+            separator, lowercase: see the constructor.
             size: the largest number of ids, including the four special ones; the
                 most frequent tokens are kept. By default all are kept, sorted.
 
@@ -150,8 +139,7 @@ class Vocabulary:
         kept = sorted(counts)
         if size is not None:
             kept = sorted(kept, key=lambda token: -counts[token])[: size - len(SPECIALS)]
-        tokens = (token for token in kept if token not in SPECIALS)
-        return cls(tokens, separator, lowercase, longest)
+        return cls((token for token in kept if token not in SPECIALS), separator, lowercase)
 
     def __len__(self) -> int:
         return len(self.tokens)
@@ -162,12 +150,11 @@ class Vocabulary:
     __hash__ = None  # type: ignore[assignment]
 
     def split(self, text: str) -> list[str]:
-        """The first `longest` tokens of a text."""
-        text = cut_text(check_text("split", text), self.longest)
-        return _split(text, self.separator, self.lowercase, self.longest)
+        """The tokens of a text."""
+        return _split(check_text("split", text), self.separator, self.lowercase)
 
     def encode(self, text: str) -> list[int]:
-        """The ids of the first `longest` tokens of a text; an unknown token becomes 3.
+        """The ids of a text; a token that is not in the vocabulary becomes 3.
 
         Raises:
             ValueError: if `text` is not a string.
@@ -211,7 +198,7 @@ class Vocabulary:
 
     def in_graph(self) -> GraphVocabularyLike:
         """The same vocabulary as operations of a TensorFlow graph."""
-        return GraphVocabulary(self.tokens, self.separator, self.lowercase, self.longest)
+        return GraphVocabulary(self.tokens, self.separator, self.lowercase)
 
     def get_config(self) -> Config:
         """A dictionary that JSON can hold."""
@@ -219,7 +206,6 @@ class Vocabulary:
             "tokens": list(self.tokens[len(SPECIALS) :]),
             "separator": self.separator,
             "lowercase": self.lowercase,
-            "longest": self.longest,
         }
 
     @classmethod
@@ -248,7 +234,7 @@ class Vocabulary:
 
     def write_tokenizer(self, path: str | Path) -> None:
         """Writes a `tokenizer.json` from which the `tokenizers` package gives the same ids."""
-        content = vocabulary_tokenizer(self.tokens, self.separator, self.lowercase, self.longest)
+        content = vocabulary_tokenizer(self.tokens, self.separator, self.lowercase)
         write_tokenizer_json(path, content)
 
 
@@ -315,10 +301,7 @@ def _short(value: object) -> str:
     return text if len(text) <= 60 else text[:57] + "..."
 
 
-def _split(text: str, separator: str, lowercase: bool, longest: int | None = None) -> list[str]:
-    if separator == "":
-        # The space of both ends is no token, and has no part in how others are lowercased.
-        text = text.strip()[: None if longest is None else longest + LOOKAHEAD]
+def _split(text: str, separator: str, lowercase: bool) -> list[str]:
     if lowercase:
         text = text.lower()
-    return text.split()[:longest] if separator else list(text[:longest])
+    return list(text.strip()) if separator == "" else text.split()

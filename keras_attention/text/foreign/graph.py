@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from keras_attention._core.types import Tensor
-from keras_attention.text.graph import cut_texts
 
 if TYPE_CHECKING:
     from keras_attention.text.foreign.base import ForeignVocabulary
 
 
 class GraphForeign:
-    """A `ForeignVocabulary` as operations of a TensorFlow graph; a subclass defines `_split`.
+    """A `ForeignVocabulary` as operations of a TensorFlow graph; a subclass defines `split`.
 
     Args:
         vocabulary: the vocabulary.
@@ -25,7 +24,6 @@ class GraphForeign:
         import tensorflow as tf
 
         self._tf, self._special = tf, vocabulary.special_ids
-        self._longest = vocabulary.longest
         tokens = list(vocabulary.tokens)
         unknown = self._special.unknown
         first = {token: i for i, token in reversed(list(enumerate(tokens)))}
@@ -38,10 +36,6 @@ class GraphForeign:
 
     def split(self, texts: Tensor) -> Tensor:
         """`(B,)` strings to a ragged tensor of their tokens."""
-        return self._split(cut_texts(texts, self._longest))[:, : self._longest]
-
-    def _split(self, texts: Tensor) -> Tensor:
-        """`split` of texts that are cut, as a ragged tensor that may have more tokens."""
         raise NotImplementedError
 
     def split_one(self, text: str) -> list[str]:

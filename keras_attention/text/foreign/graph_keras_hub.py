@@ -34,7 +34,8 @@ class GraphKerasHub(GraphForeign):
         else:
             self._join = GraphWordPieces(vocabulary.options["suffix_indicator"])
 
-    def _split(self, texts: Tensor) -> Tensor:
+    def split(self, texts: Tensor) -> Tensor:
+        """`(B,)` strings to a ragged tensor of their tokens."""
         tf = self._tf
         ids = self._tokenize(tf.strings.regex_replace(texts, r"\x00", " "))
         flat = tf.gather(self._tokens, tf.cast(ids.flat_values, tf.int32))

@@ -1,4 +1,4 @@
-"""The Python examples of the README and of the guides run as they stand.
+"""The README and the pages of the documentation: their examples run, their links lead somewhere.
 
 What is fenced as `py` is for another library, and not run here.
 """
@@ -13,7 +13,11 @@ import tensorflow as tf
 from tests.tfa.test_parity import BY_NAME
 
 ROOT = Path(__file__).parents[1]
-DOCUMENTS = ("README.md", "docs/migrating-from-tfa.md")
+DOCUMENTS = (
+    "README.md",
+    *(path.relative_to(ROOT).as_posix() for path in sorted((ROOT / "docs").rglob("*.md"))),
+)
+WORDS = 900
 EXAMPLES = [
     pytest.param(code, id=f"{document}-{number}")
     for document in DOCUMENTS
@@ -25,6 +29,12 @@ EXAMPLES = [
 
 def test_the_documents_have_examples():
     assert len(EXAMPLES) >= 3 + 6
+
+
+def test_the_readme_is_read_in_minutes():
+    text = re.sub(r"```.*?```", "", (ROOT / "README.md").read_text("utf-8"), flags=re.DOTALL)
+    lines = [line for line in text.splitlines() if not line.startswith("    ")]
+    assert len(" ".join(lines).split()) <= WORDS
 
 
 @pytest.mark.parametrize("code", EXAMPLES)
@@ -59,8 +69,11 @@ def test_every_link_within_a_document_leads_somewhere():
         for target in re.findall(r"\]\(([^)]+)\)", text):
             if target.startswith("#"):
                 assert target[1:] in anchors, target
-            elif not target.startswith("http"):
-                assert (path.parent / target.partition("#")[0]).exists(), target
+            elif not target.startswith(("http", "reference/")):
+                file = target.partition("#")[0].replace("../notebooks/", "../../notebooks/")
+                if document == "docs/gallery.md":
+                    file = file.replace("notebooks/", "../notebooks/")
+                assert (path.parent / file).exists(), (document, target)
 
 
 def test_the_guide_names_everything_that_tfa_exports():
@@ -104,7 +117,7 @@ PACKAGES = (
 def names_in(text):
     """The names `package.name` of the library in a text, without paths and `tfa.seq2seq`."""
     packages = "|".join(PACKAGES)
-    name = rf"(?<![\w./-])(?:keras_attention\.)?({packages})\.(?!md\b|seq2seq\b)(\w+)"
+    name = rf"(?<![\w./-])(?:keras_attention\.)?({packages})\.(?!md\b|seq2seq\b|config\b)(\w+)"
     return set(re.findall(name, text))
 
 

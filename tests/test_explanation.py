@@ -1,4 +1,4 @@
-"""The README's classifier puts its weight on the words that decide."""
+"""The classifier of the documentation puts its weight on the words that decide."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import keras
 import numpy as np
 import pytest
 
-ROOT = Path(__file__).parents[1]
-EXAMPLES = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text("utf-8"), re.DOTALL)
+PAGE = Path(__file__).parents[1] / "docs" / "mechanism" / "explanation.md"
+EXAMPLES = re.findall(r"```python\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
 (CODE,) = (code for code in EXAMPLES if "sentiment" in code)
 NEUTRAL = re.findall(
     r"\w+",
