@@ -42,9 +42,7 @@ TITLES = {
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Adds the pages that are made of the source."""
     for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
-        file = File(
-            f"notebooks/{path.name}", str(ROOT), config.site_dir, config.use_directory_urls
-        )
+        file = File(f"notebooks/{path.name}", str(ROOT), config.site_dir, config.use_directory_urls)
         files.append(file)
     changes = (ROOT / "CHANGELOG.md").read_text("utf-8")
     files.append(File.generated(config, "changelog.md", content=changes))
@@ -89,7 +87,9 @@ def declared(path: Path) -> list[str]:
 
 
 def reference(part: str, name: str) -> str:
-    return f"keras_attention.{name}" if part == "keras_attention" else f"keras_attention.{part}.{name}"
+    return (
+        f"keras_attention.{name}" if part == "keras_attention" else f"keras_attention.{part}.{name}"
+    )
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
@@ -109,63 +109,65 @@ def on_page_content(content: str, page: Page, config: MkDocsConfig, files: Files
 
 
 def imports() -> dict[str, set[str]]:
-    """Which part of the package imports which."""
+    """Which part of the package imports which when it is imported itself."""
     found: dict[str, set[str]] = {}
     for path in PACKAGE.rglob("*.py"):
         part = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
         if part.startswith("__"):
             continue
-        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(
-                "keras_attention."
-            ):
-                other = node.module.split(".")[1]
-                if other != part:
-                    found.setdefault(part, set()).add(other)
+        found.setdefault(part, set())
+        for node in ast.parse(path.read_text("utf-8")).body:
+            if isinstance(node, ast.ImportFrom) and f"{node.module}".startswith("keras_attention."):
+                found[part].add(f"{node.module}".split(".")[1])
+        found[part].discard(part)
     return found
 
 
 def picture_of_imports() -> str:
-    """The parts by level from left to right, each with a line to what it imports."""
+    """The parts in rows, each above what it imports, with a line to the nearest of them."""
+    below: dict[str, set[str]] = {}
     found = imports()
-    parts = sorted({*found, *(x for others in found.values() for x in others)})
-    level: dict[str, int] = {}
 
-    def level_of(part: str, above: tuple[str, ...] = ()) -> int:
-        if part not in level:
-            below = [level_of(x, (*above, part)) for x in found.get(part, ()) if x not in above]
-            level[part] = 1 + max(below, default=-1)
-        return level[part]
+    def all_below(part: str) -> set[str]:
+        if part not in below:
+            below[part] = set(found[part]).union(*(all_below(one) for one in found[part]))
+        return below[part]
 
-    for part in parts:
-        level_of(part)
-    columns: dict[int, list[str]] = {}
-    for part in parts:
-        columns.setdefault(level[part], []).append(part)
-    width, gap, step = 104, 36, 44
-    height = step * max(map(len, columns.values())) + 20
-    place = {}
-    for number, column in columns.items():
-        top = (height - step * len(column)) / 2
-        for i, part in enumerate(column):
-            place[part] = (10 + number * (width + gap), top + i * step + 8)
-    lines = [
-        f'<path d="M{place[a][0]} {place[a][1] + 14} C{place[a][0] - gap} {place[a][1] + 14} '
-        f'{place[b][0] + width + gap} {place[b][1] + 14} {place[b][0] + width} {place[b][1] + 14}">'
-        f"<title>{a} imports {b}</title></path>"
-        for a in parts
-        for b in sorted(found.get(a, ()))
-        # An import inside a function may lead upwards.
-        if level[b] < level[a]
-    ]
+    def level(part: str) -> int:
+        return 1 + max(map(level, found[part]), default=-1)
+
+    rows: dict[int, list[str]] = {}
+    for part in sorted(found):
+        rows.setdefault(level(part), []).append(part)
+    width, gap, step = 100, 14, 64
+    total = max(map(len, rows.values())) * (width + gap)
+    place = {
+        part: (
+            (total - len(row) * (width + gap)) / 2 + i * (width + gap),
+            (top - number) * step + 4,
+        )
+        for top in [max(rows)]
+        for number, row in rows.items()
+        for i, part in enumerate(row)
+    }
+    lines = []
+    for part, (x, y) in place.items():
+        for other in sorted(found[part]):
+            if any(other in all_below(between) for between in found[part]):
+                continue
+            to_x, to_y = place[other][0] + width / 2, place[other][1]
+            lines.append(
+                f'<path d="M{x + width / 2} {y + 30} C{x + width / 2} {y + 56} '
+                f'{to_x} {to_y - 26} {to_x} {to_y}"><title>{part} imports {other}</title></path>'
+            )
     boxes = [
-        f'<rect x="{x}" y="{y}" width="{width}" height="28" rx="4"/>'
-        f'<text x="{x + width / 2}" y="{y + 18}" text-anchor="middle">{part}</text>'
+        f'<rect x="{x}" y="{y}" width="{width}" height="30" rx="4"/>'
+        f'<text x="{x + width / 2}" y="{y + 20}" text-anchor="middle">{part}</text>'
         for part, (x, y) in place.items()
     ]
-    total = 20 + (max(columns) + 1) * (width + gap)
-    label = "Packages of keras_attention and what each imports"
+    height = (max(rows) + 1) * step
     return (
-        f'<figure class="imports"><svg viewBox="0 0 {total} {height}" width="{total}" '
-        f'role="img" aria-label="{label}">{"".join(lines)}{"".join(boxes)}</svg></figure>'
+        f'<figure class="imports"><svg viewBox="-2 0 {total} {height}" width="{total}" role="img" '
+        f'aria-label="Packages of keras_attention, each above those that it imports">'
+        f"{''.join(lines)}{''.join(boxes)}</svg></figure>"
     )
