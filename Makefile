@@ -9,6 +9,7 @@
 # make test-backends runs tests on JAX and on torch, in environments of their own
 # make test-beam     runs the tests of batch translation on Apache Beam and on Dask, in their own
 #                    environment
+# make test-serving  runs KServe's server, in its own environment, and asks it by our clients
 # make compare-tfa   compares the results with those of tfa.seq2seq
 # make g2p           trains the spelling model for 45 minutes
 # make preset        trains, measures and stores the preset g2p_en           (half an hour)
@@ -21,7 +22,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STARTED := $(shell date +%s)
 
-.PHONY: demo test test-slow test-backends test-beam precision gpu compare-tfa bench g2p preset translate caption glimpses notebook docs docs-serve wheel wheel-test lint format large-vocabulary any-model clean
+.PHONY: demo test test-slow test-backends test-beam test-serving precision gpu compare-tfa bench g2p preset translate caption glimpses notebook docs docs-serve wheel wheel-test lint format large-vocabulary any-model clean
 
 demo: .venv/installed
 	$(BIN)/python export/demo.py build/demo --started $(STARTED)
@@ -41,6 +42,11 @@ test-backends:
 test-beam: .venv/installed
 	beam=$$($(BIN)/python benchmarks/environments.py beam) && \
 	    $$beam -m pytest -q -p no:cacheprovider tests/batch
+
+# A real server: KServe's in Python with our artifacts, asked by the clients of export/serving.
+test-serving: .venv/installed
+	$(BIN)/python benchmarks/environments.py kserve
+	$(BIN)/python -m pytest -q tests/serving/test_kserve.py
 
 # Trains in half precision, compiled and eagerly; writes benchmarks/results/precision.json.
 precision: .venv/installed

@@ -41,6 +41,8 @@ ENVIRONMENTS = {
             "distributed==2026.8.0",
         ),
     ),
+    # The server that runs export/serving/kserve_model.py.
+    "kserve": (None, (*_of_project("keras", "numpy", "tensorflow"), "kserve==0.21.0")),
     # What builds the pages, and what builds and checks the distributions.
     "docs": (
         None,
@@ -75,13 +77,13 @@ def python_of(name):
     if name == "project":
         return Path(sys.executable)
     versions, requirements = ENVIRONMENTS[name]
-    folder = ROOT / "build" / "env" / name
+    folder = _folder(name)
     python, installed = folder / "bin" / "python", folder / "installed"
     folder.parent.mkdir(parents=True, exist_ok=True)
     # Two commands may want the same environment at once.
     with open(folder.parent / f"{name}.lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if installed.exists() and installed.read_text("utf-8") == "\n".join(requirements):
+        if is_made(name):
             return python
         print(f"Making the environment {folder}: {', '.join(requirements)}", file=sys.stderr)
         _run([_base(name, versions), "-m", "venv", "--clear", str(folder)], name)
@@ -89,6 +91,16 @@ def python_of(name):
         _run([*pip, *requirements], name)
         installed.write_text("\n".join(requirements), "utf-8")
     return python
+
+
+def is_made(name):
+    """Whether the environment `name` is there, with what it needs now."""
+    installed = _folder(name) / "installed"
+    return installed.exists() and installed.read_text("utf-8") == "\n".join(ENVIRONMENTS[name][1])
+
+
+def _folder(name):
+    return ROOT / "build" / "env" / name
 
 
 def _base(name, versions):

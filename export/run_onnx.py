@@ -23,6 +23,9 @@ sys.path.append(str(Path(__file__).resolve().parent / "serving"))
 from alignment import draw
 from printable import one_line, printable
 
+# The number of tokens that are read, of an artifact that does not say.
+LONGEST = 512
+
 
 class Plain:
     """A vocabulary of characters or words, from vocabulary.json alone."""
@@ -42,6 +45,7 @@ class Plain:
         if self.about["lowercase"]:
             text = text.lower()
         tokens = text.split() if self.about["separator"] else list(text.strip())
+        tokens = tokens[: self.about.get("longest", LONGEST)]
         return tokens, [self.id_of.get(token, self.unknown) for token in tokens]
 
     def write(self, ids):

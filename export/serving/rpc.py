@@ -9,6 +9,7 @@ import logging
 import math
 import os
 import runpy
+from operator import attrgetter
 from typing import NamedTuple
 
 from answers import BadInputError, ServingError
@@ -49,10 +50,10 @@ logging.getLogger("grpc").addHandler(logging.NullHandler())
 
 # What the outputs of an artifact are made of, and where a message holds it.
 _VALUES = {
-    tf.string.as_datatype_enum: "string_val",
-    tf.float32.as_datatype_enum: "float_val",
-    tf.float16.as_datatype_enum: "half_val",
-    tf.float64.as_datatype_enum: "double_val",
+    tf.string.as_datatype_enum: attrgetter("string_val"),
+    tf.float32.as_datatype_enum: attrgetter("float_val"),
+    tf.float16.as_datatype_enum: attrgetter("half_val"),
+    tf.float64.as_datatype_enum: attrgetter("double_val"),
 }
 _HINTS = {
     grpc.StatusCode.UNAVAILABLE: "Is the server running (docker compose -f "
@@ -161,16 +162,16 @@ def rows(response, outputs):
 
 def _array(name, proto):
     """A tensor as an array, which is as large as what the message carries."""
-    field = _VALUES.get(proto.dtype)
+    values = _VALUES.get(proto.dtype)
     sizes = [dimension.size for dimension in proto.tensor_shape.dim]
-    if field is None or not sizes or min(sizes) < 0:
+    if values is None or not sizes or min(sizes) < 0:
         raise ServingError(
             f"{name}: expected a tensor of strings or floats with one row per input, received one "
             f"of type {proto.dtype} and shape {sizes[:8]}."
         )
     # A message may claim any shape for a single value, which would then be repeated.
-    carried = len(getattr(proto, field))
-    if proto.tensor_content and field != "string_val":
+    carried = len(values(proto))
+    if proto.tensor_content and proto.dtype != tf.string.as_datatype_enum:
         carried = len(proto.tensor_content) // tf.as_dtype(proto.dtype).size
     if math.prod(sizes) != carried:
         raise ServingError(

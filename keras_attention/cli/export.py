@@ -10,6 +10,7 @@ from rich.text import Text
 
 from keras_attention._core.printable import printable
 from keras_attention.cli.app import app
+from keras_attention.cli.inspect import figures_beside
 from keras_attention.cli.options import (
     LengthPenalty,
     MaxLength,
@@ -71,6 +72,8 @@ def export(
 ) -> None:
     """Write a model as SavedModel, ONNX or LiteRT, with its decoding loop if it has one; verify it.
 
+    The numbers of a report.json beside the model are kept in the manifest.
+
     Example: keras-attention export model.keras served/spelling --kind text
     """
     from keras_attention.export import export_model
@@ -92,6 +95,7 @@ def export(
         version=version,
         overwrite=overwrite,
         tolerance=tolerance,
+        figures=figures_beside(Path(model)) if Path(model).is_file() else None,
     )
     names = ", ".join(report.get("signatures") or report.get("graphs") or [])
     numbered = f", version {report['version']}" if "version" in report else ""

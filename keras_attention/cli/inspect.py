@@ -76,7 +76,7 @@ def describe(path: Path) -> Config:
             "kind": "model",
             "path": str(one),
             **describe_keras_file(one),
-            "figures": _figures(one.parent),
+            "figures": figures_beside(one),
             "file": checksum(one),
         }
         for one in models
@@ -93,21 +93,17 @@ def _card(folder: Path) -> str:
     return ""
 
 
-def _figures(folder: Path) -> Config:
+def figures_beside(model: Path) -> dict[str, float]:
     """The numbers of the report that a recipe wrote beside its model."""
-    report = folder / "report.json"
+    from keras_attention.export.manifest import figures_of
+
+    report = model.parent / "report.json"
     if not report.is_file() or report.stat().st_size > _LARGEST_REPORT:
         return {}
     try:
-        content = json.loads(report.read_text("utf-8"))
+        return figures_of(json.loads(report.read_text("utf-8")))
     except ValueError:
         return {}
-    numbers = content.items() if isinstance(content, dict) else ()
-    return {
-        str(name): value
-        for name, value in numbers
-        if isinstance(value, (int, float)) and not isinstance(value, bool)
-    }
 
 
 def _show_model(terminal: Console, model: Config) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from keras_attention._core.files import write_text
 from keras_attention._core.printable import printable
 from keras_attention.cli.app import app
 from keras_attention.cli.options import (
@@ -68,7 +68,7 @@ def translate(
         for line in lines:
             typer.echo(line)
     else:
-        write_whole(output, lines)
+        write_text(output, "".join(f"{line}\n" for line in lines))
 
 
 def _translated(
@@ -98,10 +98,3 @@ def _lines(found: Sequence[Sequence[Generation]], numbered: bool) -> list[str]:
         for number, hypotheses in enumerate(found, 1)
         for one in hypotheses
     ]
-
-
-def write_whole(path: Path, lines: Sequence[str]) -> None:
-    """Writes lines so that an interruption leaves no incomplete file at `path`."""
-    unfinished = path.with_name(path.name + ".unfinished")
-    unfinished.write_text("".join(f"{line}\n" for line in lines), "utf-8")
-    os.replace(unfinished, path)

@@ -14,6 +14,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from keras_attention._core.files import write_json
 from keras_attention._core.types import Config, Structure
 from keras_attention.datasets.captions import CaptionedImages
 
@@ -81,7 +82,7 @@ class CachedFeatures:
         self._captions = images.captions
         made_of = _fingerprint(images, encoder)
         data, note = Path(f"{path}.npy"), Path(f"{path}.json")
-        if not data.exists() or _note(note) != {"of": made_of, "done": len(self._files)}:
+        if _done(data, note, made_of) < len(self._files):
             self._compute(images, encoder, data, note, made_of, batch_size)
         # Mapped into memory: only the pages in use are read.
         self._features = np.load(data, mmap_mode="r")
@@ -103,12 +104,10 @@ class CachedFeatures:
     ) -> None:
         count = len(self._files)
         shape = (count, *encoder.compute_output_shape((None, *images.image_size, 3))[1:])
-        before = _note(note)
-        resumed = data.exists() and before is not None and before["of"] == made_of
-        done = before["done"] if before is not None and resumed else 0
-        if not resumed:
+        done = _done(data, note, made_of)
+        if not done:
             note.unlink(missing_ok=True)
-        mode = "r+" if resumed else "w+"
+        mode = "r+" if done else "w+"
         features: Any = np.lib.format.open_memmap(data, mode, dtype="float16", shape=shape)
         # A progress bar in a terminal, nothing in a log file.
         verbose = int(sys.stdout.isatty())
@@ -119,7 +118,7 @@ class CachedFeatures:
             found = encoder(batch.astype("float32"), training=False)
             features[begin : begin + len(files)] = keras.ops.convert_to_numpy(found)
             features.flush()
-            _write(note, {"of": made_of, "done": begin + len(files)})
+            write_json(note, {"of": made_of, "done": begin + len(files)})
             bar.update(begin + len(files))
 
 
@@ -160,11 +159,11 @@ def _numbered(config: Config) -> Structure:
     return walk(config, lambda leaf: numbers.get(leaf, leaf) if isinstance(leaf, str) else leaf)
 
 
-def _note(path: Path) -> Config | None:
-    return json.loads(path.read_text("utf-8")) if path.exists() else None
-
-
-def _write(path: Path, content: Config) -> None:
-    unfinished = path.with_name(path.name + ".unfinished")
-    unfinished.write_text(json.dumps(content), "utf-8")
-    os.replace(unfinished, path)
+def _done(data: Path, note: Path, made_of: str) -> int:
+    """The number of images whose features are in the files; 0 if one is missing or damaged."""
+    try:
+        found = json.loads(note.read_text("utf-8"))
+        np.load(data, mmap_mode="r")
+        return int(found["done"]) if found["of"] == made_of else 0
+    except (OSError, ValueError, TypeError, KeyError, EOFError):
+        return 0

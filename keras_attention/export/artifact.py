@@ -59,6 +59,10 @@ class Artifact:
     Example:
 
     >>> from keras_attention.export import Artifact
+    >>> Artifact("nowhere")
+    Traceback (most recent call last):
+        ...
+    FileNotFoundError: nowhere does not exist.
     >>> speller = Artifact("served/spelling")  # doctest: +SKIP
     >>> speller.generate(["attention"])[0].text  # doctest: +SKIP
     'AH T EH N SH AH N'
@@ -78,9 +82,9 @@ class Artifact:
         if not fits:
             warnings.warn(NO_MANIFEST.format(self.folder), stacklevel=2)
         self.manifest: Config = read_manifest(self.folder) or {}
-        self.signatures: Config = self.manifest.get("signatures") or signatures_of(
-            self.folder, kind
-        )
+        self.signatures: Config = _checked(self.manifest.get("signatures"))
+        if not self.signatures:
+            self.signatures = signatures_of(self.folder, kind)
         self._batch = 1 if kind == "litert" else None
         self._runs = _runs(self.folder, kind)
         self._vocabularies = cache(partial(read_vocabularies, self.folder))
@@ -107,7 +111,7 @@ class Artifact:
                 f"inputs: expected {', '.join(sorted(specs))} for {signature!r}, received "
                 f"{', '.join(sorted(inputs)) or 'none'}."
             )
-        arrays = {name: _array(given, specs[name]["dtype"]) for name, given in inputs.items()}
+        arrays = {name: _array(name, given, specs[name]["dtype"]) for name, given in inputs.items()}
         try:
             return self._runs(signature)(arrays)
         except Exception as error:
@@ -203,6 +207,28 @@ def _runs(folder: Path, kind: str) -> Callable[[str], Run]:
         raise ExportError(f"{folder} cannot be loaded: {first_line(error)}") from error
 
 
-def _array(given: Any, dtype: str) -> np.ndarray[Any, Any]:
+def _checked(signatures: Any) -> Config:
+    """The signatures of a manifest, whoever wrote it; none if they are not as `describe` has them.
+
+    Those of the files themselves are read then.
+    """
+    try:
+        names = [
+            str(tensor["dtype"])
+            for signature in signatures.values()
+            for side in ("inputs", "outputs")
+            for tensor in signature[side].values()
+        ]
+    except (AttributeError, KeyError, TypeError):
+        return {}
+    return dict(signatures) if names else {}
+
+
+def _array(name: str, given: Any, dtype: str) -> np.ndarray[Any, Any]:
     """An array as a signature takes it; strings as objects, which keep every character."""
-    return np.asarray(given, object if dtype == "string" else dtype)
+    try:
+        return np.asarray(given, object if dtype == "string" else dtype)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"{name}: expected an array of {dtype}, received {' '.join(repr(given).split()):.80}."
+        ) from error

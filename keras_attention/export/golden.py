@@ -144,6 +144,7 @@ def record_text(
                 rows = random_rows(rng, lengths, ids, special.pad)
                 given["prefix"] = np.array([vocabulary.decode(row) for row in rows], np.str_)
             examples.append(ask(signatures[name], name, given, sizes))
+            source.check(given, examples[-1].outputs)
     return recorded
 
 

@@ -9,7 +9,7 @@ import keras
 
 from keras_attention._core.types import Structure, Tensor
 from keras_attention.generation import DecoderLike, Search, as_decoder
-from keras_attention.text import SpecialIds, VocabularyLike
+from keras_attention.text import SpecialIds, VocabularyLike, bounds
 
 
 class HasVariables(Protocol):
@@ -93,13 +93,8 @@ class _HasOneVocabulary(Protocol):
     vocabulary: VocabularyLike | int
 
 
-@runtime_checkable
-class _CutsText(Protocol):
-    longest: int
-
-
 def longest_of(vocabulary: object) -> int | None:
-    """How many tokens a vocabulary reads of a text; None where it has no limit.
+    """How many tokens a model reads of a text; None where it has no vocabulary.
 
     Example:
 
@@ -108,7 +103,7 @@ def longest_of(vocabulary: object) -> int | None:
     >>> longest_of(Subwords(["a"], longest=128)), longest_of(40)
     (128, None)
     """
-    return vocabulary.longest if isinstance(vocabulary, _CutsText) else None
+    return bounds.longest_of(vocabulary) if isinstance(vocabulary, VocabularyLike) else None
 
 
 class Interface(NamedTuple):

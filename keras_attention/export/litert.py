@@ -31,8 +31,8 @@ class LiteRTWriter:
     The vocabularies, golden examples and manifest beside them are those of `OnnxWriter`.
     A model that reads images takes `image` `(1, H, W, 3)` instead of `tokens`.
     S is any number. Graphs with a loop take one example; the step takes a batch
-    of any size. A model without attention weights has no `attention`. Only
-    operations that LiteRT itself has are used.
+    of any size, the same for token and state. A model without attention weights
+    has no `attention`. Only operations that LiteRT itself has are used.
     """
 
     kinds: tuple[str, ...] = ("ids", "call")

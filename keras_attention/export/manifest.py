@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import importlib
 import json
+import math
 import platform
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from keras_attention.export._replay.manifest import (
 from keras_attention.export.inspection import signatures_of
 from keras_attention.export.writer import Job
 
-__all__ = ["NAME", "check_manifest", "describe", "read_manifest", "write_manifest"]
+__all__ = ["NAME", "check_manifest", "describe", "figures_of", "read_manifest", "write_manifest"]
 
 
 def describe(job: Job, packages: Iterable[str], folder: str | Path) -> Config:
@@ -94,6 +95,26 @@ def write_manifest(folder: str | Path, contents: Config) -> None:
     path.parent.mkdir(exist_ok=True)
     text = json.dumps({**contents, "files": files}, indent=1, allow_nan=False)
     path.write_text(text + "\n", "utf-8")
+
+
+def figures_of(report: object) -> dict[str, float]:
+    """The numbers of a report, as `export_model(figures=...)` takes them.
+
+    Args:
+        report: what a recipe wrote as `report.json`; anything else has none.
+
+    Example:
+
+    >>> from keras_attention.export.manifest import figures_of
+    >>> figures_of({"test_wer": 27.9, "settings": {"units": 8}, "best": True})
+    {'test_wer': 27.9}
+    """
+    numbers = report.items() if isinstance(report, Mapping) else ()
+    return {
+        str(name): value
+        for name, value in numbers
+        if isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    }
 
 
 def _versions(packages: Iterable[str]) -> dict[str, str]:

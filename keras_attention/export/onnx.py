@@ -46,7 +46,9 @@ class OnnxWriter:
     Names are those of `SavedModelWriter`. A model that reads images takes
     `image` `(B, H, W, 3)` instead of `tokens`, and S in `attention` is `h, w`.
     Sizes that vary are named `batch`, `source` and `target`. A source without
-    columns is read as one column of padding.
+    columns is read as one column of padding, ids that the vocabulary does not
+    have as the unknown one. A step whose token and state have different batch
+    sizes fails.
     """
 
     kinds: tuple[str, ...] = ("ids", "call")

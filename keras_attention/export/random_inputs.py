@@ -17,6 +17,20 @@ Array = np.ndarray[Any, Any]
 LENGTHS = ((1,), (5,), (7, 3, 1), (12, 4, 9, 2))
 # Number of images in each batch.
 BATCHES = (1, 2, 4)
+# Within a text: NUL, controls, marks of direction, a sigma at the end of a word, emoji of several
+# characters, an accent apart.
+_ODD = (
+    "\0",
+    "\x01\x1b[2J\x7f\x85",
+    "\N{RIGHT-TO-LEFT OVERRIDE}\N{POP DIRECTIONAL ISOLATE}\N{RIGHT-TO-LEFT MARK}",
+    "\N{GREEK CAPITAL LETTER SIGMA}\0\N{GREEK CAPITAL LETTER SIGMA} ",
+    "\N{WOMAN}\N{ZERO WIDTH JOINER}\N{ROCKET}\N{MATHEMATICAL BOLD CAPITAL A}",
+    "\N{LATIN CAPITAL LETTER I WITH DOT ABOVE}e\N{COMBINING ACUTE ACCENT}",
+    "\N{ZERO WIDTH NO-BREAK SPACE}\N{NO-BREAK SPACE}\N{LINE SEPARATOR}",
+    "<end> [end] </s> <pad>",
+)
+# Bytes that are none, a character cut short, half of a surrogate pair.
+_NOT_UTF8 = (b"\xff\xfe", b"\xe2\x82", b"\xed\xa0\x80")
 # Number of patches of one colour along each side of an image.
 _PATCHES = 5
 
@@ -66,7 +80,11 @@ def random_ids(
 def random_texts(
     vocabulary: VocabularyLike, examples: Iterable[Any] | None = None, seed: int = 0
 ) -> list[Array]:
-    """Source texts to record a model's answers to: random, empty, unknown and uppercase ones.
+    """Source texts to record a model's answers to.
+
+    Random, empty, unknown and uppercase ones, and a batch of bytes with what
+    programs read differently: NUL, controls, marks of direction, characters
+    beyond 16 bits, accents apart, and bytes that are not UTF-8.
 
     Args:
         vocabulary: the model's.
@@ -74,7 +92,7 @@ def random_texts(
         seed: of the random numbers.
 
     Returns:
-        A list of string arrays `(B,)`.
+        A list of arrays `(B,)` of strings, the last one of bytes.
 
     Raises:
         ValueError: if the examples are no lists of strings.
@@ -84,7 +102,7 @@ def random_texts(
     >>> from keras_attention.export.random_inputs import random_texts
     >>> from keras_attention.text.vocabulary import Vocabulary
     >>> [len(texts) for texts in random_texts(Vocabulary("ab"))]
-    [1, 1, 3, 6]
+    [1, 1, 3, 6, 11]
     """
     if examples is not None:
         return [np.array(texts, np.str_) for texts in _lists(examples, str, "strings")]
@@ -96,7 +114,9 @@ def random_texts(
         batches.append([vocabulary.decode(row) for row in rows])
     batches[-1] += ["", f"{batches[0][0]} \N{SNOWMAN}"]
     batches[-2][-1] = batches[-2][0].upper()
-    return [np.array(texts, dtype=np.str_) for texts in batches]
+    around = (batches[0][0] or "a").encode()
+    odd = [around + one + around for one in (*(text.encode() for text in _ODD), *_NOT_UTF8)]
+    return [*(np.array(texts, np.str_) for texts in batches), np.array(odd, np.bytes_)]
 
 
 def random_images(

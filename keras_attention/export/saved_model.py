@@ -55,16 +55,18 @@ class SavedModelWriter:
         greedy    image_bytes (B,)        -> texts (B,), scores (B,), target_tokens (B, T),
                                              attention (B, T, h, w)
 
-    A file that is broken, or of another format, makes its request an error.
+    A file that is broken, or of another format, makes its request an error. A
+    text is cut after the `longest` tokens of its vocabulary.
 
     Both have `greedy_prefix` and `beam_prefix` too, with `prefix` (B,), the
     text that each answer begins with, and `token_scores` of the shape of
     `target_tokens`. Each kind has `serving_default`: the best hypothesis of
     `beam` in the shape of `greedy`. A model that does not decode has that
-    signature alone, its call. Ids are int32, padded; tokens are padded
-    with empty strings; scores are log-probabilities in nats, those of a beam
-    after its penalties. The batch comes first in every tensor, and none is a
-    scalar.
+    signature alone, its call. Ids that the vocabulary does not have are read as
+    the unknown one; inputs of different batch sizes are refused. Ids are int32,
+    padded; tokens are padded with empty strings; scores are log-probabilities in
+    nats, those of a beam after its penalties. The batch comes first in every
+    tensor, and none is a scalar.
 
     The golden examples are `assets.extra/examples.npz`, and the manifest is
     `assets.extra/manifest.json`. One request per

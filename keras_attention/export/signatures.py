@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from keras_attention import generation
 from keras_attention._core.types import Structure
+from keras_attention.export.guards import same_batch, some_columns
 from keras_attention.export.interface import (
     Exportable,
     HasSearch,
@@ -20,12 +21,13 @@ from keras_attention.export.interface import (
 )
 from keras_attention.export.portable import portable_kernels
 from keras_attention.export.replacer import replacer_of
-from keras_attention.export.sources import Source, same_batch, some_columns, source_of
+from keras_attention.export.sources import Source, source_of
 from keras_attention.export.state import StateLayout
 from keras_attention.export.token_scores import token_scores
 from keras_attention.generation.settings import SearchSettings
 from keras_attention.generation.stepper import Stepper
 from keras_attention.text.graph import graph_vocabulary
+from keras_attention.text.known_ids import known_ids
 
 # The signature that answers if a client names none: the best hypothesis of the beam search.
 SERVED = "serving_default"
@@ -85,7 +87,8 @@ def ids_signatures(
     | beam_prefix     | SOURCE, prefix  | those of `beam`, and token_scores                 |
 
     SOURCE is `tokens`, or `image` for a model that reads images. A prefix holds
-    ids that each sequence begins with, padded with 0.
+    ids that each sequence begins with, padded with 0. Ids that the vocabulary
+    does not have, negative ones too, are read as the unknown one, everywhere.
 
     Args:
         model: the model to be exported, see `Exportable`.
@@ -118,7 +121,7 @@ def ids_signatures(
     source = source_of(model)
     specs = source.specs(batch)
     decoder = generation.as_decoder(model)
-    layout = _state_layout(model, source, specs)
+    layout, size = _layout_and_size(model, source, specs)
 
     def outputs_of(found: Any) -> Tensors:
         outputs = found._asdict()
@@ -129,7 +132,7 @@ def ids_signatures(
 
     def step(**given: tf.Tensor) -> Tensors:
         state = same_batch("step", given)
-        token = state.pop("token")
+        token = known_ids(state.pop("token"), size, decoder.special_ids)
         logits, after, weights = decoder.step(token, layout.nested(state))
         if weights is None:
             weights = tf.zeros((tf.shape(token)[0], 0))
@@ -160,7 +163,11 @@ def ids_signatures(
     inputs = dict(specs)
     prefixed = {**inputs, "prefix": tf.TensorSpec((batch, None), tf.int32, "prefix")}
     further = _from_prefix(
-        model, source, search, lambda ids: ids, lambda extras, found: outputs_of(found)
+        model,
+        source,
+        search,
+        lambda ids: known_ids(ids, size, decoder.special_ids),
+        lambda extras, found: outputs_of(found),
     )
     token_spec = tf.TensorSpec((None,), tf.int32, "token")
     targets_spec = tf.TensorSpec((batch, None), tf.int32, "targets")
@@ -364,8 +371,11 @@ def _from_prefix(
     return {"greedy_prefix": greedy_prefix, "beam_prefix": beam_prefix}
 
 
-def _state_layout(model: Exportable, source: Source, specs: Specs) -> StateLayout:
-    layouts = []
+def _layout_and_size(
+    model: Exportable, source: Source, specs: Specs
+) -> tuple[StateLayout, int | None]:
+    """The names of a model's state, and how many ids it writes if that is known."""
+    layouts, sizes = [], []
 
     @tf.function(input_signature=[specs], autograph=False)
     def start(given: Tensors) -> Structure:
@@ -374,12 +384,14 @@ def _state_layout(model: Exportable, source: Source, specs: Specs) -> StateLayou
         constant = generation.as_decoder(model).constant_parts
         layouts.append(StateLayout(state, constant))
         # What grows has no static size, even if that of the first state is known.
-        layouts[-1].open(Stepper(model, inputs).growing())
+        stepper = Stepper(model, inputs)
+        layouts[-1].open(stepper.growing())
+        sizes.append(stepper.first()[0].shape[-1])
         return layouts[-1].named(state)
 
     with portable_kernels(model):
         start.get_concrete_function()
-    return layouts[-1]
+    return layouts[-1], sizes[-1]
 
 
 def _traced_once(specs: Specs) -> Callable[[Callable[..., Any]], Callable[..., Any]]:

@@ -8,7 +8,6 @@ files, which are decoded and resized.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from contextlib import AbstractContextManager
 from typing import Any, ClassVar
 
 import numpy as np
@@ -20,6 +19,7 @@ from keras_attention.datasets.images import decode_image
 from keras_attention.export.call.batches import checked_batch, listed, singles, sizes_of
 from keras_attention.export.call.inputs import Batch, call_inputs
 from keras_attention.export.call.random_batches import inputs_of_ids, random_batches
+from keras_attention.export.guards import same_batch, some_columns, some_images
 from keras_attention.export.interface import Exportable, WrapsModel, interface_of
 from keras_attention.export.random_inputs import (
     random_files,
@@ -27,9 +27,13 @@ from keras_attention.export.random_inputs import (
     random_images,
     random_texts,
 )
+from keras_attention.export.same_text import check_same_text
 from keras_attention.generation.any_model.graph import is_functional, names_of
 from keras_attention.generation.any_model.ports import is_ids
+from keras_attention.text.bounds import longest_of
 from keras_attention.text.graph import graph_vocabulary
+from keras_attention.text.known_ids import known_ids
+from keras_attention.text.vocabularies import vocabulary_size
 
 Array = np.ndarray[Any, Any]
 
@@ -144,6 +148,9 @@ class Source:
         """Batches to verify with: the user's, checked, or random ones."""
         raise NotImplementedError
 
+    def check(self, inputs: Batch, outputs: Batch) -> None:
+        """Refuses an answer that shows that the graph read its input otherwise than Python."""
+
     def singles(self, batch: Array) -> list[Array]:
         """The examples of a batch, each as a batch of its own."""
         return [one[None] for one in batch]
@@ -161,12 +168,15 @@ class Ids(Source):
     def __init__(self, model: Exportable) -> None:
         super().__init__(model)
         self.pad = self.interface.source_special_ids.pad
+        reads = self.interface.reads
+        self._size = None if reads is None else vocabulary_size(reads)
 
     def spec(self, batch: int | None = None) -> tf.TensorSpec:
         return tf.TensorSpec((batch, None), tf.int32, self.name)
 
     def read(self, given: tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
-        return some_columns(self.name, given, self.pad), {}
+        ids = known_ids(given, self._size, self.interface.source_special_ids)
+        return some_columns(self.name, ids, self.pad), {}
 
     def batches(self, examples: Iterable[Any] | None = None) -> list[Array]:
         special = self.interface.source_special_ids
@@ -196,8 +206,13 @@ class Text(Source):
         return tf.TensorSpec((batch,), tf.string, self.name)
 
     def read(self, given: tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
-        tokens = of_length(self._graph.tokens(given), self._length)
+        # A vocabulary of the user's own may not cut a text itself.
+        tokens = self._graph.tokens(given)[:, : longest_of(self._vocabulary)]
+        tokens = of_length(tokens, self._length)
         return self._graph.ids(tokens), {"source_tokens": tokens}
+
+    def check(self, inputs: Batch, outputs: Batch) -> None:
+        check_same_text(self._vocabulary, inputs[self.name], outputs["source_tokens"])
 
     def batches(self, examples: Iterable[Any] | None = None) -> list[Array]:
         return random_texts(self._vocabulary, examples)
@@ -284,6 +299,7 @@ class Sources(Source):
         }
 
     def read_all(self, given: dict[str, tf.Tensor]) -> tuple[Structure, dict[str, tf.Tensor]]:
+        given = same_batch("sources", {name: given[name] for name in self._keys})
         return {key: given[name] for name, key in self._keys.items()}, {}
 
     def named_batches(self, examples: Iterable[Any] | None, batch: int | None) -> list[Batch]:
@@ -326,46 +342,3 @@ def of_length(tokens: tf.Tensor, length: int | None) -> tf.Tensor:
     missing = tf.maximum(0, length - tf.shape(tokens)[1])
     tokens = tf.pad(tokens, [[0, 0], [0, missing]], constant_values="")[:, :length]
     return tf.ensure_shape(tokens, (None, length))
-
-
-def some_columns(name: str, ids: tf.Tensor, pad: int) -> tf.Tensor:
-    """Refuses ids without columns; a recurrent layer over no positions says less.
-
-    ONNX has no assertions: there they become one column of padding instead.
-    """
-    columns = tf.shape(ids)[1]
-    message = f"{name}: expected at least one column of ids, received none; pad with {pad}"
-    with _positive(columns, message):
-        missing = tf.maximum(0, 1 - columns)
-        return tf.pad(ids, [[0, 0], [0, missing]], constant_values=pad)
-
-
-def some_images(name: str, images: tf.Tensor) -> tf.Tensor:
-    """Refuses a batch without images; a convolution over none says less."""
-    with _positive(tf.shape(images)[0], f"{name}: expected at least one image, received none"):
-        return tf.identity(images)
-
-
-def same_batch(signature: str, tensors: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-    """Refuses inputs of different batch sizes; a batch of 1 would be broadcast silently.
-
-    ONNX and LiteRT have no assertions: there the caller is responsible.
-    """
-    sizes = {name: tf.shape(tensor)[0] for name, tensor in tensors.items()}
-    first, *others = sizes
-    checks = [
-        tf.debugging.assert_equal(
-            sizes[first],
-            sizes[name],
-            f"{signature}: expected the same batch size of all inputs; {first} and {name} differ",
-        )
-        for name in others
-    ]
-    with tf.control_dependencies([check for check in checks if check is not None]):
-        return {name: tf.identity(tensor) for name, tensor in tensors.items()}
-
-
-def _positive(size: tf.Tensor, message: str) -> AbstractContextManager[Any]:
-    # Eagerly an assertion is no operation: it has been checked already.
-    check = tf.debugging.assert_positive(size, message)
-    return tf.control_dependencies([] if check is None else [check])

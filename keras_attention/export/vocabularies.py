@@ -76,15 +76,18 @@ def read_vocabularies(folder: str | Path) -> Vocabularies:
         ValueError: for a file that is none of them.
     """
     path = Path(folder, "vocabulary.json")
-    content = json.loads(path.read_text("utf-8"))
-    if not isinstance(content, dict):
-        raise ValueError(f"{path}: expected a dictionary, received a {type(content).__name__}.")
-    hidden = content.get("special_ids") or {}
-    return Vocabularies(
-        _vocabulary(content.get("source")),
-        _vocabulary(content.get("target")),
-        tuple(hidden[name] for name in ("padding", "start", "end") if name in hidden),
-    )
+    try:
+        content = json.loads(path.read_text("utf-8"))
+        special = content["special_ids"]
+        return Vocabularies(
+            _vocabulary(content["source"]),
+            _vocabulary(content["target"]),
+            tuple(special[name] for name in ("padding", "start", "end")),
+        )
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
+        raise ValueError(
+            f"{path}: expected what an export writes, received {type(error).__name__}: {error}"
+        ) from error
 
 
 def _vocabulary(held: Config | None) -> VocabularyLike | None:

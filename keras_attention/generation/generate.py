@@ -112,7 +112,8 @@ def generate(
             name), and written by its `target_vocabulary` (or `vocabulary`).
             Without them, ids are read and written.
         inputs: a list of strings (empty ones are allowed), or ids: lists of
-            integers, or a padded matrix. For a captioner images
+            integers, or a padded matrix; ids outside of the vocabulary are read
+            as unknown. For a captioner images
             `(N, H, W, 3)`, numbers from 0 to 255, or the features that the
             encoder gave before, as `{"features": (N, h, w, D)}`. For a model
             with several sources a dictionary of them by name: strings, ids or
@@ -224,7 +225,7 @@ class _Run:
     def _prefix(self, prefix: Structure) -> Tensor:
         listed = _per_input("prefix", prefix, self.inputs.count)
         side = Tokens(self.target.vocabulary, self.special, "prefix")
-        ids = [side.read([] if one is None else one)[1] for one in listed]
+        ids = [side.written([] if one is None else one) for one in listed]
         if isinstance(self.target.vocabulary, VocabularyLike):
             check_prefix(
                 pad(ids, value=self.special.pad), len(self.target.vocabulary), self.special
@@ -241,7 +242,7 @@ class _Run:
                     "must_include: expected a list of words or phrases for each input, received "
                     f"{one!r}."
                 )
-            read.append([side.read(phrase)[1] for phrase in one])
+            read.append([side.written(phrase) for phrase in one])
         return phrase_ids(read, self.special, max_length)
 
     def all(

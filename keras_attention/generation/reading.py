@@ -11,8 +11,11 @@ from keras import ops
 
 from keras_attention._core.padding import pad
 from keras_attention._core.types import Structure, Tensor
+from keras_attention.text.bounds import longest_of
+from keras_attention.text.known_ids import stand_in
 from keras_attention.text.protocol import VocabularyLike
 from keras_attention.text.special_ids import SpecialIds
+from keras_attention.text.vocabularies import vocabulary_size
 
 
 @runtime_checkable
@@ -57,33 +60,49 @@ class Tokens:
         self, vocabulary: VocabularyLike | int | None, special_ids: SpecialIds, name: str = "inputs"
     ) -> None:
         self.vocabulary = vocabulary if isinstance(vocabulary, VocabularyLike) else None
+        self.size = None if vocabulary is None else vocabulary_size(vocabulary)
         self.special_ids = special_ids if self.vocabulary is None else self.vocabulary.special_ids
         self.name = name
 
     def read(self, text: Any) -> tuple[list[str], list[int]]:
-        """The tokens of a text, a string or ids, and their ids."""
+        """The tokens of a text, a string or ids, and their ids.
+
+        Ids outside of the vocabulary are unknown.
+        """
         if isinstance(text, str):
             if self.vocabulary is None:
                 raise ValueError(
                     f"{self.name}: expected lists of ids, since the model has no Vocabulary for "
                     f"them, received the text {text!r}."
                 )
-            tokens = self.vocabulary.split(text)
+            tokens = self.vocabulary.split(text)[: longest_of(self.vocabulary)]
             return tokens, self.vocabulary.to_ids(tokens)
+        ids = self._array(text)
+        if self.size is not None:
+            outside = (ids < 0) | (ids >= self.size)
+            ids = np.where(outside, stand_in(self.size, self.special_ids), ids)
+        listed = ids.astype("int32").tolist()
+        if self.vocabulary is None:
+            return [str(i) for i in listed], listed
+        return [self.vocabulary.tokens[i] for i in listed], listed
+
+    def written(self, text: Any) -> list[int]:
+        """The ids of a text that is to be written; refuses ids outside of the vocabulary."""
+        if isinstance(text, str):
+            return self.read(text)[1]
+        ids = self._array(text).tolist()
+        if self.vocabulary is not None and any(not 0 <= i < len(self.vocabulary) for i in ids):
+            size = len(self.vocabulary)
+            raise ValueError(f"{self.name}: expected ids from 0 to {size - 1}, received {ids!r}.")
+        return ids
+
+    def _array(self, text: Any) -> Any:
+        """Ids as an array without padding at the end."""
         array = np.asarray(text)
         if array.ndim != 1 or (array.size and array.dtype.kind not in "iu"):
             raise ValueError(f"{self.name}: expected strings or lists of ids, received {text!r}.")
         real = np.flatnonzero(array != self.special_ids.pad)
-        ids = array[: real[-1] + 1 if real.size else 0].astype("int32").tolist()
-        return self._known(ids), ids
-
-    def _known(self, ids: Sequence[int]) -> list[str]:
-        if self.vocabulary is None:
-            return [str(i) for i in ids]
-        names, size = self.vocabulary.tokens, len(self.vocabulary)
-        if any(not 0 <= i < size for i in ids):
-            raise ValueError(f"{self.name}: expected ids from 0 to {size - 1}, received {ids!r}.")
-        return [names[i] for i in ids]
+        return array[: real[-1] + 1 if real.size else 0]
 
     def tokens(self, ids: Sequence[int]) -> list[str]:
         """The tokens of ids that were written."""

@@ -12,6 +12,7 @@ from keras_attention._core.types import Structure, Tensor
 from keras_attention.generation.decoder import DecoderLike
 from keras_attention.generation.stepper import Stepper
 from keras_attention.losses import token_crossentropy
+from keras_attention.text.known_ids import known_ids
 
 
 class Scored(NamedTuple):
@@ -42,7 +43,8 @@ def score(decoder: DecoderLike, inputs: Structure, targets: Tensor) -> Scored:
         decoder: a `Decoder`, or an object with `start` and `step`, see
             `keras_attention.generation.as_decoder`.
         inputs: what `decoder.start` takes.
-        targets: ids `(B, T)` without the start, with the end, padded.
+        targets: ids `(B, T)` without the start, with the end, padded. Those that
+            the model cannot write are unknown.
 
     Returns:
         `Scored`.
@@ -66,8 +68,10 @@ def score(decoder: DecoderLike, inputs: Structure, targets: Tensor) -> Scored:
     targets = ops.cast(targets, "int32")
     stepper = Stepper(decoder, inputs)
     _check_batch(targets.shape[0], stepper.batch)
-    # With the batch of the inputs, so that a graph of open sizes fails where they differ.
     special = stepper.special_ids
+    # One step more, which a graph drops, for the number of ids.
+    targets = known_ids(targets, stepper.first()[0].shape[-1], special)
+    # With the batch of the inputs, so that a graph of open sizes fails where they differ.
     start = ops.full((stepper.batch, 1), special.start, dtype="int32")
     given = ops.concatenate([start, targets[:, :-1]], axis=1)
 

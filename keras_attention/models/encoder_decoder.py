@@ -22,7 +22,7 @@ from keras_attention.layers.tied_logits import TiedLogits
 from keras_attention.models.base import target_mask
 from keras_attention.models.encoders import CELLS, RecurrentEncoder, TransformerEncoder
 from keras_attention.models.recurrent import RecurrentDecoderModel, checked_attention
-from keras_attention.models.text_model import TextDecoderModel, source_and_target, source_ids
+from keras_attention.models.text_model import TextDecoderModel, source_and_target
 from keras_attention.text.vocabularies import vocabulary_size
 
 if TYPE_CHECKING:
@@ -263,7 +263,7 @@ class EncoderDecoder(TextDecoderModel, RecurrentDecoderModel):
         return memory, mask, [dense(summary) for dense in self.bridge]
 
     def _memory_and_state(self, inputs: Structure) -> tuple[Tensor, Tensor, list[Tensor]]:
-        return self.encode(source_ids(inputs))
+        return self.encode(self._known_source(inputs))
 
     def _embedded(self, tokens: Tensor) -> Tensor:
         return self.target_embedding(tokens)

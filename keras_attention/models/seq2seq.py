@@ -21,6 +21,7 @@ from keras_attention.generation.any_model.ports import (
 )
 from keras_attention.models.base import special_ids_of, vocabulary_config
 from keras_attention.models.generating import GeneratingModel
+from keras_attention.text.known_ids import known_ids
 from keras_attention.text.protocol import VocabularyLike
 from keras_attention.text.special_ids import SpecialIds, as_special_ids
 from keras_attention.text.vocabularies import as_vocabulary, vocabulary_size
@@ -238,7 +239,7 @@ class Seq2Seq(GeneratingModel):
             inputs: the sources, as a dictionary by their names, or in their
                 order; one alone may be the tensor itself.
         """
-        return self.decoder.start(self._named(inputs))
+        return self.decoder.start(self._known(inputs))
 
     def step(
         self, tokens: Tensor, state: Structure, beams: int = 1
@@ -255,7 +256,17 @@ class Seq2Seq(GeneratingModel):
 
     def source_mask(self, inputs: Structure) -> Tensor | None:
         """The real positions `(B, S)` of the source, or None where all are real."""
-        return self.decoder.source_mask(self._named(inputs))
+        return self.decoder.source_mask(self._known(inputs))
+
+    def _known(self, inputs: Structure) -> dict[str, Tensor]:
+        """The sources by their names; ids outside of their vocabularies are unknown."""
+        named = self._named(inputs)
+        for name, vocabulary in self.source_vocabularies.items():
+            special = self.special_ids
+            if isinstance(vocabulary, VocabularyLike):
+                special = vocabulary.special_ids
+            named[name] = known_ids(named[name], vocabulary_size(vocabulary), special)
+        return named
 
     def _named(self, inputs: Structure) -> dict[str, Tensor]:
         """The sources by their names."""

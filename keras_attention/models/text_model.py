@@ -11,6 +11,7 @@ from keras_attention._core.backend.replicas import averaged_over_replicas
 from keras_attention._core.checks import check_ids, check_shape
 from keras_attention._core.types import Config, Structure, Tensor
 from keras_attention.models.base import DecoderModel, special_ids_of, vocabulary_config
+from keras_attention.text.known_ids import known_ids
 from keras_attention.text.vocabularies import as_vocabulary, vocabulary_size
 
 if TYPE_CHECKING:
@@ -38,13 +39,19 @@ class TextDecoderModel(DecoderModel):
             special_ids=special_ids,
         )
         self._special_ids = special_ids_of(self.target_vocabulary, special_ids, "target_vocabulary")
-        self._source_pad = self.special_ids.pad
+        self._source_special_ids = self.special_ids
         if not isinstance(self.source_vocabulary, int):
-            self._source_pad = self.source_vocabulary.special_ids.pad
+            self._source_special_ids = self.source_vocabulary.special_ids
+        self._source_pad = self._source_special_ids.pad
+
+    def _known_source(self, inputs: Structure) -> Tensor:
+        """The source ids `(B, S)`; those outside of the vocabulary are unknown."""
+        size = vocabulary_size(self.source_vocabulary)
+        return known_ids(source_ids(inputs), size, self._source_special_ids)
 
     def source_mask(self, inputs: Structure) -> Tensor:
         """The real positions `(B, S)` of the source: those that are not padding."""
-        return ops.not_equal(source_ids(inputs), self._source_pad)
+        return ops.not_equal(self._known_source(inputs), self._source_pad)
 
     def compute_output_spec(
         self,

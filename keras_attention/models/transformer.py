@@ -14,7 +14,7 @@ from keras_attention.layers.decoder_block import TransformerDecoderBlock
 from keras_attention.layers.positions import sinusoids
 from keras_attention.layers.tied_logits import TiedLogits
 from keras_attention.models.encoders import TransformerEncoder
-from keras_attention.models.text_model import TextDecoderModel, source_and_target, source_ids
+from keras_attention.models.text_model import TextDecoderModel, source_and_target
 from keras_attention.text.vocabularies import vocabulary_size
 
 if TYPE_CHECKING:
@@ -236,7 +236,7 @@ class Transformer(TextDecoderModel):
         Args:
             inputs: the source, alone or as `"source"` of a dictionary.
         """
-        value, mask = self.encode(source_ids(inputs))
+        value, mask = self.encode(self._known_source(inputs))
         memories = [block.memory(value, mask=mask) for block in self.blocks]
         states = [block.initial_state(memory) for block, memory in zip(self.blocks, memories)]
         return {"memory": memories, "decoder": states}

@@ -254,7 +254,7 @@ def _measure_and_export(
         print(error)
     if export and recipe.artifacts:
         model = next(iter(trained.values())).model
-        report |= _export(model, recipe.artifacts, recipe.search, folder)
+        report |= _export(model, recipe.artifacts, recipe.search, folder, measured.report)
     report["measure_and_export_seconds"] = round(time.monotonic() - begin, 1)
     report["total_seconds"] = round(time.time() - started, 1)
     write_json(folder / "report.json", report)
@@ -262,10 +262,15 @@ def _measure_and_export(
 
 
 def _export(
-    model: keras.Model, artifacts: Mapping[str, Artifact], search: BeamSearch, folder: Path
+    model: keras.Model,
+    artifacts: Mapping[str, Artifact],
+    search: BeamSearch,
+    folder: Path,
+    measured: Config,
 ) -> Config:
     """Writes and verifies the artifacts; returns the report of each."""
     from keras_attention.export import export_model
+    from keras_attention.export.manifest import figures_of
 
     print("\nExporting; every artifact is reloaded without Keras and compared ...", flush=True)
     return {
@@ -276,6 +281,7 @@ def _export(
             kind=artifact.kind,
             search=search,
             overwrite=True,
+            figures=figures_of(measured),
         )
         for name, artifact in artifacts.items()
     }

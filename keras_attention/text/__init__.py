@@ -7,7 +7,12 @@ from keras_attention.text.foreign import (
     TokenizersVocabulary,
 )
 from keras_attention.text.graph import GraphSubwords, GraphVocabulary, graph_vocabulary
-from keras_attention.text.protocol import GraphVocabularyLike, SplitsWords, VocabularyLike
+from keras_attention.text.protocol import (
+    GraphVocabularyLike,
+    HasLongest,
+    SplitsWords,
+    VocabularyLike,
+)
 from keras_attention.text.special_ids import (
     END,
     PAD,
@@ -30,6 +35,7 @@ __all__ = [
     "GraphSubwords",
     "GraphVocabulary",
     "GraphVocabularyLike",
+    "HasLongest",
     "KerasHubVocabulary",
     "LookupVocabulary",
     "SentencePieceVocabulary",

@@ -11,6 +11,7 @@ from typing import Any
 
 from keras_attention._core.optional import require
 from keras_attention._core.types import Tensor
+from keras_attention.text.bounds import LONGEST, LOOKAHEAD, characters_read
 from keras_attention.text.patterns import CONTINUED, LONGEST_WORD, SPACE, SPACES, WORDS
 from keras_attention.text.protocol import GraphVocabularyLike, VocabularyLike
 from keras_attention.text.special_ids import END, PAD, SPECIALS, UNKNOWN
@@ -27,7 +28,7 @@ class GraphVocabulary:
 
     Args:
         tokens: all tokens by id, the four special ones first.
-        separator, lowercase: see `Vocabulary`.
+        separator, lowercase, longest: see `Vocabulary`.
 
     Attributes:
         resources: lookup tables that a SavedModel has to track.
@@ -41,12 +42,19 @@ class GraphVocabulary:
     [[6, 4, 5], [5, 0, 0]]
     """
 
-    def __init__(self, tokens: Sequence[str], separator: str = "", lowercase: bool = False) -> None:
+    def __init__(
+        self,
+        tokens: Sequence[str],
+        separator: str = "",
+        lowercase: bool = False,
+        longest: int = LONGEST,
+    ) -> None:
         import tensorflow as tf
 
         self._tf = tf
         self._separator = separator
         self._lowercase = lowercase
+        self._longest = longest
         known = tf.constant(tokens[len(SPECIALS) :], tf.string)
         ids = tf.range(len(SPECIALS), len(tokens), dtype=tf.int32)
         entries = tf.lookup.KeyValueTensorInitializer(known, ids)
@@ -57,12 +65,27 @@ class GraphVocabulary:
     def split(self, texts: Tensor) -> Tensor:
         """`(B,)` strings to a ragged tensor of their tokens."""
         strings = self._tf.strings
+        texts = cut_texts(texts, self._longest)
+        if self._separator == "":
+            ends = f"^{_PYTHON_SPACES}|{_PYTHON_SPACES}$"
+            texts = strings.regex_replace(texts, ends, "")
+            texts = strings.substr(texts, 0, self._longest + LOOKAHEAD, unit="UTF8_CHAR")
         if self._lowercase:
-            texts = strings.lower(texts, encoding="utf-8")
+            texts = self._lower(texts)
         if self._separator:
-            return strings.split(strings.regex_replace(texts, _PYTHON_SPACES, " "))
-        ends = f"^{_PYTHON_SPACES}|{_PYTHON_SPACES}$"
-        return strings.unicode_split(strings.regex_replace(texts, ends, ""), "UTF-8")
+            tokens = strings.split(strings.regex_replace(texts, _PYTHON_SPACES, " "))
+        else:
+            tokens = strings.unicode_split(texts, "UTF-8")
+        return tokens[:, : self._longest]
+
+    def _lower(self, texts: Tensor) -> Tensor:
+        strings = self._tf.strings
+        # The operation ends a text at a NUL.
+        parts = strings.split(texts, sep="\0")
+        lowered = strings.lower(parts.flat_values, encoding="utf-8")
+        # Nor can a NUL be the separator of a join.
+        lowered = parts.with_flat_values(strings.join([lowered, "\0"]))
+        return strings.regex_replace(strings.reduce_join(lowered, axis=-1), r"\x00$", "")
 
     def tokens(self, texts: Tensor) -> Tensor:
         """`(B,)` strings to `(B, T)` tokens, padded with empty strings; T is at least 1."""
@@ -111,10 +134,9 @@ class GraphSubwords(GraphVocabulary):
     [[4, 5], [0, 0]]
     """
 
-    def __init__(self, tokens: Sequence[str], longest: int = 512) -> None:
-        super().__init__(tokens)
+    def __init__(self, tokens: Sequence[str], longest: int = LONGEST) -> None:
+        super().__init__(tokens, longest=longest)
         self._text = require("tensorflow_text", "text")
-        self._longest = longest
         self._pieces = self._text.FastWordpieceTokenizer(
             vocab=list(tokens),
             suffix_indicator=CONTINUED,
@@ -128,7 +150,7 @@ class GraphSubwords(GraphVocabulary):
     def split(self, texts: Tensor) -> Tensor:
         """`(B,)` strings to a ragged tensor of their pieces."""
         tf = self._tf
-        words = self._words(texts)
+        words = self._words(cut_texts(texts, self._longest))
         ids = self._pieces.tokenize(words.flat_values)
         # An unknown word has one id and stays as it is.
         whole = tf.repeat(words.flat_values, ids.row_lengths())
@@ -139,7 +161,6 @@ class GraphSubwords(GraphVocabulary):
 
     def _words(self, texts: Tensor) -> Tensor:
         strings = self._tf.strings
-        texts = strings.unicode_transcode(texts, "UTF-8", "UTF-8", errors="replace")
         texts = strings.regex_replace(self._text.normalize_utf8(texts, "NFKC"), SPACES, " ")
         texts = strings.regex_replace(texts, "^ | $", "")
         texts = strings.regex_replace(strings.regex_replace(texts, "^(.)", " \\1"), " ", SPACE)
@@ -153,6 +174,24 @@ class GraphSubwords(GraphVocabulary):
         tokens = strings.regex_replace(tokens, f"^{unknown}$", SPACE + unknown)
         texts = strings.regex_replace(strings.reduce_join(tokens, axis=-1), SPACE, " ")
         return strings.regex_replace(texts, "^ +| +$", "")
+
+
+def cut_texts(texts: Tensor, longest: int) -> Tensor:
+    """`keras_attention.text.bounds.cut_text` of `(B,)` strings; other bytes than UTF-8 are U+FFFD.
+
+    Example:
+
+    >>> from keras_attention.text.graph import cut_texts
+    >>> cut_texts([b"a\xff", b"a" * 100_000], 512).numpy()[0].decode()
+    'a\ufffd'
+    """
+    import tensorflow as tf
+
+    # First as bytes, of which a character has at most four.
+    count = characters_read(longest)
+    texts = tf.strings.substr(texts, 0, 4 * count)
+    texts = tf.strings.unicode_transcode(texts, "UTF-8", "UTF-8", errors="replace")
+    return tf.strings.substr(texts, 0, count, unit="UTF8_CHAR")
 
 
 def graph_vocabulary(vocabulary: VocabularyLike) -> GraphVocabularyLike:

@@ -100,6 +100,28 @@ class VocabularyLike(Protocol):
 
 
 @runtime_checkable
+class HasLongest(Protocol):
+    """What a vocabulary has besides, if it says how much of a text it reads.
+
+    `generate` and an artifact for text read so many tokens of a text, or 512
+    where a vocabulary lacks the attribute.
+
+    Attributes:
+        longest: a text is cut after this many tokens.
+
+    Example:
+
+    >>> from keras_attention.text import HasLongest, Vocabulary
+    >>> isinstance(Vocabulary("abc"), HasLongest), Vocabulary("abc").longest
+    (True, 512)
+    """
+
+    @property
+    def longest(self) -> int:
+        """A text is cut after this many tokens."""
+
+
+@runtime_checkable
 class SplitsWords(Protocol):
     """What a vocabulary has besides, if its tokens are pieces of words.
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from keras_attention._core.checks import check_positive
 from keras_attention._core.types import Config
+from keras_attention.text.bounds import LONGEST, cut_text
 from keras_attention.text.graph import GraphSubwords
 from keras_attention.text.patterns import CONTINUED, SPACE, words_of
 from keras_attention.text.protocol import GraphVocabularyLike
@@ -57,7 +58,7 @@ class Subwords(Vocabulary, kind="subwords"):
     'unseen words!'
     """
 
-    def __init__(self, tokens: Iterable[str], longest: int = 512) -> None:
+    def __init__(self, tokens: Iterable[str], longest: int = LONGEST) -> None:
         self.longest = check_positive("longest", longest)
         self._set_tokens(tokens)
         for token in self.tokens[len(SPECIALS) :]:
@@ -68,7 +69,7 @@ class Subwords(Vocabulary, kind="subwords"):
 
     @classmethod
     def from_texts(  # type: ignore[override]
-        cls, texts: Iterable[str], size: int = 5000, longest: int = 512, alphabet: int = 400
+        cls, texts: Iterable[str], size: int = 5000, longest: int = LONGEST, alphabet: int = 400
     ) -> Self:
         """Learns pieces from texts, see `keras_attention.text.word_pieces`.
 
@@ -95,7 +96,7 @@ class Subwords(Vocabulary, kind="subwords"):
     def split(self, text: str) -> list[str]:
         """The pieces of a text; an unknown word stays as it is."""
         pieces: list[str] = []
-        for word in words_of(check_text("split", text)):
+        for word in words_of(cut_text(check_text("split", text), self.longest)):
             if word not in self._known:
                 self._known[word] = self._pieces(word)
             pieces += self._known[word]

@@ -23,7 +23,14 @@ def write_tokenizer_json(path: str | Path, content: Content) -> None:
     Path(path).write_text(json.dumps(content, ensure_ascii=False) + "\n", "utf-8")
 
 
-def vocabulary_tokenizer(tokens: tuple[str, ...], separator: str, lowercase: bool) -> Content:
+def truncation(longest: int) -> Content:
+    """What cuts a text after `longest` tokens."""
+    return {"direction": "Right", "max_length": longest, "strategy": "LongestFirst", "stride": 0}
+
+
+def vocabulary_tokenizer(
+    tokens: tuple[str, ...], separator: str, lowercase: bool, longest: int
+) -> Content:
     """The tokenizer of a `Vocabulary`, as the content of `tokenizer.json`."""
     normalizers = []
     if lowercase:
@@ -37,7 +44,7 @@ def vocabulary_tokenizer(tokens: tuple[str, ...], separator: str, lowercase: boo
         splitting = {"pattern": {"Regex": "[\\s\\S]"}, "behavior": "Isolated"}
     return {
         "version": "1.0",
-        "truncation": None,
+        "truncation": truncation(longest),
         "padding": None,
         "added_tokens": [],
         "normalizer": {"type": "Sequence", "normalizers": normalizers},
@@ -57,12 +64,7 @@ def subwords_tokenizer(tokens: tuple[str, ...], longest: int) -> Content:
     """The tokenizer of a `Subwords`, as the content of `tokenizer.json`."""
     return {
         "version": "1.0",
-        "truncation": {
-            "direction": "Right",
-            "max_length": longest,
-            "strategy": "LongestFirst",
-            "stride": 0,
-        },
+        "truncation": truncation(longest),
         "padding": None,
         "added_tokens": [],
         "normalizer": {

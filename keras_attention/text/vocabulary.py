@@ -8,8 +8,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from keras_attention._core.checks import check_choice, check_flag
+from keras_attention._core.checks import check_choice, check_flag, check_positive
 from keras_attention._core.types import Config
+from keras_attention.text.bounds import LONGEST, LOOKAHEAD, cut_text
 from keras_attention.text.graph import GraphVocabulary
 from keras_attention.text.protocol import GraphVocabularyLike
 from keras_attention.text.special_ids import (
@@ -54,6 +55,7 @@ class Vocabulary:
         separator: the string between the tokens of a text: `""` if every
             character is a token, `" "` if every word is.
         lowercase: whether to lowercase a text first.
+        longest: a text is cut after this many tokens, to bound memory.
 
     Attributes:
         tokens: all tokens by id, the four special ones first.
@@ -61,7 +63,8 @@ class Vocabulary:
 
     Raises:
         ValueError: for repeated tokens, special tokens among them, another
-            separator, or tokens that contain the separator.
+            separator, tokens that contain the separator, and a `longest` that
+            is not a positive integer.
 
     Example:
 
@@ -78,6 +81,7 @@ class Vocabulary:
     tokens: tuple[str, ...]
     separator: str
     lowercase: bool
+    longest: int
     _ids: dict[str, int]
 
     def __init_subclass__(cls, kind: str | None = None) -> None:
@@ -86,7 +90,11 @@ class Vocabulary:
             _KINDS[kind] = cls
 
     def __init__(
-        self, tokens: Iterable[str], separator: Literal["", " "] = "", lowercase: bool = False
+        self,
+        tokens: Iterable[str],
+        separator: Literal["", " "] = "",
+        lowercase: bool = False,
+        longest: int = LONGEST,
     ) -> None:
         check_choice("separator", separator, ("", " "))
         self._set_tokens(tokens)
@@ -97,6 +105,7 @@ class Vocabulary:
                 raise ValueError(f"tokens: expected {kind}, received {token!r}.")
         self.separator = separator
         self.lowercase = check_flag("lowercase", lowercase)
+        self.longest = check_positive("longest", longest)
 
     def _set_tokens(self, tokens: Iterable[str]) -> None:
         if not isinstance(tokens, Iterable):
@@ -121,12 +130,14 @@ class Vocabulary:
         separator: Literal["", " "] = "",
         lowercase: bool = False,
         size: int | None = None,
+        longest: int = LONGEST,
     ) -> Self:
         """The vocabulary of the tokens that occur in `texts`.
 
         Args:
             texts: strings.
-            separator, lowercase: see the constructor.
+            separator, lowercase, longest: see the constructor. Tokens of whole
+                texts are counted.
             size: the largest number of ids, including the four special ones; the
                 most frequent tokens are kept. By default all are kept, sorted.
 
@@ -139,7 +150,8 @@ class Vocabulary:
         kept = sorted(counts)
         if size is not None:
             kept = sorted(kept, key=lambda token: -counts[token])[: size - len(SPECIALS)]
-        return cls((token for token in kept if token not in SPECIALS), separator, lowercase)
+        tokens = (token for token in kept if token not in SPECIALS)
+        return cls(tokens, separator, lowercase, longest)
 
     def __len__(self) -> int:
         return len(self.tokens)
@@ -150,11 +162,12 @@ class Vocabulary:
     __hash__ = None  # type: ignore[assignment]
 
     def split(self, text: str) -> list[str]:
-        """The tokens of a text."""
-        return _split(check_text("split", text), self.separator, self.lowercase)
+        """The first `longest` tokens of a text."""
+        text = cut_text(check_text("split", text), self.longest)
+        return _split(text, self.separator, self.lowercase, self.longest)
 
     def encode(self, text: str) -> list[int]:
-        """The ids of a text; a token that is not in the vocabulary becomes 3.
+        """The ids of the first `longest` tokens of a text; an unknown token becomes 3.
 
         Raises:
             ValueError: if `text` is not a string.
@@ -198,7 +211,7 @@ class Vocabulary:
 
     def in_graph(self) -> GraphVocabularyLike:
         """The same vocabulary as operations of a TensorFlow graph."""
-        return GraphVocabulary(self.tokens, self.separator, self.lowercase)
+        return GraphVocabulary(self.tokens, self.separator, self.lowercase, self.longest)
 
     def get_config(self) -> Config:
         """A dictionary that JSON can hold."""
@@ -206,6 +219,7 @@ class Vocabulary:
             "tokens": list(self.tokens[len(SPECIALS) :]),
             "separator": self.separator,
             "lowercase": self.lowercase,
+            "longest": self.longest,
         }
 
     @classmethod
@@ -234,7 +248,7 @@ class Vocabulary:
 
     def write_tokenizer(self, path: str | Path) -> None:
         """Writes a `tokenizer.json` from which the `tokenizers` package gives the same ids."""
-        content = vocabulary_tokenizer(self.tokens, self.separator, self.lowercase)
+        content = vocabulary_tokenizer(self.tokens, self.separator, self.lowercase, self.longest)
         write_tokenizer_json(path, content)
 
 
@@ -301,7 +315,10 @@ def _short(value: object) -> str:
     return text if len(text) <= 60 else text[:57] + "..."
 
 
-def _split(text: str, separator: str, lowercase: bool) -> list[str]:
+def _split(text: str, separator: str, lowercase: bool, longest: int | None = None) -> list[str]:
+    if separator == "":
+        # The space of both ends is no token, and has no part in how others are lowercased.
+        text = text.strip()[: None if longest is None else longest + LOOKAHEAD]
     if lowercase:
         text = text.lower()
-    return list(text.strip()) if separator == "" else text.split()
+    return text.split()[:longest] if separator else list(text[:longest])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import keras
 import numpy as np
 import pytest
@@ -187,8 +189,15 @@ def test_export_hands_on_what_was_said(run, spelling, tmp_path, monkeypatch):
     monkeypatch.setattr("keras_attention.export.export_model", export_model)
     assert run("export", spelling, tmp_path / "new").code == 0
     assert given[0]["search"] is None and given[0]["kind"] is None
+    assert given[0]["figures"] == {}
     options = ("--search", "diverse", "--num-beams", "2", "--length-penalty", "0.6")
     ran = run("export", spelling, tmp_path, *options, "--kind", "text", "--replace-unknown")
     assert ran.code == 0 and "Verified beam\n" in ran.out
     assert given[1]["search"] == DiverseBeamSearch(num_beams=2, length_penalty=0.6)
     assert (given[1]["kind"], given[1]["replace_unknown"]) == ("text", True)
+    model = tmp_path / "model.keras"
+    model.write_bytes(spelling.read_bytes())
+    report = {"test_wer": 37.75, "loss": float("nan"), "settings": {"units": 8}}
+    (tmp_path / "report.json").write_text(json.dumps(report))
+    assert run("export", model, tmp_path / "new").code == 0
+    assert given[2]["figures"] == {"test_wer": 37.75}

@@ -1,5 +1,6 @@
 """Loaded artifacts: they answer as their models, and a changed one is refused."""
 
+import json
 import shutil
 
 import keras
@@ -9,7 +10,9 @@ import pytest
 import tensorflow as tf
 
 from keras_attention.export import Artifact, ExportError, export_model
+from keras_attention.export.manifest import read_manifest, write_manifest
 from keras_attention.export.onnx import OnnxWriter
+from keras_attention.export.vocabularies import read_vocabularies
 from keras_attention.generation import Greedy
 from keras_attention.text import Subwords
 from tests.support.exporting import MAX_LENGTH, SEARCH, images, list_again, speller
@@ -125,10 +128,25 @@ def test_a_graph_that_cannot_be_loaded(onnx, tmp_path):
 
 def test_an_artifact_of_ids_alone(onnx, tmp_path):
     path = shutil.copytree(onnx[0], tmp_path / "ids")
-    (path / "vocabulary.json").write_text('{"source": null, "target": null}')
+    about = json.loads((path / "vocabulary.json").read_text("utf-8"))
+    (path / "vocabulary.json").write_text(json.dumps({**about, "source": None}))
     list_again(path)
     with pytest.raises(ValueError, match="artifact: expected one with a source vocabulary"):
         Artifact(path).generate(["cab"])
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"special_ids": 7}', '{"source": {"tokens": 7}}'])
+def test_a_vocabulary_that_is_none(tmp_path, text):
+    (tmp_path / "vocabulary.json").write_text(text)
+    with pytest.raises(ValueError, match=r"vocabulary.json: expected what an export writes"):
+        read_vocabularies(tmp_path)
+
+
+@pytest.mark.parametrize("signatures", [7, {}, {"beam": 7}, {"beam": {"inputs": []}}])
+def test_signatures_that_are_none_are_those_of_the_files(onnx, tmp_path, signatures):
+    path = shutil.copytree(onnx[0], tmp_path / "other")
+    write_manifest(path, {**read_manifest(path), "signatures": signatures})
+    assert Artifact(path).signatures == Artifact(onnx[0]).signatures
 
 
 def test_wrong_arguments(onnx, tmp_path):
@@ -139,6 +157,8 @@ def test_wrong_arguments(onnx, tmp_path):
         artifact("beam", text=["a"])
     with pytest.raises(ExportError, match=r"speller, beam: .*rank"):
         artifact("beam", tokens=[4])
+    with pytest.raises(ValueError, match=r"tokens: expected an array of int32, received \[\['a'"):
+        artifact("beam", tokens=[["a"]])
     with pytest.raises(ValueError, match="inputs: expected a list, received 'cab'"):
         artifact.generate("cab")
     with pytest.raises(ValueError, match="n_best: expected a positive integer"):

@@ -16,7 +16,7 @@ from keras_attention.export._replay.reporting import check_artifact
 from keras_attention.export.manifest import check_manifest, read_manifest, write_manifest
 from keras_attention.export.onnx import OnnxWriter
 from keras_attention.text import Subwords
-from tests.support.exporting import SEARCH, Foreign, speller
+from tests.support.exporting import LETTERS, SEARCH, Foreign, speller
 
 NO_FIT = "it is not what its manifest.json lists: "
 
@@ -56,7 +56,8 @@ def test_what_it_says(written):
     assert manifest["model"]["config"]["units"] == 8
     tokens = {"dtype": "int32", "shape": [None, None]}
     assert manifest["signatures"]["encoder"]["inputs"] == {"tokens": tokens}
-    assert manifest["limits"]["max_length"] == SEARCH.max_length
+    limits = {"batch": None, "longest": LETTERS.longest, "max_length": SEARCH.max_length}
+    assert manifest["limits"] == limits
     assert manifest["figures"] == {"wer": 12.5}
 
 

@@ -223,8 +223,17 @@ def test_ids_are_read_with_a_vocabulary_too(writer):
     found = generate(writer, [LETTERS.encode(text) for text in TEXTS], SEARCH)
     for one, other in zip(found, generate(writer, TEXTS, SEARCH), strict=True):
         assert one.text == other.text and one.score == pytest.approx(other.score, abs=1e-5)
-    with pytest.raises(ValueError, match=r"inputs: expected ids from 0 to 19, received \[20\]"):
-        generate(writer, [[20]])
+
+
+def test_ids_outside_of_the_vocabulary_are_unknown(writer):
+    unknown = writer.source_vocabulary.special_ids.unknown
+    found = generate(writer, [[5, 20, -1], [2**40, 6]], SEARCH)
+    expected = generate(writer, [[5, unknown, unknown], [unknown, 6]], SEARCH)
+    for one, other in zip(found, expected, strict=True):
+        assert one.text == other.text and one.source_tokens == other.source_tokens
+        assert one.score == pytest.approx(other.score, abs=1e-5)
+    with pytest.raises(ValueError, match=r"prefix: expected ids from 0 to \d+, received \[99\]"):
+        generate(writer, ["a"], SEARCH, prefix=[[99]])
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 import pytest
-from keras import layers, ops
+from keras import layers, ops, tree
 
 from keras_attention import AttentionRNN, BahdanauAttention, LuongAttention
 from keras_attention.generation import BeamSearch, Decoder, Greedy
@@ -159,6 +159,17 @@ def test_names_are_found_or_declared(as_list):
     model = Seq2Seq(odd, source="x", target="y", source_vocabulary={"x": LETTERS})
     assert model.sources == ("x",) and model.ports.target == "y"
     assert texts(model.generate(["abc"], Greedy(max_length=3)))
+
+
+def test_ids_outside_of_the_source_vocabulary_are_unknown():
+    # One id that the embedding has and the vocabulary has not.
+    fewer = Vocabulary(LETTERS.tokens[4:-1])
+    model = Seq2Seq(translator(), source_vocabulary=fewer, target_vocabulary=PHONES)
+    size = len(fewer)
+    states = [model.start(np.array([[4, i, j]])) for i, j in ((size, -1), (3, 3))]
+    for one, other in zip(*map(tree.flatten, states), strict=True):
+        if one is not None:
+            np.testing.assert_array_equal(one, other)
 
 
 def test_two_sources_have_two_vocabularies(tmp_path):

@@ -46,7 +46,7 @@ def test_the_ids_are_those_of_the_original(name):
     texts = [*LINES[::10], *HOSTILE]
     for text in texts:
         ids = vocabulary.encode(text)
-        assert ids == list(ids_of(text)), text[:80]
+        assert ids == list(ids_of(text))[: vocabulary.longest], text[:80]
         tokens = vocabulary.split(text)
         assert vocabulary.to_ids(tokens) == ids, text[:80]
 
@@ -77,6 +77,40 @@ def test_python_and_graph_write_the_same_texts(name):
         assert text == vocabulary.decode(row), row
 
 
+@pytest.mark.parametrize("name", MAKERS)
+def test_a_text_is_cut_after_so_many_tokens(name):
+    _, _, vocabulary = made(name)
+    assert vocabulary.longest == (7 if name == "cut" else 512)
+    short = vocabulary_from_config({**vocabulary.get_config(), "longest": 3})
+    assert short.longest == 3 and short != vocabulary
+    texts = ["y z word " * 100, "", LINES[0], "a " * 100_000]
+    expected = [vocabulary.encode(text)[:3] for text in texts]
+    assert [short.encode(text) for text in texts] == expected
+    assert [short.to_ids(short.split(text)) for text in texts] == expected
+    if name not in NOT_IN_GRAPHS:
+        assert in_the_graph(short, texts) == expected
+    older = {n: value for n, value in vocabulary.get_config().items() if n != "longest"}
+    assert vocabulary_from_config(older).longest == 512
+    with pytest.raises(ValueError, match="longest: expected a positive integer, received -1"):
+        vocabulary_from_config({**older, "longest": -1})
+
+
+def test_a_tokenizer_cuts_where_its_file_says(tmp_path):
+    tokenizers = pytest.importorskip("tokenizers")
+    original, _, vocabulary = made("tokenizers: word pieces")
+    vocabulary.write_tokenizer(tmp_path / "tokenizer.json")
+    written = tokenizers.Tokenizer.from_file(str(tmp_path / "tokenizer.json"))
+    assert len(written.encode("a " * 2000, add_special_tokens=False).ids) == 512
+    cutting = tokenizers.Tokenizer.from_str(original.to_str())
+    cutting.enable_truncation(9)
+    (tmp_path / "cutting.json").write_text(cutting.to_str(), "utf-8")
+    short = as_vocabulary(tmp_path / "cutting.json")
+    assert short.longest == 9 == len(short.encode(LINES[0] * 9))
+    assert in_the_graph(short, LINES[:5]) == [short.encode(text) for text in LINES[:5]]
+    with_more = vocabulary_from_config({**short.get_config(), "longest": 600})
+    assert with_more.longest == 9
+
+
 @functools.cache
 def ten_thousand_lines():
     pairs = [load_bible(source, target)["train"] for source, target in (("en", "fr"), ("es", "de"))]
@@ -93,7 +127,8 @@ def test_ten_thousand_lines_each_in_five_languages(name):
     _, ids_of, vocabulary = made(name)
     for texts in ten_thousand_lines():
         expected = [vocabulary.encode(text) for text in texts]
-        assert expected[:200] == [list(ids_of(text)) for text in texts[:200]]
+        ids = [list(ids_of(text))[: vocabulary.longest] for text in texts[:200]]
+        assert expected[:200] == ids
         if name not in NOT_IN_GRAPHS:
             assert in_the_graph(vocabulary, texts) == expected
 

@@ -1,5 +1,7 @@
 """Vocabulary, and that its twin inside the graph gives the same answers."""
 
+import time
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -36,6 +38,14 @@ TEXTS = [
     "👩‍🚀",
     "<pad>",
     "<end> a",
+    "cAt\0Dog",
+    "a\0",
+    "\0\0 \0",
+    "\N{GREEK CAPITAL LETTER SIGMA}\0É\N{GREEK CAPITAL LETTER SIGMA}",
+    "a\x01\x1b[2J\x7f",
+    "\u202ea\u2066b\u2069\u200f",
+    "\U0001d531\U0001f468\u200d\U0001f680",
+    "\ufeffa",
 ]
 
 
@@ -50,6 +60,89 @@ def test_graph_and_python_agree(separator, lowercase):
         assert ids.numpy().tolist() == (expected or [0]), repr(text)
         found = [token.decode() for token in tokens.numpy()]
         assert found == (known.split(text) or [""]), repr(text)
+
+
+@pytest.mark.parametrize("lowercase", [True, False])
+@pytest.mark.parametrize("separator", ["", " "])
+def test_bytes_that_are_no_utf8_are_read_as_python_decodes_them(separator, lowercase):
+    known = Vocabulary(["a", "b", "\ufffd"] + ["ab"] * bool(separator), separator, lowercase)
+    graph = known.in_graph()
+    for content in (
+        b"\xff\xfeab",
+        b"a\xe2\x82 b",
+        b"\xed\xa0\x80",
+        b"a\x80\x80\0",
+        b"\xf0\x9f\x98",
+    ):
+        text = content.decode("utf-8", "replace")
+        found = graph.encode(tf.constant([content]))[0].numpy().tolist()
+        assert found == known.encode(text), content
+        tokens = [token.decode() for token in graph.tokens(tf.constant([content]))[0].numpy()]
+        assert tokens == known.split(text), content
+
+
+@pytest.mark.parametrize("lowercase", [True, False])
+@pytest.mark.parametrize("separator", ["", " "])
+def test_a_text_is_cut_after_so_many_tokens_everywhere(separator, lowercase, tmp_path):
+    tokenizers = pytest.importorskip("tokenizers")
+    sigma = "\N{GREEK CAPITAL LETTER SIGMA}"
+    tokens = ["a", "b", "i", *"\N{GREEK SMALL LETTER SIGMA}\N{GREEK SMALL LETTER FINAL SIGMA}"]
+    vocabulary = Vocabulary(tokens, separator, lowercase, longest=5)
+    vocabulary.write_tokenizer(tmp_path / "tokenizer.json")
+    reader = tokenizers.Tokenizer.from_file(str(tmp_path / "tokenizer.json"))
+    graph = vocabulary.in_graph()
+    texts = ["a b a b a b a", "abababab", "  \t" * 40 + "aAbabab", f"abab{sigma}"]
+    texts += [f"abab{sigma}b", f"abİb{sigma}babc"]
+    texts = [text + " b" * more for text in texts for more in (0, 40)]
+    tokens = [[token.decode() for token in row if token] for row in graph.tokens(texts).numpy()]
+    for text, found in zip(texts, tokens):
+        assert len(vocabulary.encode(text)) <= 5
+        assert found == vocabulary.split(text), text
+        assert reader.encode(text).ids == vocabulary.encode(text), text
+    assert vocabulary.encode(texts[1]) == ([4, 5, 4, 5, 4] if separator else [4, 3, 5, 3, 4])
+    assert graph.encode(texts).shape == (len(texts), 5)
+
+
+@pytest.mark.parametrize("separator", ["", " "])
+def test_the_longest_text_is_saved_and_512_where_a_file_does_not_say(separator, tmp_path):
+    vocabulary = Vocabulary.from_texts(["a b"], separator, longest=700)
+    vocabulary.save(tmp_path / "vocabulary.json")
+    loaded = Vocabulary.load(tmp_path / "vocabulary.json")
+    assert loaded.longest == 700 and loaded == vocabulary != Vocabulary(["a", "b"], separator)
+    config = vocabulary.get_config()
+    del config["longest"]
+    assert (
+        Vocabulary.from_config(config).longest
+        == 512
+        == len(Vocabulary.from_config(config).encode("a " * 700))
+    )
+    with pytest.raises(ValueError, match="longest: expected a positive integer, received 0"):
+        Vocabulary("ab", longest=0)
+
+
+def test_whole_texts_are_counted_for_a_vocabulary():
+    assert "z" in Vocabulary.from_texts(["a" * 600 + "z"]).tokens
+
+
+@pytest.mark.parametrize("text", [" ", "a", "é", "a ", "\0", "\u0301", "\U0001f680"])
+@pytest.mark.parametrize("separator", ["", " "])
+def test_reading_a_long_text_costs_little(separator, text):
+    """Before it is split: 400,000 characters were as many tokens, and 32 such texts the memory."""
+    vocabulary = Vocabulary("a", separator, lowercase=True)
+    split = tf.function(
+        vocabulary.in_graph().encode, input_signature=[tf.TensorSpec((None,), tf.string)]
+    )
+    split(tf.constant(["a"]))
+    long = text * (400_000 // len(text))
+    texts = tf.constant([long] * 32)
+    begin = time.process_time()
+    found = split(texts)
+    assert time.process_time() - begin < 5
+    assert found.shape[1] <= 512
+    begin = time.process_time()
+    expected = vocabulary.encode(long)
+    assert time.process_time() - begin < 0.5
+    assert found[0].numpy().tolist() == (expected or [0])
 
 
 def test_a_batch_is_padded_to_its_longest_text():

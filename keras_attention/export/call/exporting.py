@@ -119,6 +119,8 @@ class CallExport:
                 if not self._random:
                     raise
                 failed = error
+            else:
+                self._front.check(inputs, examples[-1].outputs)
         if not examples:
             raise ValueError(
                 "examples: expected batches of inputs, because the model refuses random ones: "

@@ -10,9 +10,12 @@ import tensorflow as tf
 from keras_attention._core.types import Tensor
 from keras_attention.datasets.images import decode_image
 from keras_attention.export.call.inputs import CHANNELS, Batch
+from keras_attention.export.guards import some_images
 from keras_attention.export.random_inputs import random_files, random_texts
-from keras_attention.export.sources import of_length, some_images
+from keras_attention.export.same_text import check_same_text
+from keras_attention.export.sources import of_length
 from keras_attention.text import VocabularyLike
+from keras_attention.text.bounds import longest_of
 from keras_attention.text.graph import graph_vocabulary
 
 
@@ -34,6 +37,9 @@ class Front:
     def read(self, tensors: dict[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """The inputs of the call, and outputs that only tell how the input was read."""
         return tensors, {}
+
+    def check(self, inputs: Batch, outputs: Batch) -> None:
+        """Refuses an answer that shows that the graph read its input otherwise than Python."""
 
     def batches(self, batches: list[Batch]) -> list[Batch]:
         """Random batches of the call as random batches of the artifact."""
@@ -65,9 +71,13 @@ class TextFront(Front):
 
     def read(self, tensors: dict[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         tensors = dict(tensors)
-        tokens = of_length(self._graph.tokens(tensors.pop("text")), self._spec.shape[1])
+        tokens = self._graph.tokens(tensors.pop("text"))[:, : longest_of(self._vocabulary)]
+        tokens = of_length(tokens, self._spec.shape[1])
         ids = tf.cast(self._graph.ids(tokens), self._spec.dtype)
         return {**tensors, self._ids: ids}, {"source_tokens": tokens}
+
+    def check(self, inputs: Batch, outputs: Batch) -> None:
+        check_same_text(self._vocabulary, inputs["text"], outputs["source_tokens"])
 
     def batches(self, batches: list[Batch]) -> list[Batch]:
         return _in_place_of(self._ids, "text", random_texts(self._vocabulary), batches)
@@ -125,6 +135,8 @@ def _only(what: str, names: list[str]) -> str:
 
 def _in_place_of(name: str, new: str, given: Iterable[Any], batches: list[Batch]) -> list[Batch]:
     """Batches with another first input, of as many examples as there are others."""
+    if all(set(batch) == {name} for batch in batches):
+        return [{new: array} for array in given]
     found = []
     for array, batch in zip(given, batches):
         others = {n: one for n, one in batch.items() if n != name}

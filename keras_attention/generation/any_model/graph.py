@@ -65,6 +65,13 @@ def outputs_of(model: keras.Model) -> Structure:
     return model.output
 
 
+def numbers_of_source_ids(model: keras.Model, sources: tuple[str, ...]) -> dict[str, int]:
+    """How many ids the sources have that an embedding reads, by name."""
+    inputs = names_of(model)
+    sizes = {name: table_sizes(model, inputs[name]) for name in sources}
+    return {name: min(found) for name, found in sizes.items() if found}
+
+
 def table_sizes(model: keras.Model, tensor: Tensor) -> list[int]:
     """The sizes of the embedding tables that an input is an index of, in nested models too."""
     sizes: list[int] = []

@@ -12,9 +12,15 @@ from keras_attention._core.masks import IMPOSSIBLE
 from keras_attention._core.structure import map_tensors
 from keras_attention._core.types import Structure, Tensor
 from keras_attention.generation.any_model.calling import Caller, logits_of, sources_by_name
-from keras_attention.generation.any_model.graph import is_functional, names_of, outputs_of
+from keras_attention.generation.any_model.graph import (
+    is_functional,
+    names_of,
+    numbers_of_source_ids,
+    outputs_of,
+)
 from keras_attention.generation.any_model.ports import Ports
 from keras_attention.generation.any_model.rules.growing import appended, empty_buffer, positions_in
+from keras_attention.text.known_ids import known_ids
 from keras_attention.text.special_ids import SpecialIds
 
 
@@ -37,12 +43,14 @@ class PrefixDecoder:
         self.model, self.ports = model, ports
         self.call = Caller(model, ports)
         self._dtypes: dict[str, str] = {}
+        self._sizes: dict[str, int] = {}
         self._length: int | None = None
         self._of_heads = False
         if is_functional(model):
             inputs = names_of(model)
             self._length = inputs[ports.target].shape[1]
             self._dtypes = {name: inputs[name].dtype for name in ports.sources}
+            self._sizes = numbers_of_source_ids(model, ports.sources)
             if ports.weights is not None:
                 shape = tree.flatten(outputs_of(model))[ports.weights].shape
                 # (B, heads, T, S); maps are (B, T, H, W).
@@ -56,7 +64,7 @@ class PrefixDecoder:
     def start(self, inputs: Structure) -> dict[str, Structure]:
         """The state before the first token: the sources, and no ids yet."""
         sources = {
-            name: ops.convert_to_tensor(x, dtype=self._dtypes.get(name))
+            name: self._source(name, x)
             for name, x in sources_by_name(inputs, self.ports.sources).items()
         }
         batch = ops.shape(next(iter(sources.values())))[0]
@@ -108,10 +116,15 @@ class PrefixDecoder:
         if len(sources) != 1:
             return None
         ((name, x),) = sources.items()
-        x = ops.convert_to_tensor(x, dtype=self._dtypes.get(name))
+        x = self._source(name, x)
         if len(x.shape) != 2 or "int" not in keras.backend.standardize_dtype(x.dtype):
             return None
         return ops.not_equal(x, self.special_ids.pad)
+
+    def _source(self, name: str, x: Tensor) -> Tensor:
+        """A source as a tensor; ids that its embedding does not have are unknown."""
+        x = ops.convert_to_tensor(x, dtype=self._dtypes.get(name))
+        return known_ids(x, self._sizes.get(name), self.special_ids)
 
     @staticmethod
     def _repeated(structure: Structure, count: int | Tensor, beams: int) -> Structure:

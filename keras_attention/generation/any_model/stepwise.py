@@ -9,7 +9,11 @@ from keras import ops, tree
 
 from keras_attention._core.types import Structure, Tensor
 from keras_attention.generation.any_model.cut import Call, Cut, Value
-from keras_attention.generation.any_model.graph import mask_of, set_mask
+from keras_attention.generation.any_model.graph import (
+    mask_of,
+    numbers_of_source_ids,
+    set_mask,
+)
 from keras_attention.generation.any_model.ports import Ports
 from keras_attention.generation.any_model.rules.attention import OverTarget
 from keras_attention.generation.any_model.rules.base import Arguments, StepRule
@@ -22,6 +26,7 @@ from keras_attention.generation.any_model.rules.multi_head import HeadsOverTarge
 from keras_attention.generation.any_model.rules.plain import Plain
 from keras_attention.generation.any_model.rules.prefix import OnPrefix
 from keras_attention.generation.any_model.rules.registry import rule_of
+from keras_attention.text.known_ids import known_ids
 from keras_attention.text.special_ids import SpecialIds
 
 # Self-attention.
@@ -62,6 +67,7 @@ class StepwiseDecoder:
     def __init__(self, model: keras.Model, ports: Ports, on_prefix: Collection[str] = ()) -> None:
         self.model, self.ports = model, ports
         self.on_prefix = frozenset(on_prefix)
+        self._sizes = numbers_of_source_ids(model, ports.sources)
         outputs = {ports.logits} if ports.weights is None else {ports.logits, ports.weights}
         self.cut = Cut(model, ports.target, outputs)
         self._logits = self.cut.outputs[ports.logits]
@@ -214,7 +220,8 @@ class StepwiseDecoder:
         values = {}
         for name, x in zip(names, given):
             value = self.cut.inputs[name]
-            values[value] = _with_rank(ops.convert_to_tensor(x, dtype=value.spec.dtype), value)
+            x = _with_rank(ops.convert_to_tensor(x, dtype=value.spec.dtype), value)
+            values[value] = known_ids(x, self._sizes.get(name), self.special_ids)
         return values, ops.shape(next(iter(values.values())))[0]
 
     def _masks_of_padding_alone(self) -> frozenset[Call]:

@@ -6,10 +6,12 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from keras_attention._core.checks import check_positive
 from keras_attention._core.types import Config
+from keras_attention.text.bounds import LONGEST, cut_text
 from keras_attention.text.foreign.special_tokens import NONE
 from keras_attention.text.special_ids import SpecialIds, as_special_ids
-from keras_attention.text.vocabulary import Vocabulary
+from keras_attention.text.vocabulary import Vocabulary, check_text
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -18,18 +20,24 @@ if TYPE_CHECKING:
 class ForeignVocabulary(Vocabulary):
     """Base of the vocabularies that were made elsewhere: tokens and special ids are given.
 
-    A subclass defines `split`, `join`, `in_graph` and `get_config`. Texts become the ids that the
-    original gives. If that reads "<end>" in a text as its own end, so does this.
+    A subclass defines `_split`, `join`, `in_graph` and `get_config`. Texts become the ids that the
+    original gives, the first `longest` of them. If that reads "<end>" in a text as its own end, so
+    does this.
 
     Args:
         tokens: all tokens by id.
         special_ids: `SpecialIds`; of a vocabulary that is only read, start and end may be -1.
+        longest: a text is cut after this many tokens, by default 512.
     """
 
     def __init__(
-        self, tokens: Iterable[str], special_ids: SpecialIds | Sequence[int | None]
+        self,
+        tokens: Iterable[str],
+        special_ids: SpecialIds | Sequence[int | None],
+        longest: int | None = None,
     ) -> None:
         self.tokens = tuple(tokens)
+        self.longest = LONGEST if longest is None else check_positive("longest", longest)
         special = SpecialIds(*special_ids)  # type: ignore[arg-type]
         if NONE in (special.start, special.end):
             as_special_ids((special.pad,) * 2 + (special.pad + 1, None))
@@ -38,6 +46,13 @@ class ForeignVocabulary(Vocabulary):
         self.special_ids = special
         # Of equal tokens the first.
         self._ids = {token: i for i, token in reversed(list(enumerate(self.tokens)))}
+
+    def split(self, text: str) -> list[str]:
+        """The first `longest` tokens of a text; an unknown one is what the original makes of it."""
+        return self._split(cut_text(check_text("split", text), self.longest))[: self.longest]
+
+    def _split(self, text: str) -> list[str]:
+        raise NotImplementedError
 
     def to_ids(self, tokens: Iterable[str]) -> list[int]:
         """The ids of what `split` returned."""
@@ -69,6 +84,7 @@ class ForeignVocabulary(Vocabulary):
             "kind": kind,
             "tokens": list(self.tokens),
             "special_ids": list(self.special_ids),
+            "longest": self.longest,
         }
 
     @classmethod

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from keras_attention._core.types import Tensor
+from keras_attention.text.graph import cut_texts
 
 if TYPE_CHECKING:
     from keras_attention.text.foreign.base import ForeignVocabulary
 
 
 class GraphForeign:
-    """A `ForeignVocabulary` as operations of a TensorFlow graph; a subclass defines `split`.
+    """A `ForeignVocabulary` as operations of a TensorFlow graph; a subclass defines `_split`.
 
     Args:
         vocabulary: the vocabulary.
@@ -24,6 +25,7 @@ class GraphForeign:
         import tensorflow as tf
 
         self._tf, self._special = tf, vocabulary.special_ids
+        self._longest = vocabulary.longest
         tokens = list(vocabulary.tokens)
         unknown = self._special.unknown
         first = {token: i for i, token in reversed(list(enumerate(tokens)))}
@@ -36,6 +38,10 @@ class GraphForeign:
 
     def split(self, texts: Tensor) -> Tensor:
         """`(B,)` strings to a ragged tensor of their tokens."""
+        return self._split(cut_texts(texts, self._longest))[:, : self._longest]
+
+    def _split(self, texts: Tensor) -> Tensor:
+        """`split` of texts that are cut, as a ragged tensor that may have more tokens."""
         raise NotImplementedError
 
     def split_one(self, text: str) -> list[str]:

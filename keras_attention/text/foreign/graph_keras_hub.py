@@ -34,8 +34,7 @@ class GraphKerasHub(GraphForeign):
         else:
             self._join = GraphWordPieces(vocabulary.options["suffix_indicator"])
 
-    def split(self, texts: Tensor) -> Tensor:
-        """`(B,)` strings to a ragged tensor of their tokens."""
+    def _split(self, texts: Tensor) -> Tensor:
         tf = self._tf
         ids = self._tokenize(tf.strings.regex_replace(texts, r"\x00", " "))
         flat = tf.gather(self._tokens, tf.cast(ids.flat_values, tf.int32))

@@ -18,12 +18,10 @@ class GraphLookup(GraphForeign):
 
     def __init__(self, vocabulary: LookupVocabulary) -> None:
         super().__init__(vocabulary)
-        self._standardize, self._split = vocabulary.standardize, vocabulary.split_by
-        self._ngrams, self._longest = vocabulary.ngrams, vocabulary.longest
-        self._separator = vocabulary.separator
+        self._standardize, self._split_by = vocabulary.standardize, vocabulary.split_by
+        self._ngrams, self._separator = vocabulary.ngrams, vocabulary.separator
 
-    def split(self, texts: Tensor) -> Tensor:
-        """`(B,)` strings to a ragged tensor of their tokens."""
+    def _split(self, texts: Tensor) -> Tensor:
         tf, strings = self._tf, self._tf.strings
         if self._standardize in ("lower", "lower_and_strip_punctuation"):
             texts = strings.lower(texts)
@@ -31,11 +29,11 @@ class GraphLookup(GraphForeign):
             texts = strings.regex_replace(texts, _PUNCTUATION, "")
         if callable(self._standardize):
             texts = self._standardize(texts)
-        if callable(self._split):
-            tokens = self._split(texts)
-        elif self._split == "whitespace":
+        if callable(self._split_by):
+            tokens = self._split_by(texts)
+        elif self._split_by == "whitespace":
             tokens = strings.split(texts)
-        elif self._split == "character":
+        elif self._split_by == "character":
             tokens = strings.unicode_split(texts, "UTF-8")
         else:
             tokens = tf.expand_dims(texts, 1)
@@ -45,7 +43,7 @@ class GraphLookup(GraphForeign):
         tokens = tf.ragged.boolean_mask(tokens, tf.not_equal(tokens, ""))
         if self._ngrams is not None:
             tokens = strings.ngrams(tokens, ngram_width=self._ngrams, separator=" ")
-        return tokens[:, : self._longest]
+        return tokens
 
     def join(self, tokens: Tensor) -> Tensor:
         """`(B, T)` tokens, padded with empty strings, to `(B,)` strings."""

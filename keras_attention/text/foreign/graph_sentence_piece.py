@@ -73,8 +73,7 @@ class GraphSentencePiece(GraphForeign):
         # The tokenizer itself holds the model, as a resource.
         self.resources += [self._pieces, self._join.table]
 
-    def split(self, texts: Tensor) -> Tensor:
-        """`(B,)` strings to a ragged tensor of their pieces."""
+    def _split(self, texts: Tensor) -> Tensor:
         ids = self._pieces.tokenize(texts)
         return ids.with_flat_values(self._tf.gather(self._tokens, ids.flat_values))
 

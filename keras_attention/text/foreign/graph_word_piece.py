@@ -46,7 +46,6 @@ class GraphBertTokenizer(GraphForeign):
         # Added tokens are found in the text as it is, the longest first.
         added = sorted((one["content"] for one in content["added_tokens"]), key=len, reverse=True)
         self._added = "|".join(map(re.escape, added))
-        self._longest = (content.get("truncation") or {}).get("max_length")
         self._pieces = self._text.FastWordpieceTokenizer(
             vocab=list(vocabulary.tokens),
             suffix_indicator=self._continued,
@@ -58,10 +57,8 @@ class GraphBertTokenizer(GraphForeign):
         cleans = (content.get("decoder") or {}).get("cleanup", False)
         self._join = GraphWordPieces(self._continued, cleans)
 
-    def split(self, texts: Tensor) -> Tensor:
-        """`(B,)` strings to a ragged tensor of their tokens."""
+    def _split(self, texts: Tensor) -> Tensor:
         tf = self._tf
-        texts = tf.strings.unicode_transcode(texts, "UTF-8", "UTF-8", errors="replace")
         # tensorflow-text ends a text at a NUL.
         cleans = self._normalizer is not None and self._normalizer["clean_text"]
         texts = tf.strings.regex_replace(
@@ -81,8 +78,7 @@ class GraphBertTokenizer(GraphForeign):
             words = self._text.regex_split(self._normalized(texts), delimiters, kept)
         ids = self._pieces.tokenize(words.flat_values)
         ids = words.with_flat_values(ids).merge_dims(1, 2)
-        tokens = ids.with_flat_values(tf.gather(self._tokens, ids.flat_values))
-        return tokens[:, : self._longest]
+        return ids.with_flat_values(tf.gather(self._tokens, ids.flat_values))
 
     def _normalized(self, texts: Tensor) -> Tensor:
         strings, given = self._tf.strings, self._normalizer

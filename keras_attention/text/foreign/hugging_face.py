@@ -9,12 +9,13 @@ from typing import Any, Protocol, runtime_checkable
 
 from keras_attention._core.optional import require
 from keras_attention._core.types import Config
+from keras_attention.text.bounds import cut_text
 from keras_attention.text.foreign.base import ForeignVocabulary
 from keras_attention.text.foreign.graph import GraphForeign
 from keras_attention.text.foreign.graph_word_piece import GraphBertTokenizer
 from keras_attention.text.foreign.special_tokens import find_special_ids
 from keras_attention.text.special_ids import SpecialIds
-from keras_attention.text.tokenizer_json import write_tokenizer_json
+from keras_attention.text.tokenizer_json import truncation, write_tokenizer_json
 from keras_attention.text.vocabularies import reads_foreign
 from keras_attention.text.vocabulary import check_text
 
@@ -35,6 +36,8 @@ class TokenizersVocabulary(ForeignVocabulary, kind="tokenizers"):
         tokens: all tokens by id.
         special_ids: `SpecialIds`.
         content: the content of `tokenizer.json`, a string.
+        longest: a text is cut after this many tokens, by default where the
+            tokenizer cuts it, or after 512.
 
     Raises:
         ImportError: without the extra `tokenizers`, when a text is split.
@@ -52,8 +55,12 @@ class TokenizersVocabulary(ForeignVocabulary, kind="tokenizers"):
         tokens: Iterable[str],
         special_ids: SpecialIds | Sequence[int | None],
         content: str,
+        longest: int | None = None,
     ) -> None:
-        super().__init__(tokens, special_ids)
+        own = (json.loads(content).get("truncation") or {}).get("max_length")
+        super().__init__(tokens, special_ids, own if longest is None else longest)
+        if own is not None:
+            self.longest = min(self.longest, own)
         self.content = content
         self.separator, self.lowercase = "", False
         self._tokenizer: Any = None
@@ -65,15 +72,13 @@ class TokenizersVocabulary(ForeignVocabulary, kind="tokenizers"):
             self._tokenizer.no_padding()
         return self._tokenizer
 
-    def split(self, text: str) -> list[str]:
-        """The tokens of a text."""
-        text = check_text("split", text).encode("utf-8", "replace").decode("utf-8")
+    def _split(self, text: str) -> list[str]:
         return self._loaded().encode(text, add_special_tokens=False).tokens
 
     def encode(self, text: str) -> list[int]:
-        """The ids of a text."""
-        text = check_text("encode", text).encode("utf-8", "replace").decode("utf-8")
-        return self._loaded().encode(text, add_special_tokens=False).ids
+        """The ids of the first `longest` tokens of a text."""
+        text = cut_text(check_text("encode", text), self.longest)
+        return self._loaded().encode(text, add_special_tokens=False).ids[: self.longest]
 
     def join(self, tokens: Sequence[str]) -> str:
         """The text of a sequence of tokens."""
@@ -93,8 +98,11 @@ class TokenizersVocabulary(ForeignVocabulary, kind="tokenizers"):
         return {**self._base_config("tokenizers"), "content": self.content}
 
     def write_tokenizer(self, path: str | Path) -> None:
-        """Writes the `tokenizer.json`."""
-        write_tokenizer_json(path, json.loads(self.content))
+        """Writes the `tokenizer.json`, which cuts a text after `longest` tokens."""
+        content = json.loads(self.content)
+        cut = {**truncation(self.longest), **(content.get("truncation") or {})}
+        cut["max_length"] = self.longest
+        write_tokenizer_json(path, {**content, "truncation": cut})
 
 
 @runtime_checkable

@@ -19,7 +19,6 @@ from keras_attention.text.foreign.sentence_piece import sentence_piece_vocabular
 from keras_attention.text.foreign.special_tokens import find_special_ids
 from keras_attention.text.special_ids import SpecialIds
 from keras_attention.text.vocabularies import reads_foreign
-from keras_attention.text.vocabulary import check_text
 
 CLASSES = {"word_piece": "WordPieceTokenizer", "byte_pair": "BytePairTokenizer"}
 
@@ -39,6 +38,7 @@ class KerasHubVocabulary(ForeignVocabulary, kind="keras_hub"):
         special_ids: `SpecialIds`.
         algorithm: `"word_piece"` or `"byte_pair"`.
         options: arguments of KerasHub's tokenizer, the vocabulary included.
+        longest: a text is cut after this many tokens, by default 512.
 
     Raises:
         ImportError: without KerasHub, when a text is split.
@@ -57,8 +57,9 @@ class KerasHubVocabulary(ForeignVocabulary, kind="keras_hub"):
         special_ids: SpecialIds | Sequence[int | None],
         algorithm: Literal["word_piece", "byte_pair"],
         options: Config,
+        longest: int | None = None,
     ) -> None:
-        super().__init__(tokens, special_ids)
+        super().__init__(tokens, special_ids, longest)
         check_choice("algorithm", algorithm, tuple(CLASSES))
         self.algorithm, self.options = algorithm, dict(options)
         self.separator, self.lowercase = "", False
@@ -70,9 +71,7 @@ class KerasHubVocabulary(ForeignVocabulary, kind="keras_hub"):
             self._made = make_tokenizer(self.algorithm, self.options)
         return self._made
 
-    def split(self, text: str) -> list[str]:
-        """The tokens of a text."""
-        text = check_text("split", text).encode("utf-8", "replace").decode("utf-8")
+    def _split(self, text: str) -> list[str]:
         # KerasHub in a graph would end the text at a NUL.
         text = text.replace("\0", " ")
         ids = np.ravel(ops.convert_to_numpy(self.tokenizer().tokenize(text)))

@@ -16,7 +16,6 @@ from keras_attention.text.foreign.graph_lookup import GraphLookup
 from keras_attention.text.foreign.special_tokens import find_special_ids
 from keras_attention.text.special_ids import SpecialIds
 from keras_attention.text.vocabularies import reads_foreign
-from keras_attention.text.vocabulary import check_text
 
 # A setting of the layer: a name, None, or a function of a tensor of strings.
 TextFunction: TypeAlias = "str | Callable[[Tensor], Tensor] | None"
@@ -45,8 +44,8 @@ class LookupVocabulary(ForeignVocabulary, kind="keras_lookup"):
         special_ids: `SpecialIds`.
         standardize, split, ngrams: as of `TextVectorization`. Functions run in
             TensorFlow, and can be saved if they are registered with Keras.
-        longest: a text is cut after this many tokens (the layer's
-            `output_sequence_length`), or None.
+        longest: a text is cut after this many tokens, by default 512; of a
+            layer its `output_sequence_length`.
 
     Raises:
         ValueError: for other settings.
@@ -69,18 +68,15 @@ class LookupVocabulary(ForeignVocabulary, kind="keras_lookup"):
         ngrams: Sequence[int] | None = None,
         longest: int | None = None,
     ) -> None:
-        super().__init__(tokens, special_ids)
+        super().__init__(tokens, special_ids, longest)
         self.standardize = _function("standardize", standardize, STANDARDIZE)
         self.split_by = _function("split", split, SPLIT)
         self.ngrams = None if ngrams is None else tuple(ngrams)
-        self.longest = longest
         self.separator = "" if self.split_by == "character" else " "
         self.lowercase = False
         self._graph: GraphLookup | None = None
 
-    def split(self, text: str) -> list[str]:
-        """The tokens of a text; a token that is not in the vocabulary stays as it is."""
-        text = check_text("split", text).encode("utf-8", "replace").decode("utf-8")
+    def _split(self, text: str) -> list[str]:
         if callable(self.standardize) or callable(self.split_by):
             return self._twin().split_one(text)
         if self.standardize in ("lower", "lower_and_strip_punctuation"):
@@ -96,7 +92,7 @@ class LookupVocabulary(ForeignVocabulary, kind="keras_lookup"):
             tokens = [
                 " ".join(tokens[i : i + n]) for n in self.ngrams for i in range(len(tokens) - n + 1)
             ]
-        return tokens[: self.longest]
+        return tokens
 
     def join(self, tokens: Sequence[str]) -> str:
         """The text of a sequence of tokens."""
@@ -122,7 +118,6 @@ class LookupVocabulary(ForeignVocabulary, kind="keras_lookup"):
             "standardize": _function_config("standardize", self.standardize),
             "split": _function_config("split", self.split_by),
             "ngrams": None if self.ngrams is None else list(self.ngrams),
-            "longest": self.longest,
         }
 
 

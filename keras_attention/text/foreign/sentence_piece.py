@@ -15,7 +15,6 @@ from keras_attention.text.foreign.pieces import SPACE, join_sentence_pieces
 from keras_attention.text.foreign.special_tokens import find_special_ids
 from keras_attention.text.special_ids import SpecialIds
 from keras_attention.text.vocabularies import reads_foreign
-from keras_attention.text.vocabulary import check_text
 from keras_attention.text.word_pieces import words_of_pieces
 
 
@@ -36,6 +35,7 @@ class SentencePieceVocabulary(ForeignVocabulary, kind="sentence_piece"):
         tokens: all pieces by id.
         special_ids: `SpecialIds`.
         model: the bytes of the model, or these in base 64.
+        longest: a text is cut after this many pieces, by default 512.
 
     Raises:
         ImportError: without the extra `text`, when a text is split.
@@ -53,15 +53,14 @@ class SentencePieceVocabulary(ForeignVocabulary, kind="sentence_piece"):
         tokens: Iterable[str],
         special_ids: SpecialIds | Sequence[int | None],
         model: bytes | str,
+        longest: int | None = None,
     ) -> None:
-        super().__init__(tokens, special_ids)
+        super().__init__(tokens, special_ids, longest)
         self.model = base64.b64decode(model) if isinstance(model, str) else bytes(model)
         self.separator, self.lowercase = "", False
         self._graph: GraphSentencePiece | None = None
 
-    def split(self, text: str) -> list[str]:
-        """The pieces of a text."""
-        text = check_text("split", text).encode("utf-8", "replace").decode("utf-8")
+    def _split(self, text: str) -> list[str]:
         if self._graph is None:
             self._graph = GraphSentencePiece(self)
         return self._graph.split_one(text)

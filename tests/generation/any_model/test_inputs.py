@@ -7,7 +7,9 @@ import pytest
 from keras import layers, ops, tree
 
 from keras_attention import LuongAttention, MultiHeadAttention
+from keras_attention.generation.any_model.graph import numbers_of_source_ids
 from keras_attention.generation.any_model.ports import Ports
+from keras_attention.generation.any_model.prefix import PrefixDecoder
 from keras_attention.generation.any_model.stepwise import StepwiseDecoder
 
 from .models import MODELS, finished, source, target
@@ -48,6 +50,18 @@ def test_the_only_source_alone():
     ids = [[4, 5, 6], [7, 8, 0]]
     state, other = decoder.start(ids), decoder.start({"source": ids})
     np.testing.assert_array_equal(tree.flatten(state)[0], tree.flatten(other)[0])
+
+
+@pytest.mark.parametrize("make", [StepwiseDecoder, PrefixDecoder])
+def test_ids_that_an_embedding_does_not_have_are_unknown(make):
+    decoder = decoder_of(MODELS["attention_rnn"]())
+    (size,) = numbers_of_source_ids(decoder.model, ("source",)).values()
+    decoder = make(decoder.model, decoder.ports)
+    states = [decoder.start([[4, i, 6], [7, j, 0]]) for i, j in ((-1, size), (3, 3))]
+    for one, other in zip(*map(tree.flatten, states), strict=True):
+        assert (one is None) == (other is None)
+        if one is not None:
+            np.testing.assert_array_equal(one, other)
 
 
 def test_the_real_positions_of_the_source():
