@@ -89,6 +89,12 @@ def test_a_saved_model_of_files_answers_as_its_model(image_artifact):
     assert_equal(found, expected)
 
 
+def test_graphs_over_images_answer_as_their_model(image_onnx_artifact):
+    given = images()[:2]
+    found = Artifact(image_onnx_artifact.path).generate(given)
+    assert_equal(found, image_onnx_artifact.model.generate(given, SEARCH))
+
+
 def test_a_model_that_does_not_decode(tmp_path):
     model = keras.Sequential([keras.Input((3,), name="x"), keras.layers.Dense(2, name="y")])
     export_model(model, tmp_path / "m", format="onnx", verbose=False)
