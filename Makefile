@@ -22,7 +22,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STARTED := $(shell date +%s)
 
-.PHONY: demo test test-slow test-backends test-beam test-serving precision gpu compare-tfa bench g2p preset translate caption glimpses notebook docs docs-serve wheel wheel-test lint format large-vocabulary any-model clean
+.PHONY: demo test test-slow test-backends test-beam test-serving precision artifact-precision gpu compare-tfa bench g2p preset translate caption glimpses notebook docs docs-serve wheel wheel-test lint format large-vocabulary any-model clean
 
 demo: .venv/installed
 	$(BIN)/python export/demo.py build/demo --started $(STARTED)
@@ -55,6 +55,12 @@ precision: .venv/installed
 # The conformance table and additive attention on the GPU of this machine, with JAX.
 gpu:
 	$(PYTHON) benchmarks/gpu.py
+
+# What int8 and float16 artifacts lose and gain, of the preset and of the models of make translate,
+# if present; writes benchmarks/results/artifact_precision.json.
+artifact-precision: .venv/installed
+	$(BIN)/python benchmarks/artifact_precision.py \
+	    --translation $(wildcard build/translate build/translate-transformer)
 
 g2p: .venv/installed
 	$(BIN)/python export/train_g2p.py build/g2p --units 384 --num-encoder-layers 2 --dropout 0.2 \

@@ -5,6 +5,8 @@ one image, at a time.
 
     python export/to_litert.py MODEL.keras TARGET [options]
 
+With --precision int8 or float16 the weights take a quarter or half of the bytes.
+
 This is `keras-attention export --format litert`; --help lists the options.
 """
 

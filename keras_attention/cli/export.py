@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal, cast
+from typing import Annotated, Any, Literal, cast
 
 import typer
 from rich.text import Text
@@ -43,6 +43,10 @@ def export(
             "pixels and ids); call, the default of any other; text; or image, files of images in."
         ),
     ] = None,
+    precision: Annotated[
+        Literal["float32", "float16", "int8"],
+        typer.Option(help="Of the weights (onnx and litert); measure the quality of int8."),
+    ] = "float32",
     search: Annotated[
         Literal["beam", "diverse", "greedy", "contrastive"] | None,
         typer.Option(help="Of a model that decodes; by default that of its compile(search=...)."),
@@ -90,6 +94,7 @@ def export(
         path,
         format=format,
         kind=kind,
+        precision=precision,
         search=cast("SearchSettings", chosen) if said else None,
         replace_unknown=replace_unknown,
         version=version,
@@ -100,8 +105,19 @@ def export(
     names = ", ".join(report.get("signatures") or report.get("graphs") or [])
     numbered = f", version {report['version']}" if "version" in report else ""
     terminal.print(Text(f"Verified {printable(names)}{numbered}"), soft_wrap=True)
-    terminal.print(
-        "Ids and texts are equal to the model's, the largest difference of floats is "
-        f"{report['max_abs_difference']:.1e}",
-        soft_wrap=True,
+    terminal.print(_agreement(report), soft_wrap=True)
+
+
+def _agreement(report: dict[str, Any]) -> str:
+    """How far the answers are from the model's."""
+    if "precision" not in report:
+        return (
+            "Ids and texts are equal to the model's, the largest difference of floats is "
+            f"{report['max_abs_difference']:.1e}"
+        )
+    about = report["precision"]
+    return (
+        f"Weights in {about['weights']}: {about['equal_ids']:.1%} of the ids of its examples are "
+        f"the model's, floats differ by {about['relative_difference']:.1e} of their size; its "
+        "quality was not measured"
     )

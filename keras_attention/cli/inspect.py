@@ -167,12 +167,14 @@ def _manifest_facts(manifest: Config | None) -> Config:
         return {}
     model = manifest.get("model")
     named = model if isinstance(model, dict) else {}
-    shown = ("library", "runtime", "limits", "figures", "precision", "quality")
+    shown = ("library", "runtime", "limits", "figures", "precision")
+    quality = _values(manifest.get("quality"))
     return {
         "kind": manifest.get("kind"),
         "class": named.get("class"),
         "name": named.get("name"),
         **{name: _values(manifest.get(name)) for name in shown},
+        "quality": quality or ("not measured" if "quality" in manifest else ""),
     }
 
 

@@ -59,23 +59,36 @@ class LiteRTWriter:
 
     def convert(self, name: str, job: Job) -> bytes:
         """One graph as the content of its file."""
-        signature = job.signatures[name]
-        module = tf.Module()
-        module.variables_of_model = raw_variables(job.model)
-        function = tf.function(signature, autograph=False)
-        try:
-            with quiet(), silent_stderr():
-                concrete = function.get_concrete_function(**signature.inputs)
-                converter = tf.lite.TFLiteConverter.from_concrete_functions([concrete], module)
-                return converter.convert()
-        except Exception as error:
-            raise litert_error(name, error) from error
+        return litert_graph(name, job)
 
     def write(self, converted: dict[str, bytes], job: Job, folder: Path) -> None:
         """Writes the graphs and the vocabularies."""
         for name, content in converted.items():
             (folder / f"{name}.tflite").write_bytes(content)
         write_vocabularies(job.model, job.max_length, folder)
+
+
+def litert_graph(name: str, job: Job, precision: str = "float32") -> bytes:
+    """A signature as the content of a file, with weights of a precision.
+
+    In int8 the converter computes products with integers, whose input is
+    rounded at each position by itself.
+    """
+    signature = job.signatures[name]
+    module = tf.Module()
+    module.variables_of_model = raw_variables(job.model)
+    function = tf.function(signature, autograph=False)
+    try:
+        with quiet(), silent_stderr():
+            concrete = function.get_concrete_function(**signature.inputs)
+            converter = tf.lite.TFLiteConverter.from_concrete_functions([concrete], module)
+            if precision != "float32":
+                converter.optimizations = [tf.lite.Optimize.DEFAULT]
+            if precision == "float16":
+                converter.target_spec.supported_types = [tf.float16]
+            return converter.convert()
+    except Exception as error:
+        raise litert_error(name, error) from error
 
 
 def litert_error(name: str, error: Exception) -> ExportError:

@@ -42,7 +42,7 @@ def describe(job: Job, packages: Iterable[str], folder: str | Path) -> Config:
         `library` and `runtime` (versions by package), `model` (`class`, `name`
         and `config`, as far as it has them), `signatures` (see
         `describe_artifact`), `limits` (`batch`, `longest` and `max_length`, see
-        `Job`) and `figures`.
+        `Job`), `figures` and `precision` (of the `weights`).
     """
     # Here, because the package is still being imported when its exporter is.
     from keras_attention import __version__
@@ -63,6 +63,7 @@ def describe(job: Job, packages: Iterable[str], folder: str | Path) -> Config:
         "signatures": {} if held is None else signatures_of(folder, held),
         "limits": {"batch": job.batch, "longest": job.longest, "max_length": job.max_length},
         "figures": dict(job.figures),
+        "precision": {"weights": "float32"},
     }
 
 

@@ -15,6 +15,7 @@ from keras_attention._core.optional import require
 from keras_attention._core.quiet import quiet
 from keras_attention.export.errors import ExportError
 from keras_attention.export.golden import GoldenExample
+from keras_attention.export.onnx_loops import hoist_invariants
 from keras_attention.export.signatures import Signature
 from keras_attention.export.vocabularies import write_vocabularies
 from keras_attention.export.writer import Job
@@ -116,6 +117,7 @@ def onnx_graph(name: str, signature: Signature) -> onnx.ModelProto:
             f"{name}.onnx: the model uses {', '.join(foreign)}, which tf2onnx cannot convert to "
             f"ONNX (opset {OPSET}). Express it by other keras.ops."
         )
+    hoist_invariants(proto.graph)
     _declare_sizes(proto.graph, shapes)
     _declare_inputs(proto.graph, signature)
     return proto

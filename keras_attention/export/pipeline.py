@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -19,6 +20,7 @@ from keras_attention.export.interface import Exportable, check_backend, check_ex
 from keras_attention.export.litert import LiteRTWriter
 from keras_attention.export.manifest import describe, write_manifest
 from keras_attention.export.onnx import OnnxWriter
+from keras_attention.export.precision.reducing import check_precision, reduce_artifact
 from keras_attention.export.progress import Progress
 from keras_attention.export.saved_model import SavedModelWriter
 from keras_attention.export.signatures import Signature, beam_settings
@@ -28,6 +30,7 @@ from keras_attention.export.writing import atomic_directory, next_version
 from keras_attention.generation.settings import SearchSettings
 
 Format = Literal["saved_model", "onnx", "litert"]
+Precision = Literal["float32", "float16", "int8"]
 Kind = Literal["ids", "call", "text", "image"]
 KINDS = ("ids", "call", "text", "image")
 
@@ -72,6 +75,7 @@ def export_model(
     *,
     format: Format = "saved_model",
     kind: Kind | None = None,
+    precision: Precision = "float32",
     search: SearchSettings | None = None,
     source_vocabulary: object = None,
     replace_unknown: bool | Mapping[str, str] = False,
@@ -120,6 +124,14 @@ def export_model(
             of images in and text out. Of any other `"call"`, `"text"`, which
             takes the place of its ids, or `"image"`, files in the place of its
             pixels. By default `"ids"` or `"call"`.
+        precision: of the weights in ONNX and LiteRT graphs. `"float16"` takes half
+            the bytes, `"int8"` about a quarter, with a scale for each row of a
+            table and each unit of a layer; arithmetic stays in float32, except
+            large products in int8. First the artifact is verified in float32;
+            then its weights are stored in fewer bits, and its own answers
+            become those that `verify` compares with. They may be other ids
+            than the model's: measure their quality by `check`; without, the
+            manifest says that it was not measured.
         search: settings of decoding, `max_length` among them: a `BeamSearch` or
             any other search but `Sample`; by default those of the model's
             `compile(search=...)`, or `BeamSearch()`. Greedy decoding stops at
@@ -159,14 +171,19 @@ def export_model(
     Returns:
         A dictionary with `ids_equal`, `max_abs_difference`, and the names of
         the `signatures` (SavedModel) or `graphs`; of a SavedModel also
-        `version`, with `check` also `quality`.
+        `version`, with `check` also `quality`. In another precision than
+        float32 also `precision`, with `weights`, `equal_ids` (the share of
+        equal ids) and `relative_difference` (the largest of an output, as the
+        norm of the difference over that of the model's answer, without those
+        of searches).
 
     Raises:
         ValueError: for a model that is no Keras model and does not decode, or
             lacks the vocabularies, an unknown format, a kind that the format or
-            the model does not take, a `version` of a format without versions, a
-            `search` that is no beam search, examples of other shapes,
-            figures that are no numbers, and `at_least` without `check`.
+            the model does not take, a `precision` that the format has not, a
+            `version` of a format without versions, a `search` that is no beam
+            search, examples of other shapes, figures that are no numbers, and
+            `at_least` without `check`.
         FileExistsError: if the target exists and `overwrite` is not set, or it
             is no artifact.
         OSError: if nothing can be written, or the disk is full.
@@ -195,6 +212,7 @@ def export_model(
         model = decoding_model(model, required=kind == "ids")
     taken = _natural_kind(model, kind)
     _check_fits(writer, format, taken, version)
+    check_precision(precision, format)
     search = beam_settings(search, model)
     plan = _plan(model, taken, writer, search, examples, replace_unknown, source_vocabulary)
     checked = {str(n): check_finite(f"figures[{n!r}]", x) for n, x in (figures or {}).items()}
@@ -216,7 +234,9 @@ def export_model(
     ):
         plan.trace()
         graphs = plan.graphs(writer.graphs)
-        with Progress(plan.count + len(graphs) + 2 + (check is not None), verbose) as progress:
+        stages = 1 if precision == "float32" else 2
+        count = plan.count + stages * (len(graphs) + 2) + (check is not None)
+        with Progress(count, verbose) as progress:
             recorded = plan.record(list(graphs.values()), progress)
             job = Job(
                 model,
@@ -238,9 +258,21 @@ def export_model(
             progress("writing")
             writer.write(converted, job, folder)
             write_golden_examples(folder / writer.golden_file, job.examples)
-            write_manifest(folder, describe(job, writer.packages, folder))
+            contents = describe(job, writer.packages, folder)
+            write_manifest(folder, contents)
             progress("verifying in a fresh process")
             report = verify_artifact(folder, tolerance, target)
+            if precision != "float32":
+                report |= reduce_artifact(
+                    converted,
+                    job,
+                    contents,
+                    folder,
+                    writer=writer,
+                    precision=precision,
+                    verify=partial(verify_artifact, folder, tolerance, target),
+                    progress=progress,
+                )
             if certificate is not None:
                 progress("measuring its quality")
                 report["quality"] = certificate.measure(folder, target)

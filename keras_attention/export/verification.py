@@ -6,11 +6,13 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import warnings
 from pathlib import Path
 from typing import Any
 
 from keras_attention.export import _replay as replay
+from keras_attention.export._replay.artifact import Pairs
 from keras_attention.export.errors import ExportError
 
 TOLERANCE = 1e-4
@@ -30,7 +32,9 @@ def verify(path: str | Path, tolerance: float = TOLERANCE) -> dict[str, Any]:
     requests, ONNX through onnx's checker and onnxruntime, LiteRT through
     ai-edge-litert. Ids and texts must be equal, floats within `tolerance`
     (numbers above 100, where float32 is coarser, within a hundredth of
-    `tolerance` times the number).
+    `tolerance` times the number). The answers in an artifact of another
+    precision than float32 are its own; in int8 another processor may need a
+    larger `tolerance`, where it rounds an input of a product to the other side.
 
     Args:
         path: an ONNX or LiteRT directory, a SavedModel, or a directory of
@@ -137,6 +141,28 @@ def replay_in_fresh_process(folder: Path, tolerance: float = TOLERANCE) -> dict[
     Raises:
         ExportError: if the process ended without a report.
     """
+    return _report_of_process(folder, repr(float(tolerance)))
+
+
+def answers_in_fresh_process(folder: Path) -> dict[str, Pairs]:
+    """What an artifact answers to its golden examples, whose answers may be others.
+
+    Args:
+        folder: an artifact of ONNX or LiteRT graphs.
+
+    Returns:
+        A list of `(inputs, outputs)` by the name of the graph.
+
+    Raises:
+        ExportError: if it cannot be loaded, or answers with an error.
+    """
+    with tempfile.TemporaryDirectory() as aside:
+        path = os.path.join(aside, "answers.npz")
+        raise_on_difference(folder, _report_of_process(folder, repr(TOLERANCE), path))
+        return replay.read_golden_examples(path)
+
+
+def _report_of_process(folder: Path, *arguments: str) -> dict[str, Any]:
     # The live model may hold the memory of the GPU; an artifact must run without.
     environment = {
         "CUDA_VISIBLE_DEVICES": "-1",
@@ -144,7 +170,7 @@ def replay_in_fresh_process(folder: Path, tolerance: float = TOLERANCE) -> dict[
         "PYTHONWARNINGS": "ignore",
     }
     done = subprocess.run(
-        [sys.executable, os.path.dirname(replay.__file__), str(folder), repr(float(tolerance))],
+        [sys.executable, os.path.dirname(replay.__file__), str(folder), *arguments],
         env={**os.environ, **environment},
         capture_output=True,
         text=True,

@@ -210,6 +210,17 @@ def test_an_onnx_artifact_with_and_without_onnx(run, artifacts, monkeypatch):
     assert list(inputs) == ["tokens"] and inputs["tokens"]["dtype"] == "int32"
 
 
+def test_an_artifact_in_fewer_bits_says_that_its_quality_was_not_measured(run, artifacts, tmp_path):
+    folder = shutil.copytree(artifacts / "onnx", tmp_path / "onnx")
+    about = {
+        "precision": {"weights": "int8"},
+        "quality": {"measured": None, "at_least": None},
+    }
+    write_manifest(folder, {**read_manifest(folder), **about})
+    shown = run("inspect", folder).out
+    assert "weights int8" in shown and "not measured" in shown
+
+
 def test_an_artifact_that_cannot_be_read(run, artifacts, tmp_path):
     (tmp_path / "saved_model.pb").write_bytes(b"\xff\xff no protobuf")
     ran = run("inspect", tmp_path)

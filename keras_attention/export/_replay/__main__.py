@@ -9,8 +9,8 @@ import sys
 HERE = os.path.dirname(os.path.abspath(__file__))
 
 
-def main(folder: str, tolerance: str) -> None:
-    """Prints the report of an artifact as one line of JSON."""
+def main(folder: str, tolerance: str, *answers: str) -> None:
+    """Prints the report of an artifact as one line of JSON, see `reporting.main`."""
     # Python put this directory first, where onnx.py would be taken for the package onnx.
     sys.path[:] = [p for p in sys.path if os.path.abspath(p or ".") != HERE]
     spec = importlib.util.spec_from_file_location(
@@ -19,7 +19,7 @@ def main(folder: str, tolerance: str) -> None:
     assert spec is not None and spec.loader is not None
     package = sys.modules["replay"] = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(package)
-    importlib.import_module("replay.reporting").main(folder, float(tolerance))
+    importlib.import_module("replay.reporting").main(folder, float(tolerance), *answers)
 
 
 if __name__ == "__main__":
