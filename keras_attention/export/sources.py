@@ -30,6 +30,7 @@ from keras_attention.export.random_inputs import (
 from keras_attention.export.same_text import check_same_text
 from keras_attention.generation.any_model.graph import is_functional, names_of
 from keras_attention.generation.any_model.ports import is_ids
+from keras_attention.text import VocabularyLike
 from keras_attention.text.bounds import longest_of
 from keras_attention.text.graph import graph_vocabulary
 from keras_attention.text.known_ids import known_ids
@@ -201,6 +202,7 @@ class Text(Source):
         self._graph = graph_vocabulary(self._vocabulary)
         self.resources = list(self._graph.resources)
         self._length = _fixed_length(model)
+        check_reads_enough(self._vocabulary, self._length)
 
     def spec(self, batch: int | None = None) -> tf.TensorSpec:
         return tf.TensorSpec((batch,), tf.string, self.name)
@@ -333,6 +335,16 @@ def _fixed_length(model: object) -> int | None:
         return None
     length: int | None = names_of(model.model)[model.sources[0]].shape[1]
     return length
+
+
+def check_reads_enough(vocabulary: VocabularyLike, length: int | None) -> None:
+    """Refuses a vocabulary that cuts texts for a model of a fixed length that reads more."""
+    longest = longest_of(vocabulary)
+    if length is not None and longest < length:
+        raise ValueError(
+            f"source_vocabulary: expected one with longest={length} or more, because the model "
+            f"reads {length} ids, received longest={longest}. Set vocabulary.longest = {length}."
+        )
 
 
 def of_length(tokens: tf.Tensor, length: int | None) -> tf.Tensor:

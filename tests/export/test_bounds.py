@@ -11,6 +11,7 @@ import pytest
 import tensorflow as tf
 
 from keras_attention.export import ExportError, decoding, export_model
+from keras_attention.export.call.fronts import TextFront
 from keras_attention.export.litert import LiteRTWriter
 from keras_attention.export.onnx import onnx_graph
 from keras_attention.export.random_inputs import random_texts
@@ -113,6 +114,18 @@ def test_a_vocabulary_of_ones_own_is_bounded_in_python_and_in_the_artifact():
     assert ids.shape == extras["source_tokens"].shape == (1, 512)
     (expected,) = generate(model, texts, Greedy(max_length=2))
     assert len(expected.source_tokens) == 512
+
+
+def test_a_vocabulary_that_reads_less_than_a_model_of_a_fixed_length_is_refused():
+    specs = {"ids": tf.TensorSpec((None, 600), tf.int32)}
+    letters = Vocabulary("ab")
+    message = r"source_vocabulary: expected one with longest=600 or more, .* received longest=512"
+    with pytest.raises(ValueError, match=message):
+        TextFront(specs, ["ids"], letters)
+    letters.longest = 600
+    front = TextFront(specs, ["ids"], letters)
+    read, _ = front.read({"text": tf.constant(["ab" * 350, "a"])})
+    assert tf.math.count_nonzero(read["ids"], axis=1).numpy().tolist() == [600, 1]
 
 
 # ---- texts that programs read differently

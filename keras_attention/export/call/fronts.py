@@ -13,7 +13,7 @@ from keras_attention.export.call.inputs import CHANNELS, Batch
 from keras_attention.export.guards import some_images
 from keras_attention.export.random_inputs import random_files, random_texts
 from keras_attention.export.same_text import check_same_text
-from keras_attention.export.sources import of_length
+from keras_attention.export.sources import check_reads_enough, of_length
 from keras_attention.text import VocabularyLike
 from keras_attention.text.bounds import longest_of
 from keras_attention.text.graph import graph_vocabulary
@@ -55,7 +55,8 @@ class TextFront(Front):
         vocabulary: what turns text into ids.
 
     Raises:
-        ValueError: if there is no input of ids, or more than one.
+        ValueError: if there is no input of ids, or more than one, and for a
+            vocabulary that reads fewer tokens than the input has.
     """
 
     def __init__(
@@ -66,6 +67,7 @@ class TextFront(Front):
         self._vocabulary = vocabulary
         self._spec = self.specs.pop(self._ids)
         self.specs = {"text": tf.TensorSpec((None,), tf.string, "text"), **self.specs}
+        check_reads_enough(vocabulary, self._spec.shape[1])
         self._graph = graph_vocabulary(vocabulary)
         self.resources = list(self._graph.resources)
 
