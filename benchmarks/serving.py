@@ -217,7 +217,7 @@ def main():
     folder = args.artifact or export(ROOT / "build" / "serving")
     figures = measure(folder, "spelling", args.requests)
     report = {
-        "command": "python -m benchmarks.serving",
+        "command": " ".join(["python -m benchmarks.serving", *sys.argv[1:]]),
         "server": "KServe 0.21.0, Python server, TensorFlow 2.21",
         "model": "g2p_en, beam search of 4 and greedy decoding",
         "machine": f"{os.cpu_count()} cores, {platform.machine()}",
