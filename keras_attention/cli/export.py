@@ -34,7 +34,7 @@ def export(
     ],
     path: Annotated[Path, typer.Argument(help="The folder to be; its parent must exist.")],
     format: Annotated[
-        Literal["saved_model", "onnx", "litert"], typer.Option(help="Of the artifact.")
+        Literal["saved_model", "onnx", "litert", "web"], typer.Option(help="Of the artifact.")
     ] = "saved_model",
     kind: Annotated[
         Literal["ids", "call", "text", "image"] | None,
@@ -72,9 +72,16 @@ def export(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace an artifact once the new one is verified.")
     ] = False,
+    runtime: Annotated[
+        Path | None,
+        typer.Option(
+            help="Of format web, the folder or .tgz archive of the npm package onnxruntime-web; by "
+            "default it is downloaded once."
+        ),
+    ] = None,
     tolerance: Tolerance = 1e-4,
 ) -> None:
-    """Write a model as SavedModel, ONNX or LiteRT, with its decoding loop if it has one; verify it.
+    """Write a model as SavedModel, ONNX, LiteRT or a web page, with its decoding loop; verify it.
 
     The numbers of a report.json beside the model are kept in the manifest.
 
@@ -101,6 +108,7 @@ def export(
         overwrite=overwrite,
         tolerance=tolerance,
         figures=figures_beside(Path(model)) if Path(model).is_file() else None,
+        runtime=runtime,
     )
     names = ", ".join(report.get("signatures") or report.get("graphs") or [])
     numbered = f", version {report['version']}" if "version" in report else ""

@@ -53,6 +53,9 @@ class LiteRTWriter:
         """Raises `ImportError` if ai-edge-litert is missing."""
         require("ai_edge_litert.interpreter", "litert")
 
+    def check_model(self, model: object) -> None:
+        """Any model fits."""
+
     def tracing(self) -> AbstractContextManager[None]:
         """LiteRT has no arrays of tensors; inside, loops write into a tensor."""
         return without_arrays()

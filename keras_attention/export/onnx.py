@@ -71,6 +71,9 @@ class OnnxWriter:
         for package in ("tf2onnx", "onnx", "onnxruntime"):
             require(package, "onnx")
 
+    def check_model(self, model: object) -> None:
+        """Any model fits."""
+
     def tracing(self) -> AbstractContextManager[None]:
         """Nothing in particular."""
         return contextlib.nullcontext()

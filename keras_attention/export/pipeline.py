@@ -25,11 +25,12 @@ from keras_attention.export.progress import Progress
 from keras_attention.export.saved_model import SavedModelWriter
 from keras_attention.export.signatures import Signature, beam_settings
 from keras_attention.export.verification import TOLERANCE, verify_artifact
+from keras_attention.export.web import Runtime, WebWriter
 from keras_attention.export.writer import Job, Writer
 from keras_attention.export.writing import atomic_directory, next_version
 from keras_attention.generation.settings import SearchSettings
 
-Format = Literal["saved_model", "onnx", "litert"]
+Format = Literal["saved_model", "onnx", "litert", "web"]
 Precision = Literal["float32", "float16", "int8"]
 Kind = Literal["ids", "call", "text", "image"]
 KINDS = ("ids", "call", "text", "image")
@@ -39,6 +40,7 @@ WRITERS: dict[str, Writer] = {
     "saved_model": SavedModelWriter(),
     "onnx": OnnxWriter(),
     "litert": LiteRTWriter(),
+    "web": WebWriter(),
 }
 
 
@@ -86,6 +88,7 @@ def export_model(
     figures: Mapping[str, float] | None = None,
     check: Callable[[Artifact], float] | None = None,
     at_least: float | None = None,
+    runtime: str | Path | None = None,
     verbose: bool = True,
 ) -> dict[str, Any]:
     """Writes a Keras model, with its decoding loop if it decodes, and verifies what was written.
@@ -95,9 +98,10 @@ def export_model(
     | `saved_model` | `PATH/VERSION/`, a SavedModel     | ids, call, text, image | TensorFlow     |
     | `onnx`        | `PATH/`, graphs, vocabularies     | ids, call              | onnxruntime    |
     | `litert`      | `PATH/`, the same, of one example | ids, call              | ai-edge-litert |
+    | `web`         | `PATH/`, a page with its graphs   | ids                    | a browser      |
 
-    Of a model that decodes, `SavedModelWriter`, `OnnxWriter` and `LiteRTWriter`
-    list the signatures and their tensors. Any other Keras model (a classifier,
+    Of a model that decodes, `SavedModelWriter`, `OnnxWriter`, `LiteRTWriter`
+    and `WebWriter` list the signatures and their tensors. Any other Keras model (a classifier,
     a tagger, an encoder) is exported with its call: the signature
     `serving_default`, in the other formats the graph `model`. Its inputs have
     the names of the `keras.Input` tensors, or of the keys of a dictionary; its
@@ -118,7 +122,7 @@ def export_model(
             `source_vocabulary` and `target_vocabulary` must be `Vocabulary`
             objects, for files of images its `vocabulary`.
         path: a directory to be made; its parent must exist.
-        format: `"saved_model"`, `"onnx"` or `"litert"`.
+        format: `"saved_model"`, `"onnx"`, `"litert"` or `"web"`.
         kind: what goes in and comes out. Of a model that decodes `"ids"` (where
             it reads images: pixels in, ids out), `"text"`, or `"image"`, files
             of images in and text out. Of any other `"call"`, `"text"`, which
@@ -165,6 +169,9 @@ def export_model(
             under `quality`.
         at_least: the smallest number of `check` with which the artifact
             appears; by default any.
+        runtime: of the web format, the folder or the `.tgz` archive of the npm
+            package `onnxruntime-web`; by default it is downloaded from the npm
+            registry once, see `keras_attention.export.web.Runtime`.
         verbose: whether progress is shown on the error stream: a line per
             stage, on a terminal a bar.
 
@@ -204,8 +211,7 @@ def export_model(
     >>> report["ids_equal"]  # doctest: +SKIP
     True
     """
-    check_choice("format", format, tuple(WRITERS))
-    writer = WRITERS[format]
+    writer = _writer(format, runtime)
     writer.check_installed()
     check_backend()
     if kind in (None, "ids"):
@@ -213,6 +219,7 @@ def export_model(
     taken = _natural_kind(model, kind)
     _check_fits(writer, format, taken, version)
     check_precision(precision, format)
+    writer.check_model(model)
     search = beam_settings(search, model)
     plan = _plan(model, taken, writer, search, examples, replace_unknown, source_vocabulary)
     checked = {str(n): check_finite(f"figures[{n!r}]", x) for n, x in (figures or {}).items()}
@@ -299,6 +306,15 @@ def _plan(
             f"{replace_unknown!r}."
         )
     return CallExport(_callable_model(model), kind, writer.batch, examples, source_vocabulary)
+
+
+def _writer(format: str, runtime: str | Path | None) -> Writer:
+    check_choice("format", format, tuple(WRITERS))
+    if runtime is None:
+        return WRITERS[format]
+    if format != "web":
+        raise ValueError(f"runtime: expected None for format {format!r}, received {runtime!r}.")
+    return WebWriter(Runtime(runtime))
 
 
 def _natural_kind(model: object, kind: str | None) -> str:

@@ -92,6 +92,9 @@ class SavedModelWriter:
     def check_installed(self) -> None:
         """TensorFlow is enough."""
 
+    def check_model(self, model: object) -> None:
+        """Any model fits."""
+
     def tracing(self) -> AbstractContextManager[None]:
         """Nothing in particular."""
         return contextlib.nullcontext()

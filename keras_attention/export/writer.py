@@ -73,6 +73,10 @@ class Writer(Protocol):
         """Raises `ImportError` if a package is missing."""
         ...
 
+    def check_model(self, model: object) -> None:
+        """Raises `ValueError` for a model that the format cannot hold."""
+        ...
+
     def tracing(self) -> AbstractContextManager[None]:
         """Inside, signatures are traced for this format."""
         ...
