@@ -7,6 +7,8 @@
 # make wheel-test    tries the wheel in an empty environment and folder
 # make bench         measures this library and others, each in an environment of its own
 # make test-backends runs tests on JAX and on torch, in environments of their own
+# make web           builds pages that run models in the browser, and serves them here
+# make web-test      tests such pages in Chromium, with Node           (about 6 minutes)
 # make test-beam     runs the tests of batch translation on Apache Beam and on Dask, in their own
 #                    environment
 # make test-serving  runs KServe's server, in its own environment, and asks it by our clients
@@ -22,7 +24,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STARTED := $(shell date +%s)
 
-.PHONY: demo test test-slow test-backends test-beam test-serving precision artifact-precision gpu compare-tfa bench g2p preset translate caption glimpses notebook docs docs-serve wheel wheel-test lint format large-vocabulary any-model clean
+.PHONY: demo test test-slow test-backends test-beam test-serving web web-test precision artifact-precision gpu compare-tfa bench g2p preset translate caption glimpses notebook docs docs-serve wheel wheel-test lint format large-vocabulary any-model clean
 
 demo: .venv/installed
 	$(BIN)/python export/demo.py build/demo --started $(STARTED)
@@ -61,6 +63,15 @@ gpu:
 artifact-precision: .venv/installed
 	$(BIN)/python benchmarks/artifact_precision.py \
 	    --translation $(wildcard build/translate build/translate-transformer)
+
+# The preset's spelling model or that of make g2p or make demo, and the models of make translate
+# and make caption where they are there, on 127.0.0.1.
+web: .venv/installed
+	$(BIN)/python export/serve_web.py build
+
+# Needs Chromium, Node 20 and npm.
+web-test: .venv/installed
+	$(BIN)/python -m tests.web build/web-test
 
 g2p: .venv/installed
 	$(BIN)/python export/train_g2p.py build/g2p --units 384 --num-encoder-layers 2 --dropout 0.2 \

@@ -220,7 +220,9 @@ def test_a_model_that_reads_no_images(saved, tmp_path, script):
     assert listing(tmp_path) == []
 
 
-@pytest.mark.parametrize("name", ["to_onnx", "to_saved_model", "to_litert", "verify", "run_onnx"])
+@pytest.mark.parametrize(
+    "name", ["to_onnx", "to_saved_model", "to_litert", "verify", "run_onnx", "serve_web"]
+)
 def test_help_and_wrong_usage(name, script):
     code, out, _ = script(name, "--help")
     assert code == 0 and "usage:" in out.lower()
