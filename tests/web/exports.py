@@ -43,6 +43,7 @@ def spelling(folder: Path) -> Made:
     return model, lambda: {
         "answers": text_answers(model, words()),
         "forced": forced_answers(model),
+        "longest": model.source_vocabulary.longest,
     }
 
 
