@@ -8,6 +8,7 @@ Needs Pillow.
 import io
 import math
 import os
+import warnings
 from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont, ImageOps
@@ -15,6 +16,8 @@ from printable import printable
 
 # What is not looked at: without its colours, at this share of its brightness.
 DIM = 0.45
+# A small file can claim any size. Artifacts that read files have the same limit.
+MOST_PIXELS = 50_000_000
 _LONGER_SIDE = 200  # pixels of a panel
 _COLUMNS = 6
 _MOST_WORDS = 60  # of one picture
@@ -27,10 +30,23 @@ def read(path):
     """An image file as the models see it: no opacity, and not turned as EXIF would have it.
 
     Raises:
-        ValueError: where it cannot be read.
+        ValueError: where it cannot be read as a JPEG or PNG file, or has more
+            than `MOST_PIXELS`, which its header tells before it is decoded.
     """
     try:
-        with Image.open(path, formats=("JPEG", "PNG")) as image:
+        with warnings.catch_warnings():
+            # Pillow warns of large files, of which the limit is above the one here.
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            image = Image.open(path, formats=("JPEG", "PNG"))
+        with image:
+            if image.width * image.height > MOST_PIXELS:
+                raise ValueError(
+                    f"expected at most {MOST_PIXELS:,} pixels, received {image.width:,} x "
+                    f"{image.height:,}"
+                )
+            if image.mode.startswith("I"):
+                # 16 bits, of which `convert` would cut off everything above 255.
+                image = image.convert("I").point(lambda value: value * (1 / 256), "L")
             return image.convert("RGB")
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise ValueError(f"{path} cannot be read as a JPEG or PNG file: {error}") from error

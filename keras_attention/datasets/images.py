@@ -15,8 +15,9 @@ __all__ = ["read_image"]
 
 _JPEG = b"\xff\xd8\xff"
 _PNG = b"\x89PNG\r\n\x1a\n"
-# The limit of Pillow. A small file can claim any size.
-_MOST_PIXELS = 89_478_485
+# A small file can claim any size, so this is compared with its header before it is decoded.
+# export/serving/overlay.py has the same limit.
+MOST_PIXELS = 50_000_000
 
 
 def decode_image(contents: Tensor, size: tuple[int, int]) -> Tensor:
@@ -24,8 +25,9 @@ def decode_image(contents: Tensor, size: tuple[int, int]) -> Tensor:
 
     The image is resized bilinearly with antialiasing, as by Pillow's
     `convert("RGB").resize(size, BILINEAR)` (up to a difference of 1). Gray
-    images get three equal channels. Opacity and the orientation in EXIF are
-    ignored.
+    images get three equal channels, colors of a palette and of CMYK become RGB,
+    and of 16 bits the high 8 are kept. As by `tf.io.decode_image`, opacity and
+    the orientation in EXIF are ignored.
 
     Args:
         contents: the bytes of the file, a scalar string tensor.
@@ -37,7 +39,8 @@ def decode_image(contents: Tensor, size: tuple[int, int]) -> Tensor:
     Raises:
         ValueError: if `size` is not two positive integers.
         tf.errors.InvalidArgumentError: at run time, if the file is broken,
-            neither JPEG nor PNG, or larger than 89 million pixels.
+            neither JPEG nor PNG, or has more than 50 million pixels, which its
+            header tells before it is decoded.
 
     Example:
 
@@ -64,8 +67,8 @@ def decode_image(contents: Tensor, size: tuple[int, int]) -> Tensor:
     with tf.control_dependencies(_operations(known)):
         claimed = tf.cond(jpeg, lambda: _jpeg_size(contents), lambda: _png_size(contents))
     harmless = tf.debugging.Assert(
-        (tf.reduce_min(claimed) > 0) & (tf.reduce_prod(claimed) <= _MOST_PIXELS),
-        [f"Expected an image of 1 to {_MOST_PIXELS} pixels, received height, width:", claimed],
+        (tf.reduce_min(claimed) > 0) & (tf.reduce_prod(claimed) <= MOST_PIXELS),
+        [f"Expected an image of 1 to {MOST_PIXELS:,} pixels, received height, width:", claimed],
     )
     with tf.control_dependencies(_operations(harmless)):
         pixels = tf.cond(
@@ -115,7 +118,7 @@ def read_image(path: str | os.PathLike[str], size: tuple[int, int]) -> NDArray[n
             return np.array(decode_image(contents, size))
     except tf.errors.InvalidArgumentError as error:
         raise ValueError(
-            f"path: expected a whole JPEG or PNG file of at most {_MOST_PIXELS} pixels, received "
+            f"path: expected a whole JPEG or PNG file of at most {MOST_PIXELS:,} pixels, received "
             f"{str(path)!r} with {len(contents)} bytes."
         ) from error
 

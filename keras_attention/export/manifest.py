@@ -41,8 +41,8 @@ def describe(job: Job, packages: Iterable[str], folder: str | Path) -> Config:
         A dictionary that JSON can hold: `format_version`, `format`, `kind`,
         `library` and `runtime` (versions by package), `model` (`class`, `name`
         and `config`, as far as it has them), `signatures` (see
-        `describe_artifact`), `limits` (`batch`, `longest` and `max_length`, see
-        `Job`), `figures` and `precision` (of the `weights`).
+        `describe_artifact`), `limits` (see `Job`), `figures` and `precision` (of
+        the `weights`).
     """
     # Here, because the package is still being imported when its exporter is.
     from keras_attention import __version__
@@ -61,7 +61,7 @@ def describe(job: Job, packages: Iterable[str], folder: str | Path) -> Config:
             "config": _config(job.model),
         },
         "signatures": {} if held is None else signatures_of(folder, held),
-        "limits": {"batch": job.batch, "longest": job.longest, "max_length": job.max_length},
+        "limits": job.limits,
         "figures": dict(job.figures),
         "precision": {"weights": "float32"},
     }

@@ -252,7 +252,7 @@ def export_model(
                 taken,
                 writer.batch,
                 plan.longest,
-                None if isinstance(plan, CallExport) else search.max_length,
+                None if isinstance(plan, CallExport) else search,
                 checked,
                 {graph: plan.signatures[name] for graph, name in graphs.items()},
                 {graph: recorded[name] for graph, name in graphs.items()},

@@ -55,8 +55,10 @@ class SavedModelWriter:
         greedy    image_bytes (B,)        -> texts (B,), scores (B,), target_tokens (B, T),
                                              attention (B, T, h, w)
 
-    A file that is broken, or of another format, makes its request an error. A
-    text is cut after the `longest` tokens of its vocabulary.
+    A file that is broken, of another format, or of more than 50 million pixels
+    makes its request an error. Pixels are read as `tf.io.decode_image` reads
+    them: opacity and the orientation in EXIF are ignored.
+    A text is cut after the `longest` tokens of its vocabulary.
 
     Both have `greedy_prefix` and `beam_prefix` too, with `prefix` (B,), the
     text that each answer begins with, and `token_scores` of the shape of

@@ -247,7 +247,7 @@ class Pixels(Source):
 class Files(Pixels):
     """JPEG and PNG files `(B,)`, their bytes: decoded and resized in the graph.
 
-    A file that is broken, or of another format, makes its request an error.
+    A file that is broken, of another format, or too large makes its request an error.
     """
 
     name = "image_bytes"

@@ -7,9 +7,11 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
+from keras_attention.datasets.images import MOST_PIXELS
 from keras_attention.export.golden import GoldenExample
 from keras_attention.export.interface import HasVariables
 from keras_attention.export.signatures import Signature
+from keras_attention.generation.settings import SearchSettings
 
 
 class Job(NamedTuple):
@@ -22,8 +24,7 @@ class Job(NamedTuple):
         batch: number of examples in a batch of the source, None for any number.
         longest: how many tokens are read of a text; None where the model reads
             no text, or there is no limit.
-        max_length: how many tokens decoding gives at most; None where the
-            model does not decode.
+        search: the settings of decoding; None where the model does not decode.
         figures: measured of the trained model, by name.
         signatures: the functions by the name they have in the artifact.
         examples: the golden examples of each of them.
@@ -37,11 +38,30 @@ class Job(NamedTuple):
     kind: str
     batch: int | None
     longest: int | None
-    max_length: int | None
+    search: SearchSettings | None
     figures: Mapping[str, float]
     signatures: dict[str, Signature]
     examples: dict[str, list[GoldenExample]]
     resources: list[Any]
+
+    @property
+    def max_length(self) -> int | None:
+        """How many tokens decoding gives at most; None where the model does not decode."""
+        return None if self.search is None else self.search.max_length
+
+    @property
+    def limits(self) -> dict[str, int | None]:
+        """What the artifact takes and gives at most, None without a limit.
+
+        `batch`, `longest` and `max_length` as above, and `pixels` of an image
+        file.
+        """
+        return {
+            "batch": self.batch,
+            "longest": self.longest,
+            "max_length": self.max_length,
+            "pixels": MOST_PIXELS if self.kind == "image" else None,
+        }
 
 
 class Writer(Protocol):

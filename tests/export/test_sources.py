@@ -19,6 +19,7 @@ from keras_attention import generation
 from keras_attention.export import _replay as replay
 from keras_attention.export import export_model, random_inputs
 from keras_attention.export._replay.warmup import read_warmup
+from keras_attention.export.manifest import read_manifest
 from keras_attention.generation import BeamSearch
 from tests.support.exporting import (
     ALONE,
@@ -164,6 +165,7 @@ BROKEN = {
         Image.new("P", (4, 4)), "GIF", save_all=True, append_images=[Image.new("P", (4, 4), 1)]
     ),
     "a huge PNG": claiming(200_000, 200_000),
+    "a PNG of a row too many": claiming(10_000, 5_001),
     "a PNG of no size": claiming(0, 0),
 }
 
@@ -175,6 +177,11 @@ def test_what_is_no_image_is_an_error_for_its_request(image_artifact, name):
         with pytest.raises(tf.errors.InvalidArgumentError):
             call(image_artifact, "greedy", image_bytes=files)
     assert call(image_artifact, "greedy", image_bytes=[good])["scores"].shape == (1,)
+
+
+def test_the_limit_of_pixels_is_in_the_manifest(image_artifact, pixels_artifact):
+    limits = [read_manifest(one.path / "1")["limits"] for one in (image_artifact, pixels_artifact)]
+    assert [one["pixels"] for one in limits] == [50_000_000, None]
 
 
 def test_no_images_at_all(image_artifact, pixels_artifact):

@@ -3,6 +3,7 @@
 import io
 
 import numpy as np
+import tensorflow as tf
 from PIL import Image
 
 
@@ -15,6 +16,19 @@ def encoded(mode="RGB", form="PNG", **options):
     return file.getvalue()
 
 
+def sixteen_bits(channels, value=None):
+    """The bytes of a PNG file of 16 bits a channel, smooth or of one value."""
+    ramp = np.linspace(0, 65535, 50 * 60 * channels).reshape(50, 60, channels)
+    pixels = ramp if value is None else np.full_like(ramp, value)
+    return tf.io.encode_png(pixels.astype("uint16")).numpy()
+
+
+def _turned():
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    return exif
+
+
 FILES = {
     "jpeg": encoded(form="JPEG"),
     "progressive": encoded(form="JPEG", progressive=True),
@@ -25,6 +39,11 @@ FILES = {
     "palette": encoded("P"),
     "opacity": encoded("RGBA"),
     "black and white": encoded("1"),
+    "palette with opacity": encoded("P", transparency=3),
+    "grey and opacity": encoded("LA"),
+    "turned by EXIF": encoded(form="JPEG", exif=_turned()),
+    "grey of 16 bits": sixteen_bits(1),
+    "colors of 16 bits": sixteen_bits(3),
 }
 
 
