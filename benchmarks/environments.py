@@ -49,6 +49,8 @@ ENVIRONMENTS = {
         _of_project("latex2mathml", "mkdocs-jupyter", "mkdocs-material", "mkdocstrings[python]"),
     ),
     "wheel": (None, ("build==1.4.0", "check-wheel-contents==0.6.3", "twine==6.2.0")),
+    # The oldest that setup.cfg allows.
+    "onnxruntime": (None, ("onnxruntime==1.23.2", *_of_project("numpy"))),
     "torch": (None, (*_of_project("keras", "numpy", "pytest"), "torch==2.13.0", "entmax==1.3")),
     "tfa": (
         ((3, 11), (3, 10), (3, 9)),

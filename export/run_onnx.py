@@ -2,6 +2,7 @@
 
     python export/run_onnx.py build/demo/onnx attention
     python export/run_onnx.py build/caption/onnx photo.jpg --overlay pictures
+    python export/run_onnx.py build/demo/onnx --about
 
 Needs numpy and onnxruntime, for a model with subwords the package tokenizers
 too, for images Pillow, and nothing else: it is also the example of how to use
@@ -122,6 +123,12 @@ class Answer(NamedTuple):
     hypotheses: list
 
 
+def session_of(folder, graph):
+    """A graph of an export, ready to run."""
+    path = str(folder / f"{graph}.onnx")
+    return onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+
+
 def decode(folder, given, graph="beam"):
     """Runs beam.onnx, or greedy.onnx, on all texts or image files at once.
 
@@ -134,14 +141,11 @@ def decode(folder, given, graph="beam"):
         A list of `Answer`, one per text or image.
 
     Raises:
-        ValueError: where nothing is given, or it is not what the model reads.
+        ValueError: where what is given is not what the model reads.
     """
     folder, given = Path(folder), list(given)
     if not given:
-        raise ValueError(
-            "expected at least one text or image, received none: onnxruntime cannot run a "
-            "recurrent layer over an empty batch."
-        )
+        return []
     about = json.loads((folder / "vocabulary.json").read_text("utf-8"))
     special = about["special_ids"]
     target = vocabulary(folder, "target", about)
@@ -153,9 +157,7 @@ def decode(folder, given, graph="beam"):
         sources, ids = zip(*map(source.read, given))
         inputs = {"tokens": pad(ids, about["source_special_ids"]["padding"])}
 
-    session = onnxruntime.InferenceSession(
-        str(folder / f"{graph}.onnx"), providers=["CPUExecutionProvider"]
-    )
+    session = session_of(folder, graph)
     names = ["sequences", "scores", "lengths", "attention"]
     found = session.run(names, inputs)
     if graph == "greedy":
@@ -190,12 +192,24 @@ def show(given, source, found, pictures):
         print(f"  {printable(str(path))}")
 
 
+def show_about(folder, graph):
+    """Prints what a graph says of itself, and its tensors."""
+    session = session_of(folder, graph)
+    about = session.get_modelmeta()
+    facts = {"file": f"{graph}.onnx", "producer": about.producer_name}
+    facts |= {"description": about.description, **about.custom_metadata_map}
+    for side, tensors in (("input", session.get_inputs()), ("output", session.get_outputs())):
+        facts |= {f"{side} {one.name}": f"{one.type} {one.shape}" for one in tensors}
+    for name, value in facts.items():
+        print(f"{printable(name)}: {printable(value)}")
+
+
 def main(arguments=None):
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path, metavar="FOLDER", help="what to_onnx.py wrote")
     parser.add_argument(
         "given",
-        nargs="+",
+        nargs="*",
         metavar="INPUT",
         help="a word, or a quoted sentence; of a model that reads images, a JPEG or PNG file",
     )
@@ -211,13 +225,21 @@ def main(arguments=None):
         metavar="FOLDER",
         help="draw the best caption of each image into FOLDER/INPUT.png",
     )
+    parser.add_argument(
+        "--about", action="store_true", help="print what the graph says of itself, and stop"
+    )
     args = parser.parse_args(arguments)
+    if not args.given and not args.about:
+        parser.error("the following arguments are required: INPUT")
     # A terminal that cannot show a character shows a question mark instead.
     sys.stdout.reconfigure(errors="replace")
     try:
         for name in (f"{args.graph}.onnx", "vocabulary.json"):
             if not (args.folder / name).is_file():
                 raise FileNotFoundError(f"{args.folder} holds no {name}: expected an ONNX export.")
+        if args.about:
+            show_about(args.folder, args.graph)
+            return
         answers = decode(args.folder, args.given, args.graph)
         for given, (source, hypotheses) in zip(args.given, answers):
             for place, found in enumerate(hypotheses[: max(1, args.n_best)]):

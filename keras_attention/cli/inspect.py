@@ -153,12 +153,39 @@ def _show_artifact(terminal: Console, artifact: Config) -> None:
                 table.add_row(*(Text(printable(str(cell))) for cell in row))
                 first = ""
     terminal.print(table)
+    _show_graphs(terminal, artifact["graphs"])
     files = Table("file", "bytes", "sha256", box=None)
     for one in artifact["files"][:_MOST_ROWS]:
         files.add_row(Text(printable(one["name"])), f"{one['bytes']:,}", one["sha256"][:16])
     terminal.print(files)
     if len(artifact["files"]) > _MOST_ROWS:
         terminal.print(f"and {len(artifact['files']) - _MOST_ROWS} more files, see --json")
+
+
+def _show_graphs(terminal: Console, graphs: Config) -> None:
+    """What ONNX files say of themselves, where it is not the same in all of them once each."""
+    if not graphs:
+        return
+    table = Table("graph", "", "", box=None)
+    shared = _shared([one["metadata"] for one in graphs.values()])
+    for name, one in graphs.items():
+        own = {key: value for key, value in one["metadata"].items() if key not in shared}
+        facts = {"producer": one["producer"], "description": one["description"], **own}
+        _add_rows(table, name, facts)
+    _add_rows(table, "all", shared)
+    terminal.print(table)
+
+
+def _shared(dictionaries: list[Config]) -> Config:
+    first, *others = dictionaries
+    return {k: v for k, v in first.items() if all(one.get(k) == v for one in others)}
+
+
+def _add_rows(table: Table, first: str, facts: Config) -> None:
+    for name, value in facts.items():
+        if value:
+            table.add_row(*(Text(printable(cell)) for cell in (first, name, value)))
+            first = ""
 
 
 def _manifest_facts(manifest: Config | None) -> Config:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from keras_attention.export._replay.artifact import (
     graph_names,
     read_golden_examples,
 )
+from keras_attention.export.onnx_passes.metadata import graph_metadata
 
 _LARGEST_JSON = 2**26
 _LARGEST_GRAPH = 2**31
@@ -30,7 +32,8 @@ def describe_artifact(folder: str | Path) -> Config:
     Returns:
         A dictionary: `format`, `signatures` (for each the `inputs` and
         `outputs`, names with `dtype` and `shape`, None where a size is not
-        fixed), `vocabulary` (of `vocabulary.json`, or None), `verified` (the
+        fixed), `graphs` (of ONNX files by name, see `graph_metadata`),
+        `vocabulary` (of `vocabulary.json`, or None), `verified` (the
         number of recorded examples by signature), `manifest` (of
         `manifest.json`, or None), `differences` (a line for each file that is
         not as the manifest lists it), and `files` with `bytes` and `sha256`.
@@ -64,6 +67,7 @@ def describe_artifact(folder: str | Path) -> Config:
     return {
         "format": kind,
         "signatures": signatures,
+        "graphs": _graphs(folder) if kind == "onnx" else {},
         "vocabulary": _vocabulary(folder),
         "verified": {name: len(pairs) for name, pairs in examples.items()},
         "manifest": manifest,
@@ -128,17 +132,33 @@ def _onnx(folder: Path) -> Config:
         return {"dtype": _dtype(onnx.TensorProto.DataType.Name(kind.elem_type)), "shape": dims}
 
     signatures = {}
-    for name in sorted(graph_names(folder, "onnx")):
-        try:
-            graph = onnx.load_model_from_string(_bounded(folder / f"{name}.onnx")).graph
-        except Exception as error:
-            raise ValueError(f"{name}.onnx is damaged: {error}") from error
+    for name, model in _onnx_models(folder):
+        graph = model.graph
         weights = {one.name for one in graph.initializer}
         signatures[name] = {
             "inputs": {v.name: tensor(v) for v in graph.input if v.name not in weights},
             "outputs": {v.name: tensor(v) for v in graph.output},
         }
     return signatures
+
+
+def _onnx_models(folder: Path) -> Iterator[tuple[str, Any]]:
+    """The models of an artifact by name, one in memory at a time."""
+    onnx = require("onnx", "onnx")
+    for name in sorted(graph_names(folder, "onnx")):
+        try:
+            model = onnx.load_model_from_string(_bounded(folder / f"{name}.onnx"))
+        except Exception as error:
+            raise ValueError(f"{name}.onnx is damaged: {error}") from error
+        yield name, model
+
+
+def _graphs(folder: Path) -> Config:
+    """What ONNX files say of themselves; nothing without the package onnx."""
+    try:
+        return {name: graph_metadata(model) for name, model in _onnx_models(folder)}
+    except ImportError:
+        return {}
 
 
 def _litert(folder: Path) -> Config:

@@ -13,7 +13,7 @@ from keras_attention._core.optional import require
 from keras_attention._core.quiet import quiet, silent_stderr
 from keras_attention.export.interface import Exportable, check_backend
 from keras_attention.export.litert import litert_error
-from keras_attention.export.onnx import onnx_graph
+from keras_attention.export.onnx import finish, onnx_graph
 from keras_attention.export.signatures import (
     SERVED,
     Signature,
@@ -70,7 +70,9 @@ def export_as_keras(
             require(package, "onnx")
         import onnx
 
-        onnx.save(onnx_graph(SERVED, ids_signatures(model, settings)[SERVED]), path)
+        proto = onnx_graph(SERVED, ids_signatures(model, settings)[SERVED])
+        finish(proto.graph)
+        onnx.save(proto, path)
     elif format == "litert":
         if path.suffix != ".tflite":
             raise ValueError(f"filepath: expected a name that ends in .tflite, received {path}.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from functools import partial
@@ -16,6 +17,9 @@ from keras_attention._core.quiet import quiet
 from keras_attention.export.errors import ExportError
 from keras_attention.export.golden import GoldenExample
 from keras_attention.export.onnx_loops import hoist_invariants
+from keras_attention.export.onnx_passes.empty_batch import BATCH, answer_empty_batch
+from keras_attention.export.onnx_passes.metadata import describe_graph
+from keras_attention.export.onnx_passes.names import clean_names
 from keras_attention.export.signatures import Signature
 from keras_attention.export.vocabularies import write_vocabularies
 from keras_attention.export.writer import Job
@@ -49,7 +53,11 @@ class OnnxWriter:
     Sizes that vary are named `batch`, `source` and `target`. A source without
     columns is read as one column of padding, ids that the vocabulary does not
     have as the unknown one. A step whose token and state have different batch
-    sizes fails.
+    sizes fails. A batch without examples is answered by one without examples,
+    before anything is computed.
+
+    A file says of itself what `describe_graph` lists, such as its limits, its
+    search, and the SHA-256 of `vocabulary.json`.
     """
 
     kinds: tuple[str, ...] = ("ids", "call")
@@ -82,15 +90,20 @@ class OnnxWriter:
         """One graph."""
         proto = onnx_graph(name, job.signatures[name])
         _name_sizes(proto.graph, job.examples[name])
+        finish(proto.graph)
         return proto
 
     def write(self, converted: dict[str, onnx.ModelProto], job: Job, folder: Path) -> None:
-        """Writes the graphs and the vocabularies."""
+        """Writes the vocabularies, and the graphs with what they say of themselves."""
         import onnx
+        import tf2onnx
 
-        for name, proto in converted.items():
-            onnx.save(proto, folder / f"{name}.onnx")
         write_vocabularies(job.model, job.max_length, folder)
+        vocabulary = hashlib.sha256((folder / "vocabulary.json").read_bytes()).hexdigest()
+        converter = f"tf2onnx {tf2onnx.__version__}"
+        for name, proto in converted.items():
+            describe_graph(proto, name, job, converter, vocabulary)
+            onnx.save(proto, folder / f"{name}.onnx")
 
 
 def onnx_graph(name: str, signature: Signature) -> onnx.ModelProto:
@@ -126,6 +139,12 @@ def onnx_graph(name: str, signature: Signature) -> onnx.ModelProto:
     return proto
 
 
+def finish(graph: onnx.GraphProto) -> None:
+    """What comes last: names of nodes and tensors, and the answer to an empty batch."""
+    clean_names(graph)
+    answer_empty_batch(graph)
+
+
 def _foreign_operations(graph: onnx.GraphProto) -> Iterator[str]:
     import onnx
 
@@ -138,7 +157,10 @@ def _foreign_operations(graph: onnx.GraphProto) -> Iterator[str]:
 
 
 def _declare_inputs(graph: onnx.GraphProto, signature: Signature) -> None:
-    """Adds the inputs that the graph does not use: every promised name is accepted."""
+    """Adds the inputs that the graph does not use, and names the size of the batch.
+
+    Every promised name is accepted.
+    """
     import onnx
 
     present = {tensor.name for tensor in graph.input}
@@ -146,6 +168,10 @@ def _declare_inputs(graph: onnx.GraphProto, signature: Signature) -> None:
         if name not in present:
             dtype = onnx.helper.np_dtype_to_tensor_dtype(spec.dtype.as_numpy_dtype)
             graph.input.append(onnx.helper.make_tensor_value_info(name, dtype, list(spec.shape)))
+    for tensor in graph.input:
+        batch = tensor.type.tensor_type.shape.dim[0]
+        if not batch.HasField("dim_value"):
+            batch.dim_param = BATCH
 
 
 def _declare_sizes(graph: onnx.GraphProto, shapes: dict[str, tf.TensorShape]) -> None:
@@ -173,5 +199,5 @@ def _name_sizes(graph: onnx.GraphProto, examples: list[GoldenExample]) -> None:
                 seen = [shape[axis] for shape in shapes]
                 same = [name for name, sizes in named.items() if sizes == seen]
                 # In a single example the batch may be as large as the source is long.
-                same = [name for name in same if (name == "batch") == (axis == 0)] or same
+                same = [name for name in same if (name == BATCH) == (axis == 0)] or same
                 size.dim_param = same[0] if same else f"{tensor.name}_{axis}"

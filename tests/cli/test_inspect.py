@@ -201,12 +201,14 @@ def test_an_onnx_artifact_with_and_without_onnx(run, artifacts, monkeypatch):
     outputs = artifact["signatures"]["encoder"]["outputs"]
     assert outputs["memory_keys"] == {"dtype": "float32", "shape": [None, None, 8]}
     assert artifact["vocabulary"]["target"]["tokens"][-1] == "É"
+    assert artifact["graphs"]["encoder"]["metadata"]["kind"] == "ids"
     shown = run("inspect", artifacts / "onnx").out
     assert "encoder" in shown and "source: 12 tokens" in shown
+    assert "Reads the source" in shown and "vocabulary_sha256" in shown
     monkeypatch.setitem(sys.modules, "onnx", None)
     (other,) = json.loads(run("inspect", artifacts / "onnx", "--json").out)["contents"]
     inputs = other["signatures"]["encoder"]["inputs"]
-    assert other["verified"]["encoder"] > 0
+    assert other["verified"]["encoder"] > 0 and other["graphs"] == {}
     assert list(inputs) == ["tokens"] and inputs["tokens"]["dtype"] == "int32"
 
 

@@ -12,6 +12,7 @@ from keras_attention.export.signatures import SERVED, ids_signatures
 from keras_attention.generation import BeamSearch, Greedy
 from keras_attention.layers import AttentionPooling
 from keras_attention.models import GlimpseClassifier
+from tests.support.empty_batches import empty_answer
 from tests.support.exporting import padded_ids, speller
 
 SEARCH = BeamSearch(num_beams=2, max_length=4)
@@ -54,6 +55,7 @@ def test_onnx_and_litert(model, tmp_path):
     session = onnxruntime.InferenceSession(tmp_path / "speller.onnx")
     (found,) = session.run(["sequences"], {"tokens": padded_ids()[:1]})
     np.testing.assert_array_equal(found, expected[:, : found.shape[1]])
+    assert empty_answer(tmp_path / "speller.onnx")["sequences"] == [0, 0]
     model.export(tmp_path / "speller.tflite", format="litert", search=SEARCH)
     runners = interpreter(str(tmp_path / "speller.tflite"))
     assert set(runners.get_signature_list()) == {SERVED, "encode", "step", "greedy", "beam"}

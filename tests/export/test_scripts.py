@@ -257,5 +257,17 @@ def test_run_onnx_with_nothing_to_read(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(str(SCRIPTS))
     import run_onnx
 
-    with pytest.raises(ValueError, match="at least one text or image, received none: onnxruntime"):
-        run_onnx.decode(tmp_path, [])
+    assert run_onnx.decode(tmp_path, []) == []
+
+
+def test_run_onnx_tells_what_a_graph_is(onnx_artifact, script):
+    code, out, err = script("run_onnx", onnx_artifact.path, "--about", "--graph", "greedy")
+    assert (code, err) == (0, "")
+    for line in (
+        "file: greedy.onnx",
+        "producer: keras_attention",
+        "kind: ids",
+        "input tokens: tensor(int32) ['batch', 'source']",
+    ):
+        assert f"{line}\n" in out
+    assert "description: Greedy decoding" in out and "vocabulary_sha256: " in out
