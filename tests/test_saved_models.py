@@ -17,7 +17,8 @@ from tests.support.hypotheses import first_of
 
 SAVED = Path(__file__).parent / "fixtures" / "saved"
 INDEX = json.loads((SAVED / "index.json").read_text("utf-8"))
-TOLERANCES = {"float32": 1e-5, "bfloat16": 2e-2}
+# Processors with and without instructions for bfloat16 round at different places.
+TOLERANCES = {"float32": 1e-5, "bfloat16": 4e-2}
 DECODING = [name for name, entry in INDEX.items() if "decode" in entry]
 ENCODING = [name for name, entry in INDEX.items() if "encode" in entry]
 COMPILED = [name for name, entry in INDEX.items() if entry.get("compiled")]

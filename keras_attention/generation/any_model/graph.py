@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 
 import keras
 
-# Keras has no public name for it, nor for the order of the nodes, nor for masks of tensors.
+# Keras has no public name for it, nor for the order of the nodes, nor for masks of
+# tensors and single operations.
 from keras.src.backend.common.masking import get_keras_mask, set_keras_mask
 from keras.src.models.functional import Functional
+from keras.src.ops.numpy import NotEqual
 
 from keras_attention._core.types import Structure, Tensor
 
@@ -43,6 +45,11 @@ def mask_of(x: Tensor) -> Tensor | None:
 def set_mask(x: Tensor, mask: Tensor | None) -> None:
     """Makes Keras pass a mask along with a tensor; None takes it away."""
     set_keras_mask(x, mask)
+
+
+def is_comparison(operation: keras.Operation) -> bool:
+    """Whether an operation is `keras.ops.not_equal`."""
+    return isinstance(operation, NotEqual)
 
 
 def nodes_of(model: keras.Model) -> Iterator[Node]:

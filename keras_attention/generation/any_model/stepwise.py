@@ -10,6 +10,7 @@ from keras import ops, tree
 from keras_attention._core.types import Structure, Tensor
 from keras_attention.generation.any_model.cut import Call, Cut, Value
 from keras_attention.generation.any_model.graph import (
+    is_comparison,
     mask_of,
     numbers_of_source_ids,
     set_mask,
@@ -86,7 +87,7 @@ class StepwiseDecoder:
             (call, OnPrefix(call) if call.name in self.on_prefix else rule_of(call))
             for call in self.cut.stepped
         ]
-        self._unmasked = self._masks_of_padding_alone()
+        self._unmasked, self._masks = self._calls_that_mask_padding()
         raw = [call for call, rule in self.steps if self.reads_sources(rule)]
         self._kept = dict.fromkeys(v for call in raw for v in call.inputs if not v.moves)
 
@@ -156,6 +157,7 @@ class StepwiseDecoder:
         for value in self._kept:
             values[value] = self._shared(value, memory[value.name], beams)
         after = dict(states)
+        masks: dict[Value, Tensor] = {}
         shown: dict[Call, Tensor] = {}
         for call, rule in self.steps:
             arguments = self.given(call, values, missing=True)
@@ -172,12 +174,14 @@ class StepwiseDecoder:
                 set_mask(flat[0], None)
             elif not self.reads_sources(rule):
                 _pass_mask(call.operation, arguments, flat)
-            values.update(zip(call.outputs, flat))
+            # A mask that is not among the values is None for the layer that takes it.
+            (masks if call in self._masks else values).update(zip(call.outputs, flat))
             if call.name in states:
                 after[call.name] = its_state
             if weights is not None:
                 shown[call] = weights
-        return values, {"memory": memory, "decoder": after}, self._weights(shown, values)
+        weights = self._weights(shown, values)
+        return values | masks, {"memory": memory, "decoder": after}, weights
 
     def source_mask(self, inputs: Structure) -> Tensor | None:
         """The real positions `(B, S)` of the source, or None where all are real.
@@ -224,20 +228,27 @@ class StepwiseDecoder:
             values[value] = known_ids(x, self._sizes.get(name), self.special_ids)
         return values, ops.shape(next(iter(values.values())))[0]
 
-    def _masks_of_padding_alone(self) -> frozenset[Call]:
-        """Embeddings of the target whose mask is False only after the end of a sequence.
+    def _calls_that_mask_padding(self) -> tuple[frozenset[Call], frozenset[Call]]:
+        """Embeddings of the target with a mask, and calls that compute such a mask alone.
 
-        Nobody reads a step there, so that layers need not keep their state at it.
+        The mask is False only behind the end of a sequence. Nobody reads a step
+        there, so that layers need not keep their state at it.
         """
-        pad, start = self.special_ids.pad, self.special_ids.start
+        if self.special_ids.pad != 0 or self.special_ids.start == 0:
+            return frozenset(), frozenset()
         target = [self.cut.inputs[self.ports.target]]
-        return frozenset(
-            call
-            for call, _ in self.steps
-            if isinstance(call.operation, keras.layers.Embedding)
-            and list(call.inputs) == target
-            and pad == 0 != start
-        )
+        calls = [call for call, _ in self.steps if list(call.inputs) == target]
+        embeddings = (c for c in calls if isinstance(c.operation, keras.layers.Embedding))
+        masks = (c for c in calls if _tells_zeros(c) and self._is_mask(c.outputs[0]))
+        return frozenset(embeddings), frozenset(masks)
+
+    def _is_mask(self, value: Value) -> bool:
+        """Whether layers read a tensor as their mask, and nothing reads it otherwise."""
+        others = [call.args for call in self.cut.stepped]
+        others += [
+            x for c in self.cut.stepped for name, x in c.kwargs.items() if not name.endswith("mask")
+        ]
+        return not any(x is value for x in tree.flatten((others, list(self.cut.outputs.values()))))
 
     def _target(self, tokens: Tensor) -> Tensor:
         spec = self.cut.inputs[self.ports.target].spec
@@ -307,6 +318,11 @@ def run(call: Call, values: dict[Value, Tensor]) -> None:
     arguments = StepwiseDecoder.given(call, values)
     outputs = call.operation(*arguments.args, **arguments.kwargs)
     values.update(zip(call.outputs, tree.flatten(outputs)))
+
+
+def _tells_zeros(call: Call) -> bool:
+    """Whether a call is `x != 0`, by which `Embedding(mask_zero=True)` masks."""
+    return is_comparison(call.operation) and call.args[1:] == (0,)
 
 
 def _with_rank(x: Tensor, value: Value) -> Tensor:
