@@ -203,7 +203,13 @@ class Subclassed(keras.Model):
 
 
 @pytest.mark.parametrize(
-    "how", [{"jit_compile": True}, {"jit_compile": False}, {"run_eagerly": True}], ids=str
+    "how",
+    [
+        pytest.param({"jit_compile": True}, marks=pytest.mark.slow),
+        {"jit_compile": False},
+        {"run_eagerly": True},
+    ],
+    ids=str,
 )
 def test_fit_in_a_subclassed_model_with_dropout_everywhere(how, sequence, value):
     model = Subclassed()

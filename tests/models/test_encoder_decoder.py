@@ -95,7 +95,10 @@ def test_dropout_acts_only_in_training(choice):
 
 @pytest.mark.parametrize(
     ("choice", "jit_compile"),
-    [({"encoder": "gru", "cell": "gru"}, True), ({"encoder": "transformer"}, False)],
+    [
+        pytest.param({"encoder": "gru", "cell": "gru"}, True, marks=pytest.mark.slow),
+        ({"encoder": "transformer"}, False),
+    ],
     ids=label,
 )
 def test_one_batch_is_learnt_by_heart(choice, jit_compile):
@@ -180,6 +183,7 @@ class Copying(EncoderDecoder):
         return (logits, weights) if return_attention_scores else logits
 
 
+@pytest.mark.slow
 def test_a_subclass_adds_layers_of_its_own(tmp_path):
     model = Copying(12, 10, embedding_dim=6, units=8)
     model.compile("adam", SequenceCrossentropy(), jit_compile=False)

@@ -120,6 +120,7 @@ def test_beams_with_gathered_caches_equal_the_forward_pass(score):
     assert len({tuple(row) for row in np.asarray(found.sequences).reshape(-1, 6)}) > 3
 
 
+@pytest.mark.slow
 def test_compiled_searches_equal_eager_ones():
     tf = pytest.importorskip("tensorflow")
     model = sharpened(small())
@@ -156,6 +157,7 @@ def test_mixed_precision_reaches_every_layer_but_the_logits(policy):
     assert np.isfinite(searched.scores).all()
 
 
+@pytest.mark.slow
 def test_it_learns_to_write_backwards():
     letters = Vocabulary("abcdefgh")
     rng = np.random.default_rng(0)
