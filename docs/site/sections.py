@@ -7,7 +7,7 @@ from typing import Any
 
 import griffe
 
-SECTIONS = {"Example": "Examples", "Call arguments": "Other parameters"}
+SECTIONS = {"Example": "Examples"}
 
 
 class Sections(griffe.Extension):

@@ -154,7 +154,8 @@ def test_a_read_only_target():
         assert listing(folder) == before
 
 
-@pytest.mark.parametrize("format", pipeline.WRITERS)
+# A page asks for vocabularies first.
+@pytest.mark.parametrize("format", [name for name in pipeline.WRITERS if name != "web"])
 def test_a_model_without_the_needed_parts(tmp_path, format):
     before = versions(tmp_path)
 
