@@ -18,7 +18,7 @@ EXPORTED = {"max_abs_difference": 1e-6}
 def test_words_are_shown_drawn_and_summed_up(tmp_path, monkeypatch, capsys):
     exported = []
 
-    def export(model, artifacts, search, folder):
+    def export(model, artifacts, search, folder, figures):
         exported.append((search.max_length, folder))
         return dict.fromkeys(artifacts, EXPORTED)
 
