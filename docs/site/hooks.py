@@ -13,6 +13,7 @@ from pathlib import Path
 from latex2mathml.converter import convert
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.exceptions import PluginError
+from mkdocs.plugins import event_priority
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
@@ -39,6 +40,8 @@ TITLES = {
 }
 
 
+# Before the plugin that renders notebooks looks for them.
+@event_priority(100)
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Adds the pages that are made of the source."""
     for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
@@ -98,14 +101,27 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
 
 def on_page_content(content: str, page: Page, config: MkDocsConfig, files: Files) -> str:
     """Formulas as MathML, which browsers draw without a script."""
-
-    def formula(match: re.Match[str]) -> str:
-        text = html.unescape(match[2])
-        display = text.startswith("\\[")
-        return convert(text[2:-2].strip(), display="block" if display else "inline")
-
+    if page.file.src_uri.endswith(".ipynb"):
+        # Of a notebook they are still between dollars; code has dollars of its own.
+        parts = re.split(r"(<(pre|code|script|style)\b.*?</\2>)", content, flags=re.DOTALL)
+        prose, others = parts[::3], parts[1::3]
+        prose = [re.sub(r"(\$\$?)([^$<>]+)\1", _of_dollars, part) for part in prose]
+        return "".join(p + o for p, o in zip(prose, [*others, ""]))
     pattern = r'<(span|div) class="arithmatex">(.*?)</\1>'
-    return re.sub(pattern, formula, content, flags=re.DOTALL)
+    return re.sub(pattern, _of_arithmatex, content, flags=re.DOTALL)
+
+
+def _of_arithmatex(match: re.Match[str]) -> str:
+    text = html.unescape(match[2])
+    return _mathml(text[2:-2], display=text.startswith("\\["))
+
+
+def _of_dollars(match: re.Match[str]) -> str:
+    return _mathml(html.unescape(match[2]), display=len(match[1]) == 2)
+
+
+def _mathml(text: str, display: bool) -> str:
+    return convert(text.strip(), display="block" if display else "inline")
 
 
 def imports() -> dict[str, set[str]]:

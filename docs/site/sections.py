@@ -1,4 +1,4 @@
-"""Names of sections in our docstrings that the pages know by other names."""
+"""Examples in our docstrings, as the pages need them."""
 
 from __future__ import annotations
 
@@ -7,15 +7,18 @@ from typing import Any
 
 import griffe
 
-SECTIONS = {"Example": "Examples"}
 
-
-class Sections(griffe.Extension):
-    """Renames sections before a docstring is taken apart."""
+class Examples(griffe.Extension):
+    """Makes code blocks of examples; without a fence, `>>>` is a quotation in Markdown."""
 
     def on_object(self, *, obj: griffe.Object, **kwargs: Any) -> None:
         if obj.docstring is not None:
-            for ours, known in SECTIONS.items():
-                obj.docstring.value = re.sub(
-                    f"^{ours}:$", f"{known}:", obj.docstring.value, flags=re.MULTILINE
-                )
+            obj.docstring.value = with_fences(obj.docstring.value)
+
+
+def with_fences(text: str) -> str:
+    """A docstring with a fence around every paragraph that begins with `>>>`."""
+    text = re.sub(r"^Example:\n+", "**Example**\n\n", text, flags=re.MULTILINE)
+    return "\n\n".join(
+        f"```pycon\n{part}\n```" if part.startswith(">>> ") else part for part in text.split("\n\n")
+    )

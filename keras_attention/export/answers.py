@@ -7,14 +7,15 @@ from typing import Any
 
 import numpy as np
 
+from keras_attention._core.masks import IMPOSSIBLE
 from keras_attention._core.padding import pad
 from keras_attention.export._replay.artifact import Arrays
 from keras_attention.export.vocabularies import Vocabularies
 from keras_attention.generation import Generation
 from keras_attention.text import VocabularyLike
 
-# A search gives -1e30 for a hypothesis that there is not.
-_NOT_FOUND = -1e29
+# A search gives `IMPOSSIBLE` for a hypothesis that there is not; rounding may change it.
+_NOT_FOUND = IMPOSSIBLE / 10
 
 
 def request(

@@ -10,6 +10,7 @@ from typing import Any, Literal, Protocol
 import keras
 
 from keras_attention._core.checks import check_choice, check_finite, check_positive
+from keras_attention._core.types import Config
 from keras_attention.export._replay import golden_file
 from keras_attention.export.artifact import Artifact
 from keras_attention.export.call.exporting import CallExport
@@ -203,7 +204,7 @@ def export_model(
     >>> import os, tempfile
     >>> from keras_attention.export import export_model
     >>> from keras_attention.generation import BeamSearch
-        >>> from keras_attention.models import EncoderDecoder
+    >>> from keras_attention.models import EncoderDecoder
     >>> model = EncoderDecoder(30, 40, units=16)
     >>> with tempfile.TemporaryDirectory() as folder:  # doctest: +SKIP
     ...     path = os.path.join(folder, "speller")
@@ -258,15 +259,7 @@ def export_model(
                 {graph: recorded[name] for graph, name in graphs.items()},
                 plan.resources,
             )
-            converted = {}
-            for graph in graphs:
-                progress(f"{writer.verb} {graph}")
-                converted[graph] = writer.convert(graph, job)
-            progress("writing")
-            writer.write(converted, job, folder)
-            write_golden_examples(folder / writer.golden_file, job.examples)
-            contents = describe(job, writer.packages, folder)
-            write_manifest(folder, contents)
+            converted, contents = _write(writer, job, folder, progress)
             progress("verifying in a fresh process")
             report = verify_artifact(folder, tolerance, target)
             if precision != "float32":
@@ -284,6 +277,22 @@ def export_model(
                 progress("measuring its quality")
                 report["quality"] = certificate.measure(folder, target)
     return {**report, "version": int(target.name)} if writer.has_versions else report
+
+
+def _write(
+    writer: Writer, job: Job, folder: Path, progress: Callable[[str], None]
+) -> tuple[dict[str, Any], Config]:
+    """Writes an artifact that is yet to be verified: its graphs, and what its manifest says."""
+    converted = {}
+    for graph in job.examples:
+        progress(f"{writer.verb} {graph}")
+        converted[graph] = writer.convert(graph, job)
+    progress("writing")
+    writer.write(converted, job, folder)
+    write_golden_examples(folder / writer.golden_file, job.examples)
+    contents = describe(job, writer.packages, folder)
+    write_manifest(folder, contents)
+    return converted, contents
 
 
 def _plan(

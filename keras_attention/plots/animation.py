@@ -18,6 +18,7 @@ from keras_attention._core.files import replacing
 from keras_attention._core.optional import require
 from keras_attention._core.types import Tensor
 from keras_attention.plots import overlay
+from keras_attention.plots.gif import gif_of
 from keras_attention.plots.labels import drawable, extent, fonts
 
 if TYPE_CHECKING:
@@ -127,18 +128,7 @@ def _gif(
 
     frames = [frame(colors, len(words))]
     frames += [frame(overlay.lit(colors, b), i) for i, b in enumerate(brightness)]
-    images = [_quantized(one) for one in frames]
-    file = io.BytesIO()
-    milliseconds = round(1000 * seconds)
-    images[0].save(
-        file,
-        "GIF",
-        save_all=True,
-        append_images=images[1:],
-        duration=[2 * milliseconds] + [milliseconds] * len(words),
-        loop=0,
-    )
-    return file.getvalue()
+    return gif_of([_quantized(one) for one in frames], seconds, first=2)
 
 
 def _quantized(frame: NDArray[np.uint8]) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,6 +14,7 @@ from keras_attention._core.files import replacing
 from keras_attention._core.optional import require
 from keras_attention._core.types import Tensor
 from keras_attention.plots.alignment import plot_attention
+from keras_attention.plots.gif import gif_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -63,19 +63,9 @@ def animate_attention(
     check_choice("suffix of path", path.suffix.lower(), (".gif",))
     check_positive_number("seconds", seconds)
     figure = plot_attention(weights, source_tokens, target_tokens, **options)
-    frames = _frames(figure)
-    milliseconds = round(1000 * seconds)
-    file = io.BytesIO()
-    frames[0].save(
-        file,
-        "GIF",
-        save_all=True,
-        append_images=frames[1:],
-        duration=[3 * milliseconds] + [milliseconds] * (len(frames) - 1),
-        loop=0,
-    )
+    contents = gif_of(_frames(figure), seconds, first=3)
     with replacing(path) as unfinished:
-        unfinished.write_bytes(file.getvalue())
+        unfinished.write_bytes(contents)
     return path
 
 

@@ -13,6 +13,7 @@ import tensorflow as tf
 from tensorflow.core.framework import tensor_pb2
 from tensorflow_serving.apis import predict_pb2
 
+from tests.support.model_server import running
 from tests.support.scripted_server import http, scripted_server
 from tests.support.terminals import HOSTILE, is_harmless
 
@@ -137,12 +138,8 @@ class _AnyService(grpc.GenericRpcHandler):
 @contextlib.contextmanager
 def served(answer):
     server = grpc.server(futures.ThreadPoolExecutor(1), handlers=[_AnyService(answer)])
-    port = server.add_insecure_port("127.0.0.1:0")
-    server.start()
-    try:
-        yield f"127.0.0.1:{port}"
-    finally:
-        server.stop(None).wait()
+    with running(server) as address:
+        yield address
 
 
 def translate(run, address, client="grpc_client", given="the cat"):

@@ -252,6 +252,17 @@ def serve_rest(answer):
 
 
 @contextlib.contextmanager
+def running(server):
+    """Runs a gRPC server on a free port of this machine; gives the address."""
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    try:
+        yield f"127.0.0.1:{port}"
+    finally:
+        server.stop(None).wait()
+
+
+@contextlib.contextmanager
 def serve_grpc(predict):
     """Serves `predict(PredictRequest) -> PredictResponse` over gRPC; gives the address."""
 
@@ -264,9 +275,5 @@ def serve_grpc(predict):
 
     server = grpc.server(futures.ThreadPoolExecutor(2))
     prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(Servicer(), server)
-    port = server.add_insecure_port("127.0.0.1:0")
-    server.start()
-    try:
-        yield f"127.0.0.1:{port}"
-    finally:
-        server.stop(None).wait()
+    with running(server) as address:
+        yield address

@@ -6,6 +6,8 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeAlias
 
+from keras_attention._core.printable import one_line
+
 # Takes texts; gives the translation and the score of each.
 Translate: TypeAlias = Callable[[Sequence[str]], Iterable[tuple[str, float]]]
 # What a shard holds of a line.
@@ -57,13 +59,13 @@ def translate_lines(
         for i, answer in zip(rows, _answers(translate, [texts[i] for i in rows])):
             if isinstance(answer, Exception):
                 failures.append(answer)
-                records[i].update(_aside(f"the model fails: {_one_line(answer)}", lines[i]))
+                records[i].update(_aside(f"the model fails: {_message(answer)}", lines[i]))
             else:
                 records[i].update(translation=answer[0], score=answer[1])
     if len(failures) == len(texts) >= _MANY:
         raise RuntimeError(
             f"The model fails on all {len(failures)} lines from line {first} on: "
-            f"{_one_line(failures[-1])}"
+            f"{_message(failures[-1])}"
         ) from failures[-1]
     return records
 
@@ -98,5 +100,5 @@ def _aside(reason: str, line: bytes) -> Record:
     return {"error": reason, "text": line.decode("utf-8", "backslashreplace")[:_SHOWN]}
 
 
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:300] or type(error).__name__
+def _message(error: Exception) -> str:
+    return one_line(str(error)) or type(error).__name__

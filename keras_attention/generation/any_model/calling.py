@@ -12,7 +12,7 @@ from keras_attention.generation.any_model.graph import is_functional, names_of
 from keras_attention.generation.any_model.ports import Ports
 
 # Probabilities below this have its logarithm.
-LEAST = 1e-30
+_LEAST = 1e-30
 
 
 def sources_by_name(inputs: Structure, names: tuple[str, ...]) -> dict[str, Structure]:
@@ -92,4 +92,4 @@ def logits_of(scores: Tensor, probabilities: bool) -> Tensor:
         scores = ops.cast(scores, "float32")
     if not probabilities:
         return scores
-    return ops.log(ops.maximum(scores, LEAST))
+    return ops.log(ops.maximum(scores, _LEAST))

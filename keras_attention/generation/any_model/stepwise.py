@@ -8,6 +8,7 @@ import keras
 from keras import ops, tree
 
 from keras_attention._core.types import Structure, Tensor
+from keras_attention.generation.any_model.calling import logits_of
 from keras_attention.generation.any_model.cut import Call, Cut, Value
 from keras_attention.generation.any_model.graph import (
     is_comparison,
@@ -32,8 +33,6 @@ from keras_attention.text.special_ids import SpecialIds
 
 # Self-attention.
 _SELF = (OverTarget, SingleOverTarget, LayerOverTarget, HeadsOverTarget)
-# Probabilities below this have its logarithm.
-_LEAST = 1e-30
 
 
 class StepwiseDecoder:
@@ -143,10 +142,7 @@ class StepwiseDecoder:
         values, after, weights = self.run_step(tokens, state, beams)
         logits = values[self._logits]
         logits = logits[:, 0] if len(logits.shape) == 3 else logits
-        if self.ports.probabilities:
-            least = ops.cast(_LEAST, "float32")
-            logits = ops.log(ops.maximum(ops.cast(logits, "float32"), least))
-        return logits, after, weights
+        return logits_of(logits, self.ports.probabilities), after, weights
 
     def run_step(
         self, tokens: Tensor, state: dict[str, Structure], beams: int = 1
