@@ -18,6 +18,7 @@ def harness(monkeypatch):
     return harness
 
 
+@pytest.mark.slow
 def test_a_tiny_run_writes_ratios_and_a_table(tmp_path):
     command = [sys.executable, "-W", "ignore", str(BENCHMARKS / "run.py"), "additive", "--smoke"]
     options = ["--rounds", "2", "--without", "torch", "tfa", "--output", str(tmp_path)]

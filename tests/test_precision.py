@@ -15,10 +15,10 @@ WORDS = ["abcd", "bacd", "dcba", "cabd", "bcad", "acbd", "ccdd", "bbad", "aabd",
 ENTRIES = [Entry(word, (tuple(word.upper()),)) for word in WORDS]
 STEPS = 40
 WAYS = [
-    ("mixed_float16", {}),
+    pytest.param("mixed_float16", {}, marks=pytest.mark.slow),
     ("mixed_bfloat16", {}),
     ("float32", {"jit_compile": True}),
-    ("float32", {"run_eagerly": True}),
+    pytest.param("float32", {"run_eagerly": True}, marks=pytest.mark.slow),
 ]
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.tracked import clone_tracked_files
+from tests.support.distributions import build, clone_tracked_files
 
 ROOT = Path(__file__).parents[1]
 # What only the repository needs.
@@ -22,14 +22,10 @@ pytestmark = pytest.mark.skipif(
 @pytest.fixture(scope="module")
 def unpacked(tmp_path_factory):
     """What `make sdist` packs of the files that git tracks, unpacked."""
-    pytest.importorskip("setuptools", minversion="77")
     folder = tmp_path_factory.mktemp("sdist")
     clone = folder / "clone"
     tracked = clone_tracked_files(ROOT, clone)
-    code = f"from setuptools import build_meta; build_meta.build_sdist({str(folder)!r})"
-    done = subprocess.run([sys.executable, "-c", code], cwd=clone, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    (archive,) = folder.glob("*.tar.gz")
+    archive = build("sdist", clone, folder)
     with tarfile.open(archive) as tar:
         tar.extractall(folder, filter="data")
     return tracked, folder / archive.name.removesuffix(".tar.gz")

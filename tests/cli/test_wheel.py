@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.tracked import clone_tracked_files
+from tests.support.distributions import build, clone_tracked_files
 
 ROOT = Path(__file__).parents[2]
 # In one process, because each takes seconds to begin.
@@ -45,17 +45,12 @@ pytestmark = pytest.mark.skipif(
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory):
     """The environment of a process that finds the installed package before all others."""
-    pytest.importorskip("setuptools", minversion="77")
     folder = tmp_path_factory.mktemp("wheel")
     clone_tracked_files(ROOT, folder / "clone")
-    code = f"from setuptools import build_meta; build_meta.build_wheel({str(folder)!r})"
-    run = {"capture_output": True, "text": True}
-    done = subprocess.run([sys.executable, "-c", code], cwd=folder / "clone", **run)
-    assert done.returncode == 0, done.stderr
-    (wheel,) = folder.glob("*.whl")
+    wheel = build("wheel", folder / "clone", folder)
     command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index"]
     command += ["--disable-pip-version-check", "--target", str(folder / "site"), str(wheel)]
-    done = subprocess.run(command, **run)
+    done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     environment = {**os.environ, "PYTHONPATH": str(folder / "site")}
     environment.pop("TF_CPP_MIN_LOG_LEVEL", None)

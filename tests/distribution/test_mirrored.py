@@ -8,6 +8,7 @@ pytestmark = pytest.mark.skipif(
 )
 
 
+@pytest.mark.slow
 def test_two_replicas_train_to_the_weights_of_one_device_and_report_its_losses(tmp_path):
     # Processes of their own: the number of devices is fixed when TensorFlow starts.
     one, two = tmp_path / "one.npz", tmp_path / "two.npz"

@@ -1,6 +1,8 @@
 """Small models of two kinds, and what is exported of them: once a session, because it costs."""
 
+import fcntl
 import hashlib
+import json
 import os
 import shutil
 import subprocess
@@ -21,6 +23,26 @@ from keras_attention.text.subwords import Subwords
 from tests.support.exporting import LETTERS, SCRIPTS, SEARCH, SOUNDS, captioner, padded_ids, speller
 
 CONSUMER = Path(__file__).with_name("consumer.cc")
+
+
+@pytest.fixture(scope="session")
+def shared(tmp_path_factory):
+    """Makes an artifact once for all processes that tests run in; gives its path and report."""
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent
+    folder /= "artifacts"
+
+    def make(name, write, below="default"):
+        path, note = folder / name / below, folder / f"{name}.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with open(folder / f"{name}.lock", "w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not note.exists():
+                note.write_text(json.dumps(write(path)), "utf-8")
+        return path, json.loads(note.read_text("utf-8"))
+
+    return make
 
 
 @pytest.fixture(
@@ -44,79 +66,79 @@ def live(kind):
 
 
 @pytest.fixture(scope="session")
-def ids_artifact(live, kind, tmp_path_factory):
-    path = tmp_path_factory.mktemp("ids") / kind
-    report = export_model(live, path, search=SEARCH)
+def ids_artifact(live, kind, shared):
+    write = partial(export_model, live, search=SEARCH)
+    path, report = shared(f"ids-{kind}", write, kind)
     return SimpleNamespace(path=path, report=report, loaded=tf.saved_model.load(str(path / "1")))
 
 
 @pytest.fixture(scope="session")
-def onnx_artifact(live, kind, tmp_path_factory):
-    path = tmp_path_factory.mktemp("onnx") / kind
+def onnx_artifact(live, kind, shared):
     # Two of the random batches are enough to tell the sizes apart.
     examples = random_ids(LETTERS)[::2]
-    report = export_model(live, path, format="onnx", search=SEARCH, examples=examples)
+    write = partial(export_model, live, format="onnx", search=SEARCH, examples=examples)
+    path, report = shared(f"onnx-{kind}", write, kind)
     return SimpleNamespace(path=path, report=report)
 
 
 @pytest.fixture(scope="session")
-def text_artifact(tmp_path_factory):
+def text_artifact(shared):
     model = speller()
-    path = tmp_path_factory.mktemp("text") / "default"
-    report = export_model(model, path, kind="text", version=3, search=SEARCH)
+    write = partial(export_model, model, kind="text", version=3, search=SEARCH)
+    path, report = shared("text", write)
     loaded = tf.saved_model.load(str(path / "3"))
     return SimpleNamespace(path=path, report=report, model=model, loaded=loaded)
 
 
 @pytest.fixture(scope="session")
-def image_artifact(tmp_path_factory):
+def image_artifact(shared):
     model = captioner()
-    path = tmp_path_factory.mktemp("image") / "caption"
-    report = export_model(model, path, kind="image", search=SEARCH)
+    write = partial(export_model, model, kind="image", search=SEARCH)
+    path, report = shared("image", write, "caption")
     loaded = tf.saved_model.load(str(path / "1"))
     return SimpleNamespace(path=path, report=report, model=model, loaded=loaded)
 
 
 @pytest.fixture(scope="session")
-def pixels_artifact(tmp_path_factory):
+def pixels_artifact(shared):
     model = captioner()
-    path = tmp_path_factory.mktemp("pixels") / "caption"
     with pytest.MonkeyPatch.context() as patch:
         # The search is the one of the artifact for files.
         _keep(patch, "encode", "step", "greedy", "score")
-        report = export_model(model, path, search=SEARCH)
+        path, report = shared("pixels", partial(export_model, model, search=SEARCH), "caption")
     loaded = tf.saved_model.load(str(path / "1"))
     return SimpleNamespace(path=path, report=report, model=model, loaded=loaded)
 
 
 @pytest.fixture(scope="session")
-def image_onnx_artifact(tmp_path_factory):
+def image_onnx_artifact(shared):
     model = captioner()
-    path = tmp_path_factory.mktemp("onnx") / "caption"
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(OnnxWriter, "graphs", {"encoder": "encode", "beam": "beam"})
-        report = export_model(model, path, search=SEARCH, format="onnx")
+        write = partial(export_model, model, search=SEARCH, format="onnx")
+        path, report = shared("onnx-image", write, "caption")
     return SimpleNamespace(path=path, report=report, model=model)
 
 
 @pytest.fixture(scope="session")
-def litert_artifact(tmp_path_factory):
+def litert_artifact(shared):
     pytest.importorskip("ai_edge_litert")
     model = speller()
-    path = tmp_path_factory.mktemp("litert") / "default"
     # Fewer examples than the random ones: each is decoded twice by the live model.
     singles = [padded_ids()[:1], padded_ids()[1:2, :2], padded_ids()[2:3, :1]]
-    report = export_model(model, path, format="litert", search=SEARCH, examples=singles)
+    write = partial(export_model, model, format="litert", search=SEARCH, examples=singles)
+    path, report = shared("litert", write)
     return SimpleNamespace(path=path, report=report, model=model)
 
 
 @pytest.fixture(scope="session")
-def subwords_artifact(tmp_path_factory):
+def subwords_artifact(shared):
     pytest.importorskip("tensorflow_text")
     model = speller(letters=Subwords(["▁un", "##seen", "▁wo", "##rd", "!"]), sounds=SOUNDS)
-    path = tmp_path_factory.mktemp("subwords") / "default"
     texts = [["unseen word!", "", "word  ☃ unseen"], ["▁<end> wo!"]]
-    report = export_model(model, path, kind="text", search=BeamSearch(max_length=3), examples=texts)
+    search = BeamSearch(max_length=3)
+    write = partial(export_model, model, kind="text", search=search, examples=texts)
+    path, report = shared("subwords", write)
     loaded = tf.saved_model.load(str(path / "1"))
     return SimpleNamespace(path=path, report=report, model=model, loaded=loaded)
 

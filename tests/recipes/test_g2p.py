@@ -31,6 +31,7 @@ def test_training_learns_and_leaves_the_model_and_a_note_of_it(trained):
     assert g2p.evaluate(loaded, ENTRIES) == rates
 
 
+@pytest.mark.slow
 def test_an_interrupted_training_goes_on_with_the_words_of_the_next_epoch(
     tmp_path, monkeypatch, capsys
 ):
