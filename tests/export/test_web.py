@@ -152,10 +152,12 @@ class Elsewhere(Vocabulary, kind="tests_elsewhere"):
         ((Elsewhere("abc"), SOUNDS), r"^source_vocabulary: expected a .* received Elsewhere"),
     ],
 )
-def test_vocabularies_that_are_refused(package, tmp_path, sides, message):
+def test_vocabularies_that_are_refused(tmp_path, sides, message):
     model = EncoderDecoder(*sides, units=4, embedding_dim=4)
+    # Before anything is read or downloaded.
+    absent = tmp_path / "absent"
     with pytest.raises(ValueError, match=message):
-        export_model(model, tmp_path / "new", format="web", runtime=package)
+        export_model(model, tmp_path / "new", format="web", runtime=absent)
     assert listing(tmp_path) == []
 
 

@@ -57,13 +57,8 @@ class WebWriter(OnnxWriter):
     def __init__(self, runtime: Runtime | None = None) -> None:
         self._runtime = Runtime() if runtime is None else runtime
 
-    def check_installed(self) -> None:
-        """As of `OnnxWriter`; also fetches onnxruntime-web's files."""
-        super().check_installed()
-        self._runtime.files()
-
     def check_model(self, model: object) -> None:
-        """Refuses what the page cannot read or write.
+        """Refuses what the page cannot read or write, then fetches onnxruntime-web's files.
 
         Raises:
             ValueError: for a model that reads or writes without a `Vocabulary`
@@ -84,6 +79,7 @@ class WebWriter(OnnxWriter):
                     f"{side}: expected a keras_attention.text.Vocabulary or Subwords for format "
                     f"'web', received {type(vocabulary).__name__}."
                 )
+        self._runtime.files()
 
     def write(self, converted: dict[str, onnx.ModelProto], job: Job, folder: Path) -> None:
         """Writes the graphs, the vocabularies, the page and its runtime."""
