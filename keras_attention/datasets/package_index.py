@@ -1,4 +1,4 @@
-"""Finds a wheel on the package index that pip is configured with, without pip.
+"""Finds an archive on the package index that pip is configured with, without pip.
 
 The index is one of the simple repository API, as HTML (PEP 503) or JSON (PEP 691).
 """
@@ -17,21 +17,40 @@ import ssl
 import sys
 import urllib.parse
 import urllib.request
+from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 from urllib.response import addinfourl
 
 _ACCEPT = "application/vnd.pypi.simple.v1+json, text/html;q=0.5"
 _SECONDS = 60.0
 # A page of an index; the largest in use have a few MB.
 _LARGEST_PAGE = 64 * 2**20
+# The index that pip reads where none is configured.
+_PYPI = "https://pypi.org/simple"
 
 
-def index_addresses() -> list[str]:
+class _Kind(NamedTuple):
+    """A kind of archive: how its file names end, as a regular expression and as shown."""
+
+    what: str
+    pattern: str
+    shown: str
+
+
+_WHEEL = _Kind("wheel", r"-.*\.whl", "-*.whl")
+_SDIST = _Kind("source distribution", r"\.tar\.gz", ".tar.gz")
+
+
+def index_addresses(default: str = "") -> list[str]:
     """The addresses of the indexes that pip is configured with, the main one first.
 
     They come from `PIP_INDEX_URL` and `PIP_EXTRA_INDEX_URL`, then from the
     configuration files of pip, then from uv's `UV_DEFAULT_INDEX` and
     `UV_INDEX_URL`.
+
+    Args:
+        default: the main index where none is configured; empty for none.
     """
     config = _config()
     main = (
@@ -39,7 +58,7 @@ def index_addresses() -> list[str]:
         or config.get("index-url")
         or os.environ.get("UV_DEFAULT_INDEX")
         or os.environ.get("UV_INDEX_URL")
-        or ""
+        or default
     )
     extra = os.environ.get("PIP_EXTRA_INDEX_URL") or config.get("extra-index-url") or ""
     return [*main.split(), *extra.split()]
@@ -96,13 +115,36 @@ def download_wheel(requirement: str, sha256: str, target: Path) -> None:
         OSError: if no index is configured, or none gives the wheel; the message
             names each address and what failed there, without passwords.
     """
+    _download(index_addresses(), requirement, sha256, target, _WHEEL)
+
+
+def download_sdist(requirement: str, sha256: str, target: Path) -> None:
+    """Downloads a source distribution, and runs nothing of it.
+
+    pip runs the build of one to learn its metadata. Where no index is
+    configured, it is read from PyPI, as pip does.
+
+    Args:
+        requirement: `"name==version"`.
+        sha256: of the `.tar.gz`, see `download_wheel`.
+        target: the file to write.
+
+    Raises:
+        OSError: as `download_wheel`.
+    """
+    _download(index_addresses(_PYPI), requirement, sha256, target, _SDIST)
+
+
+def _download(
+    indexes: Sequence[str], requirement: str, sha256: str, target: Path, kind: _Kind
+) -> None:
     failures = []
-    for index in index_addresses():
+    for index in indexes:
         name = re.sub(r"[-_.]+", "-", requirement.partition("==")[0]).lower()
         page = f"{index.rstrip('/')}/{name}/"
         address = page
         try:
-            address = _wheel_address(page, requirement, sha256)
+            address = _archive_address(page, requirement, sha256, kind)
             with _open(address, index) as source, open(target, "wb") as file:
                 shutil.copyfileobj(source, file)
             return
@@ -111,21 +153,22 @@ def download_wheel(requirement: str, sha256: str, target: Path) -> None:
     raise OSError("; ".join(failures) or "no package index is configured (PIP_INDEX_URL)")
 
 
-def _wheel_address(page: str, requirement: str, sha256: str) -> str:
+def _archive_address(page: str, requirement: str, sha256: str, kind: _Kind) -> str:
     with _open(page, page) as answer:
         content, base = answer.read(_LARGEST_PAGE).decode("utf-8"), answer.geturl()
     # A page may lie elsewhere after a redirect; of a folder it is index.html.
     base = page if urllib.parse.urlsplit(base).scheme == "file" else base
     files = _in_json(content) if content.lstrip().startswith("{") else _in_html(content)
     name, _, version = requirement.partition("==")
-    begin = f"{re.sub(r'[-_.]+', '_', name)}-{version}-".lower()
+    # The name in a source distribution may be spelled in any way.
+    pattern = re.sub(r"[-_.]+", "[-_.]+", name) + f"-{re.escape(version)}{kind.pattern}"
     for address, digest in files:
         address = urllib.parse.urljoin(base, address)
         file = urllib.parse.unquote(urllib.parse.urlsplit(address).path).rpartition("/")[2]
-        fits = file.lower().startswith(begin) and file.endswith(".whl")
-        if fits and digest in (sha256, ""):
+        if re.fullmatch(pattern, file, re.IGNORECASE) and digest in (sha256, ""):
             return urllib.parse.urldefrag(address).url
-    raise ValueError(f"it has no wheel {begin}*.whl with SHA-256 {sha256}")
+    begin = f"{re.sub(r'[-_.]+', '_', name)}-{version}".lower()
+    raise ValueError(f"it has no {kind.what} {begin}{kind.shown} with SHA-256 {sha256}")
 
 
 def _in_json(content: str) -> list[tuple[str, str]]:

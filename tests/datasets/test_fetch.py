@@ -1,5 +1,6 @@
 """Packages that are downloaded once and verified."""
 
+import hashlib
 import os
 import subprocess
 import sys
@@ -113,3 +114,24 @@ def test_without_pip_and_index_it_says_so(index, without_pip, monkeypatch):
     monkeypatch.delenv("PIP_INDEX_URL")
     with pytest.raises(OSError, match=r"no pip, .* no package index is configured \(PIP_INDEX"):
         fetch.package_member("nothing==1", "00" * 32, "data/file")
+
+
+def test_a_source_distribution_is_read_and_not_built(index, tmp_path):
+    digest = hashlib.sha256(index.sdist).hexdigest()
+    for _ in range(2):
+        content = fetch.sdist_member(REQUIREMENT, digest, "thing_of_data-1.0/data/file")
+        assert content == b"content"
+    assert len(index.asked) == 2
+    (kept,) = (path for path in (tmp_path / "home").rglob("*") if path.is_file())
+    assert kept.name == f"{digest}.tar.gz"
+    for member in ("thing_of_data-1.0/none", "thing_of_data-1.0"):
+        with pytest.raises(ValueError, match=rf"{REQUIREMENT}: expected an archive with {member}"):
+            fetch.sdist_member(REQUIREMENT, digest, member)
+    kept.write_bytes(b"other")
+    with pytest.raises(ValueError, match=r"SHA-256.*Delete"):
+        fetch.sdist_member(REQUIREMENT, digest, "thing_of_data-1.0/data/file")
+
+
+def test_an_archive_that_is_none_is_refused():
+    with pytest.raises(ValueError, match="some: expected an archive with file: "):
+        fetch.tar_member(b"no archive", "file", "some")

