@@ -24,6 +24,11 @@ from keras_attention.datasets.flickr8k import load_flickr8k
 from keras_attention.datasets.images import read_image
 from keras_attention.datasets.pairs import Pair, load_pairs, split_pairs
 from keras_attention.datasets.scenes import Scene, SceneObject, Scenes
+from keras_attention.datasets.sentiment import (
+    RatedText,
+    load_sentiment,
+    load_sentiment_lexicon,
+)
 from keras_attention.datasets.tatoeba import load_tatoeba
 
 __all__ = [
@@ -37,6 +42,7 @@ __all__ = [
     "Pair",
     "PlacedDigitBatches",
     "PlacedDigits",
+    "RatedText",
     "Scene",
     "SceneObject",
     "Scenes",
@@ -47,6 +53,8 @@ __all__ = [
     "load_digits",
     "load_flickr8k",
     "load_pairs",
+    "load_sentiment",
+    "load_sentiment_lexicon",
     "load_tatoeba",
     "pad",
     "place_digits",

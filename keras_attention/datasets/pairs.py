@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from keras_attention._core.checks import check_rate
+from keras_attention.datasets.splitting import split_by_text
 
 
 class Pair(NamedTuple):
@@ -119,14 +118,7 @@ def split_pairs(
     >>> sum(map(len, splits.values())), len(splits["train"]) > 600
     (1000, True)
     """
-    check_rate("dev", dev)
-    check_rate("test", test)
-    splits: dict[str, list[Pair]] = {"train": [], "dev": [], "test": []}
-    for pair in pairs:
-        digest = hashlib.sha256(pair.source.casefold().encode("utf-8", "replace")).digest()
-        share = int.from_bytes(digest[:8], "big") / 2**64
-        name = "dev" if share < dev else "test" if share < dev + test else "train"
-        splits[name].append(pair)
+    splits = split_by_text(pairs, lambda pair: pair.source, dev, test)
     if not splits["train"]:
         raise ValueError(f"pairs: expected some to train on, received {len(pairs)} in all.")
     return splits

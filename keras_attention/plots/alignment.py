@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from keras_attention._core.optional import require
 from keras_attention._core.types import Tensor
-from keras_attention.plots.arrays import as_numbers
+from keras_attention.plots.colors import colormap, is_dark
 from keras_attention.plots.labels import drawable, extent, fonts, label_of
 from keras_attention.plots.panels import bounds, make_figure
+from keras_attention.plots.tokens import clipped, scale_of, tokens_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -21,22 +21,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from matplotlib.image import AxesImage
     from numpy.typing import NDArray
-
-# From white to indigo. The lightness in OKLab falls in equal steps, so that equal differences of
-# weight look equally large.
-_COLORS = (
-    "#ffffff",
-    "#c0eeff",
-    "#8cd7fb",
-    "#64bef2",
-    "#4aa2e4",
-    "#3e87cf",
-    "#3b6cb4",
-    "#385394",
-    "#313c71",
-    "#27294d",
-    "#19182a",
-)
 
 _GAP = 0.1  # between parts of the figure, in inches
 
@@ -99,21 +83,17 @@ def plot_attention(
     >>> [label.get_text() for label in figure.axes[0].get_yticklabels()]
     ['K', 'AE', 'T']
     """
-    source = _tokens("source_tokens", source_tokens)
-    target = _tokens("target_tokens", target_tokens)
-    weights = _clipped(weights, len(target), len(source))
-    if vmax is not None and not vmax > 0:
-        raise ValueError(f"vmax: expected a number above 0 or None, received {vmax!r}.")
-    if vmax is None:
-        vmax = float(weights.max()) or 1.0
+    source = tokens_of("source_tokens", source_tokens)
+    target = tokens_of("target_tokens", target_tokens)
+    weights = clipped(weights, len(target), len(source))
+    vmax = scale_of(vmax, weights)
 
     # The final size is known when the labels are measured.
     figure, canvas = make_figure(6.0, 6.0)
     axes, bar_axes = figure.add_axes((0.1, 0.1, 0.5, 0.5)), figure.add_axes((0.7, 0.1, 0.1, 0.5))
 
     if cmap is None:
-        colors = require("matplotlib.colors", "plots")
-        cmap = colors.LinearSegmentedColormap.from_list("attention", _COLORS)
+        cmap = colormap()
     rows, columns = weights.shape
     cell = float(np.clip(7.0 / max(rows, columns), 0.24, 0.46))  # inches
     size = float(np.clip(cell * 72 * 0.48, 7.5, 11.0))  # points
@@ -183,45 +163,6 @@ def _lay_out(
         heading.set(ha="center", va="top")
 
 
-def _tokens(name: str, given: Sequence[str | bytes]) -> list[str]:
-    tokens = []
-    for token in given:
-        if isinstance(token, bytes):
-            tokens.append(token.decode("utf-8"))
-        elif isinstance(token, str):
-            tokens.append(token)
-        else:
-            raise TypeError(
-                f"{name}: expected strings, received {token!r} of type {type(token).__name__}."
-            )
-    while tokens and not tokens[-1]:
-        tokens.pop()
-    if not tokens:
-        raise ValueError(f"{name}: expected at least one token, received none.")
-    return tokens
-
-
-def _clipped(tensor: Tensor, rows: int, columns: int) -> NDArray[np.float64]:
-    weights = as_numbers("weights", tensor)
-    if weights.ndim != 2:
-        raise ValueError(
-            "weights: expected those of one sequence, a matrix with one row per target token and "
-            f"one column per source token, received shape {weights.shape} of rank {weights.ndim}."
-        )
-    if weights.shape[0] < rows or weights.shape[1] < columns:
-        raise ValueError(
-            f"weights: expected at least {rows} rows (target tokens) and {columns} "
-            f"columns (source tokens), received shape {weights.shape}."
-        )
-    weights = weights[:rows, :columns]
-    if not np.isfinite(weights).all():
-        raise ValueError(
-            f"weights: expected finite numbers, received {np.sum(~np.isfinite(weights))} that "
-            "are not."
-        )
-    return weights
-
-
 def _hairlines(axes: Axes, rows: int, columns: int) -> None:
     for spine in axes.spines.values():
         spine.set(linewidth=0.5, color="0.7")
@@ -262,8 +203,7 @@ def _label_axis(
 
 def _write_values(axes: Axes, image: AxesImage, weights: NDArray[np.float64], size: float) -> None:
     for (row, column), weight in np.ndenumerate(weights):
-        red, green, blue, _ = image.cmap(image.norm(weight))
-        dark = 0.299 * red + 0.587 * green + 0.114 * blue < 0.55
+        dark = is_dark(tuple(image.cmap(image.norm(weight))))
         text = f"{weight:.2f}".removeprefix("0") if weight < 1 else f"{weight:.1f}"
         axes.text(
             column,
