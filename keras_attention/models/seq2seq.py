@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import keras
-from keras import ops, tree
+from keras import tree
 
 from keras_attention._core.checks import check_positive
 from keras_attention._core.types import Config, Structure, Tensor
@@ -19,6 +18,7 @@ from keras_attention.generation.any_model.ports import (
     find_ports,
     is_ids,
 )
+from keras_attention.models.attention_maps import as_maps, map_shape_of_outputs
 from keras_attention.models.base import special_ids_of, vocabulary_config
 from keras_attention.models.generating import GeneratingModel
 from keras_attention.text.known_ids import known_ids
@@ -185,7 +185,7 @@ class Seq2Seq(GeneratingModel):
             self.vocabulary = self.target_vocabulary
             self.as_maps = self._as_maps
             if self.map_shape is None:
-                self.map_shape = self._map_shape_of_outputs()
+                self.map_shape = map_shape_of_outputs(self.model, self.ports)
             height, width = image_size or inputs[images[0]].shape[1:3]
             if height is not None and width is not None:
                 self.image_size = (int(height), int(width))
@@ -292,31 +292,7 @@ class Seq2Seq(GeneratingModel):
 
     def _as_maps(self, weights: Tensor) -> Tensor:
         """Weights over all positions `(..., h * w)` as maps `(..., h, w)`."""
-        *others, size = weights.shape
-        shape = self.map_shape
-        if shape is None and size is not None and math.isqrt(size) ** 2 == size:
-            shape = (math.isqrt(size),) * 2
-        if shape is None or (size not in (None, 0) and size != shape[0] * shape[1]):
-            raise ValueError(
-                "map_shape: expected the height and width of the attention maps, with "
-                f"{size} positions, received {self.map_shape!r}."
-            )
-        if size == 0:
-            # A decoder without weights.
-            shape = (0, 0)
-        return ops.reshape(weights, (*ops.shape(weights)[: len(others)], *shape))
-
-    def _map_shape_of_outputs(self) -> tuple[int, int] | None:
-        if self.ports.weights is None or not is_functional(self.model):
-            return None
-        shape = tree.flatten(self.model.output)[self.ports.weights].shape
-        if len(shape) != _IMAGE_RANK or None in shape[2:]:
-            return None
-        # (B, heads, T, S) is of that rank too; its last axis is then not that of a map.
-        inputs = names_of(self.model)
-        if shape[1] is not None and shape[1] != inputs[self.ports.target].shape[1]:
-            return None
-        return int(shape[2]), int(shape[3])
+        return as_maps(weights, self.map_shape)
 
     def call(
         self, inputs: Structure, training: bool | None = None, mask: Structure = None
