@@ -6,10 +6,13 @@ are imported when first used.
 """
 
 import importlib
+from pathlib import Path
 from types import ModuleType
 
+from keras_attention._core.other_package import warn_of_other_package
 from keras_attention._core.quiet import import_keras
 
+warn_of_other_package(Path(__file__).parent)
 import_keras()
 
 from keras_attention import (  # noqa: E402

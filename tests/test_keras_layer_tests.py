@@ -94,6 +94,7 @@ ROWS = {
     normalizers.Hardmax: ({}, (2, 3, 5), {}),
     normalizers.Sigmoid: ({}, (2, 3, 5), {}),
     normalizers.Softmax: ({"temperature": 2.0}, (2, 3, 5), {}),
+    normalizers.Exponential: ({}, (2, 3, 5), {}),
     normalizers.Sparsemax: ({}, (2, 3, 5), {}),
     losses.AddAttentionLoss: ({"loss": "entropy"}, (2, 3, 5), {}),
 }
@@ -104,6 +105,7 @@ UNTRAINED = {
     vision.MeanState,
     losses.AddAttentionLoss,
     normalizers.Entmax15,
+    normalizers.Exponential,
     normalizers.HardSample,
     normalizers.Hardmax,
     normalizers.Sigmoid,
@@ -118,6 +120,7 @@ ELSEWHERE = {
     "Coverage": "takes a state: tests/conformance",
     "Location": "takes a state: tests/conformance",
     "CumulativeLocation": "takes a state: tests/conformance",
+    "GaussianMixture": "takes a state: tests/conformance",
     "Monotonic": "takes a state: tests/conformance",
     "StepwiseMonotonic": "takes a state: tests/conformance",
     "LocalMonotonic": "takes a memory: tests/conformance",

@@ -35,8 +35,8 @@ class ScoreLike(Protocol):
     def initial_state(self, memory: Memory) -> Structure:
         """The state before the first step: tensors with the batch first, `()` if stateless."""
 
-    def next_state(self, state: Structure, weights: Tensor) -> Structure:
-        """The state after a step with the weights `(B, Tk)`."""
+    def next_state(self, state: Structure, weights: Tensor, query: Tensor) -> Structure:
+        """The state after a step with the weights `(B, Tk)` and the projected query `(B, U)`."""
 
 
 @runtime_checkable

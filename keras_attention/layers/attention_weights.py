@@ -101,7 +101,7 @@ class Axes(NamedTuple):
             return weights, AttentionState(window=window)
         last = ops.squeeze(weights, 1)
         return weights, AttentionState(
-            self.score.next_state(state.score, last),
+            self.score.next_state(state.score, last, ops.squeeze(projected, 1)),
             self.normalizer.next_state(state.normalizer, last),
             window,
         )

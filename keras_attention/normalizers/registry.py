@@ -10,7 +10,7 @@ from keras_attention._core.types import Config
 from keras_attention.normalizers.base import Normalizer
 from keras_attention.normalizers.monotonic import Monotonic, StepwiseMonotonic
 from keras_attention.normalizers.sampled import HardSample
-from keras_attention.normalizers.softmax import Hardmax, Sigmoid, Softmax
+from keras_attention.normalizers.softmax import Exponential, Hardmax, Sigmoid, Softmax
 from keras_attention.normalizers.sparse import Entmax15, Sparsemax
 
 # What an argument `normalizer` may be.
@@ -18,6 +18,7 @@ NormalizerIdentifier: TypeAlias = "str | type[Normalizer] | Normalizer | Config"
 
 NAMES: dict[str, type[Normalizer]] = {
     "softmax": Softmax,
+    "exponential": Exponential,
     "sigmoid": Sigmoid,
     "hardmax": Hardmax,
     "sparsemax": Sparsemax,
@@ -36,10 +37,10 @@ def get(normalizer: NormalizerIdentifier, **kwargs: object) -> Normalizer:
     """The normalizer that `normalizer` names or describes; a `Normalizer` is returned as it is.
 
     Args:
-        normalizer: a name (`"softmax"`, `"sigmoid"`, `"hardmax"`,
-            `"sparsemax"`, `"entmax15"`, `"hard_sample"`, `"monotonic"`,
-            `"stepwise_monotonic"`), a subclass of `Normalizer`, a
-            `Normalizer`, or the config of one.
+        normalizer: a name (`"softmax"`, `"exponential"`, `"sigmoid"`,
+            `"hardmax"`, `"sparsemax"`, `"entmax15"`, `"hard_sample"`,
+            `"monotonic"`, `"stepwise_monotonic"`), a subclass of `Normalizer`,
+            a `Normalizer`, or the config of one.
         **kwargs: for the constructor, if a name or a class is given.
 
     Raises:

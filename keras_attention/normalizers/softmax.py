@@ -1,4 +1,4 @@
-"""Softmax, sigmoid smoothing and hardmax."""
+"""Softmax, exponential, sigmoid smoothing and hardmax."""
 
 from __future__ import annotations
 
@@ -8,7 +8,11 @@ import keras
 from keras import ops
 
 from keras_attention._core.checks import check_positive_number
-from keras_attention._core.masks import masked_softmax, one_hot_of_highest
+from keras_attention._core.masks import (
+    masked_softmax,
+    one_hot_of_highest,
+    zero_weights_where_masked,
+)
 from keras_attention._core.types import Config, Tensor
 from keras_attention.normalizers.base import Normalizer
 
@@ -54,6 +58,36 @@ class Softmax(Normalizer):
 
     def get_config(self) -> Config:
         return {**super().get_config(), "temperature": self.temperature}
+
+
+@keras.saving.register_keras_serializable(package="keras_attention")
+class Exponential(Normalizer):
+    """The exponential of each score, not divided by their sum: `exp(s_j)`.
+
+    For scores that are logarithms of weights, as those of
+    `keras_attention.scores.GaussianMixture`. The weights need not sum to 1.
+    Scores above 10 count as 10, so that float16 can hold the weights.
+
+    Source: Graves, "Generating Sequences With Recurrent Neural Networks", 2013.
+
+    Args:
+        **kwargs: of `keras.layers.Layer`.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from keras_attention.normalizers.softmax import Exponential
+    >>> scores, mask = np.zeros((1, 1, 3), "float32"), np.array([[[True, True, False]]])
+    >>> Exponential()(scores, mask=mask).numpy().tolist()
+    [[[1.0, 1.0, 0.0]]]
+    """
+
+    def call(self, scores: Tensor, mask: Tensor | None = None) -> Tensor:
+        return zero_weights_where_masked(mask, ops.exp(ops.minimum(scores, 10.0)))
+
+    def get_config(self) -> Config:
+        # Keras' automatic config of arguments cannot hold a dtype policy.
+        return {**super().get_config()}
 
 
 @keras.saving.register_keras_serializable(package="keras_attention")

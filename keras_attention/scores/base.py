@@ -24,8 +24,8 @@ class Score(QuantizedParts):
 
     To write a score of your own, override `compare` and, if there are weights
     to learn, `build(query_shape, key_shape)` and the projections. A score that
-    depends on earlier weights also defines `initial_state` and `next_state`;
-    its `compare(query, keys, state)` takes one query at a time, `Tq = 1`.
+    depends on earlier steps also defines `initial_state` and `next_state`; its
+    `compare(query, keys, state)` takes one query at a time, `Tq = 1`.
 
     Args:
         **kwargs: of `keras.layers.Layer`.
@@ -77,8 +77,8 @@ class Score(QuantizedParts):
         """The state before the first step: tensors with the batch first, `()` if stateless."""
         return ()
 
-    def next_state(self, state: Structure, weights: Tensor) -> Structure:
-        """The state after a step with the weights `(B, Tk)`."""
+    def next_state(self, state: Structure, weights: Tensor, query: Tensor) -> Structure:
+        """The state after a step with the weights `(B, Tk)` and the projected query `(B, U)`."""
         return state
 
     def call(self, query: Tensor, key: Tensor, state: Structure = None) -> Tensor:
@@ -104,6 +104,13 @@ class Score(QuantizedParts):
         return self.add_weight(
             shape=(), initializer=keras.initializers.Constant(value), autocast=False, name=name
         )
+
+    def _require_state(self, state: Structure) -> None:
+        if state is None:
+            raise ValueError(
+                f"state: expected the state of {type(self).__name__}, from "
+                "initial_state(memory) or next_state(state, weights, query), received None."
+            )
 
     def _require_equal_sizes(self, query_shape: Shape, key_shape: Shape, instead: str) -> None:
         if query_shape[-1] != key_shape[-1]:

@@ -38,11 +38,7 @@ class _HistoryScore(Additive):
         return initial_alignment(self.initial_alignment, memory)
 
     def compare(self, query: Tensor, keys: Tensor, state: Structure = None) -> Tensor:
-        if state is None:
-            raise ValueError(
-                f"state: expected the state of {type(self).__name__}, from "
-                "initial_state(memory) or next_state(state, weights), received None."
-            )
+        self._require_state(state)
         return super().compare(query, keys + self.features(state))
 
     def features(self, state: Structure) -> Tensor:
@@ -119,7 +115,7 @@ class Location(_HistoryScore):
 
     _channels = 1
 
-    def next_state(self, state: Structure, weights: Tensor) -> Structure:
+    def next_state(self, state: Structure, weights: Tensor, query: Tensor) -> Structure:
         return weights
 
     def features(self, state: Structure) -> Tensor:
@@ -181,7 +177,7 @@ class CumulativeLocation(Location):
     def initial_state(self, memory: Memory) -> Structure:
         return (super().initial_state(memory),) * 2
 
-    def next_state(self, state: Structure, weights: Tensor) -> Structure:
+    def next_state(self, state: Structure, weights: Tensor, query: Tensor) -> Structure:
         _, total = state
         return weights, total + weights
 
@@ -232,7 +228,7 @@ class Coverage(_HistoryScore):
         super().build(query_shape, key_shape)
         self.coverage = self._kernel_of_features("coverage", (1, self.v.shape[0]))
 
-    def next_state(self, state: Structure, weights: Tensor) -> Structure:
+    def next_state(self, state: Structure, weights: Tensor, query: Tensor) -> Structure:
         return state + weights
 
     def features(self, state: Structure) -> Tensor:

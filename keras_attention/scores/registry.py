@@ -10,6 +10,7 @@ from keras_attention._core.types import Config
 from keras_attention.scores.additive import Additive
 from keras_attention.scores.base import Score
 from keras_attention.scores.history import Coverage, CumulativeLocation, Location
+from keras_attention.scores.mixture import GaussianMixture
 from keras_attention.scores.multiplicative import Biaffine, Cosine, Dot, General, ScaledDot
 
 # What an argument `score` may be.
@@ -26,6 +27,7 @@ NAMES: dict[str, type[Score]] = {
     "location": Location,
     "cumulative_location": CumulativeLocation,
     "coverage": Coverage,
+    "gmm": GaussianMixture,
 }
 
 _REGISTRY = Registry("score", Score, NAMES, " or a keras_attention.scores.Score")
@@ -37,8 +39,8 @@ def get(score: ScoreIdentifier, **kwargs: object) -> Score:
     Args:
         score: a name (`"dot"`, `"scaled_dot"`, `"general"`, `"biaffine"`,
             `"concat"`, also called `"additive"`, `"cosine"`, `"location"`,
-            `"cumulative_location"`, `"coverage"`), a subclass of `Score`, a
-            `Score`, or the config of one.
+            `"cumulative_location"`, `"coverage"`, `"gmm"`), a subclass of
+            `Score`, a `Score`, or the config of one.
         **kwargs: for the constructor, if a name or a class is given.
 
     Raises:

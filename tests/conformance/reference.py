@@ -117,6 +117,37 @@ def looking_back(gains):
     return compare
 
 
+def mixture(version):
+    """Means that all queries so far have moved, then the density at the position."""
+
+    def compare(score, query, key, j, before):
+        means = sum(parameters(score, version, asked)[1] for asked in before.queries)
+        heights, _, deviations = parameters(score, version, query)
+        logs = []
+        for height, mean, deviation in zip(heights, means, deviations):
+            if version != "v0":
+                height = height / (deviation * math.sqrt(2 * math.pi))
+            logs.append(math.log(height) - (j + 1 - mean) ** 2 / (2 * deviation**2))
+        return np.logaddexp.reduce(logs)
+
+    compare.looks_back = True
+    return compare
+
+
+def parameters(score, version, query):
+    """Heights, steps and deviations of the components of a mixture."""
+    if score.units is not None:
+        query = np.tanh(query @ weight(score, "hidden/kernel") + weight(score, "hidden/bias"))
+    raw = query @ weight(score, "parameters/kernel") + weight(score, "parameters/bias")
+    a, b, c = np.split(raw, 3)
+    if version == "v0":
+        return np.exp(a), np.exp(b), np.sqrt(np.exp(-c) / 2)
+    shares = np.exp(a) / sum(np.exp(a))
+    if version == "v1":
+        return shares, np.exp(b), np.sqrt(np.exp(c))
+    return shares, np.log(1 + np.exp(b)), np.log(1 + np.exp(c))
+
+
 # What stands before the first step, over the real positions `kept` of `length`.
 
 
@@ -207,6 +238,10 @@ def stepwise(hard=False):
     return weigh
 
 
+def exponential(normalizer, scores, before):
+    return {j: math.exp(score) for j, score in scores.items()}
+
+
 # Windows: how many queries came before, and the real positions, to factors by position.
 
 
@@ -232,11 +267,19 @@ def local_p(window, query, t, kept):
 # Attention.
 
 
+class Past(list):
+    """The weights of all steps before; `queries` are those of these steps and of this one."""
+
+    def __init__(self):
+        super().__init__()
+        self.queries = []
+
+
 def attend(layer, how, query, value, mask, before):
     """One query vector, `(Tk, Dv)` values and their mask to a context and its weights.
 
     `how` is a dictionary with a score, a normalizer, a window and a start; `before` holds the
-    weights of all steps before, and gains those of this one.
+    `Past`, and gains this step.
     """
     kept = [j for j in range(len(value)) if mask[j]]
     weights, context = np.zeros(len(value)), np.zeros(value.shape[1])
@@ -244,6 +287,7 @@ def attend(layer, how, query, value, mask, before):
         return context, weights
     if not before:
         before.append(how["start"](kept, len(value)))
+    before.queries.append(query)
     compare = how["score"]
     factors = how["window"](layer.window, query, len(before) - 1, kept)
     back = [(j, before) if hasattr(compare, "looks_back") else () for j in range(len(value))]
@@ -278,7 +322,7 @@ def attention(how, attend=attend):
         contexts = np.zeros((*query.shape[:2], value.shape[2]))
         weights = np.zeros((*query.shape[:2], value.shape[1]))
         for b in range(query.shape[0]):
-            before = []
+            before = Past()
             for i in range(query.shape[1]):
                 if inputs["query_mask"][b, i]:
                     contexts[b, i], weights[b, i] = attend(
@@ -415,7 +459,7 @@ def attention_rnn(step_cell, how, asks_with, upper=(), attend=attend):
         outputs = np.zeros((*sequence.shape[:2], returned))
         all_weights = np.zeros((*sequence.shape[:2], value.shape[1]))
         for b in range(sequence.shape[0]):
-            before = []
+            before = Past()
 
             def ask(query, row=b, before=before):
                 mask = inputs["value_mask"][row]
@@ -460,7 +504,7 @@ def top_down(step_cell, how, step_language_cell):
         outputs = np.zeros((*sequence.shape[:2], size))
         all_weights = np.zeros((*sequence.shape[:2], value.shape[1]))
         for b in range(sequence.shape[0]):
-            mask, before, said = inputs["value_mask"][b], [], np.zeros(size)
+            mask, before, said = inputs["value_mask"][b], Past(), np.zeros(size)
             mean = value[b][mask].mean(axis=0) if mask.any() else np.zeros(value.shape[2])
             lower = [np.zeros(units) for units in flat(layer.cell.state_size)]
             upper = [np.zeros(units) for units in flat(language_cell.state_size)]

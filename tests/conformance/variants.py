@@ -117,6 +117,17 @@ def looking_back(name, score, gains, start, **flags):
     return Variant(name, make, reference.attention(how), "query", 6, **flags)
 
 
+def mixture(name, version="v2", units=None, normalizer="softmax", weigh=reference.softmax, **flags):
+    """A row for a mixture of Gaussians."""
+
+    def make(dtype):
+        score = scores.GaussianMixture(2, units, version, dtype=dtype)
+        return Attention(score, normalizer, dtype=dtype)
+
+    computes = reference.attention(reference.means(reference.mixture(version), weigh))
+    return Variant(name, make, computes, "query", 6, value_mask=ENDING_MASK, **flags)
+
+
 def gated(score, compare, gate="scalar"):
     """A row for a gate."""
     how = reference.means(compare, gate=reference.gated)
@@ -200,6 +211,16 @@ ATTENTIONS = [
     ),
     looking_back(
         "coverage", lambda dtype: scores.Coverage(dtype=dtype), reference.coverage, reference.zeros
+    ),
+    mixture("gmm"),
+    mixture("gmm-v1", version="v1", units=3, compiled=False),
+    mixture(
+        "gmm-v0-exponential",
+        version="v0",
+        normalizer="exponential",
+        weigh=reference.exponential,
+        sums_to_one=False,
+        compiled=False,
     ),
     weighed("temperature", partial(normalizers.Softmax, 0.5), reference.softmax_at(0.5)),
     weighed("sigmoid", normalizers.Sigmoid, reference.smoothing),
@@ -328,6 +349,7 @@ ASKED = {
         of(scores.Location, filters=2, kernel_size=3),
         reference.means(reference.looking_back(reference.location), start=reference.uniform),
     ),
+    "gmm": (of(scores.GaussianMixture), reference.means(reference.mixture("v2"))),
     "coverage": (
         of(scores.Coverage),
         reference.means(reference.looking_back(reference.coverage)),
@@ -376,7 +398,7 @@ def recurrent(
     climbs = [(CELLS[name][1], None) for name in upper]
     attends = reference.attend_with_sentinel if asked == "sentinel" else reference.attend
     computes = reference.attention_rnn(step_cell, how, asks_with, climbs, attends)
-    mask = ENDING_MASK if asked == "location" else VALUE_MASK
+    mask = ENDING_MASK if asked in ("location", "gmm") else VALUE_MASK
     return Variant(name, make, computes, "sequence", QUERY_SIZE, compiled, mask)
 
 
@@ -400,6 +422,7 @@ RECURRENT = [
     recurrent("user", "additive", "before", True, 5, compiled=True),
     recurrent("gru", "location", "before", False, 5, compiled=True),
     recurrent("gru", "location", "after", True, 5),
+    recurrent("gru", "gmm", "before", False, None),
     recurrent("lstm", "coverage", "after", True, 5, compiled=True),
     recurrent("gru", "coverage", "after", False, 5),
     recurrent("gru", "monotonic", "before", False, None),

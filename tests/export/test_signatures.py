@@ -37,6 +37,7 @@ def model_with(attention):
             ),
             ["attention_score", "attention_window"],
         ),
+        (lambda: Attention(scores.GaussianMixture(2), "exponential"), ["attention_score"]),
     ],
 )
 @pytest.mark.slow
@@ -51,11 +52,17 @@ def test_onnx(attention, state, tmp_path, monkeypatch):
     assert {f"decoder_{name}" for name in state} <= names
 
 
-def test_saved_model(tmp_path, only_signatures):
+@pytest.mark.parametrize(
+    "attention",
+    [
+        lambda: Attention(scores.Biaffine(), normalizers.Monotonic("exact", test_mode="hard")),
+        lambda: Attention(scores.GaussianMixture(2)),
+    ],
+    ids=["monotonic", "gmm"],
+)
+def test_saved_model(attention, tmp_path, only_signatures):
     only_signatures("encode", "step", "beam")
-    attention = Attention(scores.Biaffine(), normalizers.Monotonic("exact", test_mode="hard"))
-    model = model_with(attention)
-    report = export_model(model, tmp_path / "model", search=SEARCH)
+    report = export_model(model_with(attention()), tmp_path / "model", search=SEARCH)
     assert report["ids_equal"]
 
 

@@ -132,6 +132,19 @@ WRONG = {
         lambda: scores.CumulativeLocation(filters=0),
         "filters: expected a positive integer, received 0",
     ),
+    "num_components": (
+        lambda: scores.GaussianMixture(0),
+        "num_components: expected a positive integer, received 0",
+    ),
+    "version": (
+        lambda: scores.GaussianMixture(version="v3"),
+        "version: expected one of 'v0', 'v1', 'v2', received 'v3'",
+    ),
+    "a mixture without its state": (
+        lambda: scores.GaussianMixture()(zeros(1, 1, 4), zeros(1, 5, 4)),
+        "state: expected the state of GaussianMixture",
+        "received None",
+    ),
     "a score without its state": (
         lambda: scores.Coverage()(zeros(1, 1, 4), zeros(1, 5, 4)),
         "state: expected the state of Coverage",

@@ -32,6 +32,7 @@ def scored(name, rng, **options):
     """The scores of three queries and five keys, after a step that attended to the third."""
     score, before = scores.get(name, **options), np.float32([[0, 0, 1, 0, 0]] * 2)
     looks_back = {"location": before, "coverage": before, "cumulative_location": (before, before)}
+    looks_back["gmm"] = np.ones((2, 5), "float32")
     return score(rng.normal(size=(2, 3, 4)), rng.normal(size=(2, 5, 4)), looks_back.get(name))
 
 
@@ -98,6 +99,25 @@ def test_cosine_ignores_lengths_and_stays_below_its_cap():
     score.log_scale.assign(50.0)
     found = score(np.full((1, 1, 4), 0.01), np.full((1, 1, 4), 100.0))
     np.testing.assert_allclose(found, 100.0, rtol=1e-5)
+
+
+@pytest.mark.parametrize("version", ["v0", "v1", "v2"])
+def test_gmm_starts_with_the_step_and_the_deviation_that_are_asked_for(version):
+    score = scores.GaussianMixture(1, version=version, step_init=2.0, deviation_init=0.5)
+    attention = Attention(score)
+    _, weights = attention(np.zeros((1, 3, 4)), np.ones((1, 7, 4)), return_attention_scores=True)
+    means = 2.0 * np.arange(1, 4)
+    expected = np.exp(-((np.arange(1, 8) - means[:, None]) ** 2) / (2 * 0.5**2))
+    expected /= expected.sum(axis=-1, keepdims=True)
+    np.testing.assert_allclose(weights[0], expected, rtol=1e-4, atol=1e-7)
+
+
+def test_gmm_gives_the_density_of_a_normal_distribution(rng):
+    _, weights = Attention(scores.GaussianMixture(3, step_init=40.0), "exponential")(
+        np.zeros((1, 1, 4)), np.ones((1, 80, 4)), return_attention_scores=True
+    )
+    np.testing.assert_allclose(np.sum(weights), 1.0, atol=1e-3)
+    np.testing.assert_allclose(weights[0, 0, 39], 1 / (10 * np.sqrt(2 * np.pi)), rtol=1e-4)
 
 
 def test_a_score_of_ones_own_works_and_is_saved(rng, tmp_path):
