@@ -15,6 +15,7 @@ ROOT = Path(__file__).resolve().parent.parent
 EVERYWHERE = [
     "tests/conformance",
     "tests/core/test_backend.py",
+    "tests/core/test_linear_chain.py",
     "tests/core/test_masks.py",
     "tests/core/test_protocols.py",
     "tests/layers/test_blocks.py",

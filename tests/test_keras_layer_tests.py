@@ -64,6 +64,8 @@ ROWS = {
         {"sequence_shape": (2, 3, 8), "value_shape": (2, 5, 6)},
         {"expected_output_shape": (2, 3, 8)},
     ),
+    layers.CRF: ({"num_tags": 4}, (2, 5, 4), {"expected_output_shape": (2, 5, 4, 4)}),
+    layers.CRFDecoder: ({}, (2, 5, 4, 4), {"expected_output_shape": (2, 5)}),
     vision.GatedAttention: ({"score": "general"}, QUERY_AND_VALUE, {}),
     vision.SqueezeExcitation: ({"ratio": 2}, FEATURES, {"expected_output_shape": FEATURES}),
     vision.ChannelAttention: ({"ratio": 2}, FEATURES, {"expected_output_shape": FEATURES}),
@@ -100,6 +102,7 @@ ROWS = {
 }
 # Without weights, or with several outputs.
 UNTRAINED = {
+    layers.CRFDecoder,
     models.RecurrentEncoder,
     models.TransformerEncoder,
     vision.MeanState,

@@ -1,9 +1,17 @@
 """What a user puts into a Keras model."""
 
+from keras_attention._core.linear_chain import (
+    crf_decode,
+    crf_log_likelihood,
+    crf_log_norm,
+    crf_marginals,
+    crf_potentials,
+)
 from keras_attention._core.memory import Memory
 from keras_attention.layers.attention import Attention
 from keras_attention.layers.attention_rnn import AttentionRNN
 from keras_attention.layers.blocks import TransformerBlock
+from keras_attention.layers.crf import CRF, CRFDecoder
 from keras_attention.layers.decoder_block import TransformerDecoderBlock
 from keras_attention.layers.extended_vocabulary import (
     ExtendedVocabulary,
@@ -32,6 +40,7 @@ from keras_attention.layers.states import (
 from keras_attention.layers.tied_logits import TiedLogits
 
 __all__ = [
+    "CRF",
     "Attention",
     "AttentionNoise",
     "AttentionPooling",
@@ -39,6 +48,7 @@ __all__ = [
     "AttentionRNNState",
     "AttentionState",
     "BahdanauAttention",
+    "CRFDecoder",
     "ExtendedVocabulary",
     "HierarchicalAttention",
     "LuongAttention",
@@ -55,6 +65,11 @@ __all__ = [
     "TransformerBlock",
     "TransformerDecoderBlock",
     "TransformerDecoderState",
+    "crf_decode",
+    "crf_log_likelihood",
+    "crf_log_norm",
+    "crf_marginals",
+    "crf_potentials",
     "extended_ids",
     "restored_ids",
     "used_positions",

@@ -9,6 +9,7 @@ from keras_attention.losses.attention_weights import (
     guided_attention_loss,
     redundancy_loss,
 )
+from keras_attention.losses.crf import CRFLoss
 from keras_attention.losses.crossentropy import SequenceCrossentropy, token_crossentropy
 from keras_attention.losses.hard_attention import (
     AddHardAttentionLoss,
@@ -20,6 +21,7 @@ __all__ = [
     "AddAttentionLoss",
     "AddHardAttentionLoss",
     "AttentionLoss",
+    "CRFLoss",
     "MovingBaseline",
     "SequenceCrossentropy",
     "alignment_loss",
