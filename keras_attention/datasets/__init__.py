@@ -29,6 +29,7 @@ from keras_attention.datasets.sentiment import (
     load_sentiment,
     load_sentiment_lexicon,
 )
+from keras_attention.datasets.tagged import Tagged, load_addresses, load_tweets, split_tagged
 from keras_attention.datasets.tatoeba import load_tatoeba
 
 __all__ = [
@@ -46,7 +47,9 @@ __all__ = [
     "Scene",
     "SceneObject",
     "Scenes",
+    "Tagged",
     "caption_batches",
+    "load_addresses",
     "load_bible",
     "load_captions",
     "load_cmudict",
@@ -56,10 +59,12 @@ __all__ = [
     "load_sentiment",
     "load_sentiment_lexicon",
     "load_tatoeba",
+    "load_tweets",
     "pad",
     "place_digits",
     "plain_caption",
     "read_image",
     "split_pairs",
+    "split_tagged",
     "teacher_forcing_batches",
 ]
