@@ -1,4 +1,4 @@
-"""Metrics: token accuracy during training, error rates, and the pointing game."""
+"""Metrics: token accuracy during training, error rates, entities, and the pointing game."""
 
 from __future__ import annotations
 
@@ -13,7 +13,15 @@ from keras_attention._core.checks import check_id, check_rank, check_shape
 from keras_attention._core.optional import require
 from keras_attention._core.types import Config, DType, Tensor
 
-__all__ = ["ErrorRates", "TokenAccuracy", "error_rates", "peaks_inside"]
+__all__ = [
+    "EntityScores",
+    "ErrorRates",
+    "TokenAccuracy",
+    "entities",
+    "entity_scores",
+    "error_rates",
+    "peaks_inside",
+]
 
 
 @keras.saving.register_keras_serializable(package="keras_attention")
@@ -126,6 +134,113 @@ def error_rates(
     if not length:
         raise ValueError("references: expected at least one token, received only empty sequences.")
     return ErrorRates(wrong / len(hypotheses), edits / length)
+
+
+class EntityScores(NamedTuple):
+    """Precision, recall and F1 of entities, as fractions.
+
+    Attributes:
+        precision: the fraction of the found entities that are right.
+        recall: the fraction of the entities of the references that are found.
+        f1: the harmonic mean of both.
+        support: the number of entities in the references.
+
+    Example:
+
+    >>> from keras_attention.metrics import EntityScores
+    >>> EntityScores(precision=0.5, recall=0.5, f1=0.5, support=2).f1
+    0.5
+    """
+
+    precision: float
+    recall: float
+    f1: float
+    support: int
+
+
+def entities(tags: Sequence[str]) -> list[tuple[str, int, int]]:
+    """The entities of a sequence of tags `B-KIND`, `I-KIND` and `O`.
+
+    An entity begins at a `B-`, and at an `I-` that follows another kind or `O`;
+    it goes on at each `I-` of its kind. This is the definition of conlleval, and
+    the default of the package seqeval. (`E-` and `S-`, which end an entity, are
+    read too.)
+
+    Args:
+        tags: the tag of each token.
+
+    Returns:
+        Kind, first position and last position of each entity.
+
+    Raises:
+        ValueError: for a tag of another form.
+
+    Example:
+
+    >>> from keras_attention.metrics import entities
+    >>> entities(["B-PER", "I-PER", "O", "B-LOC"])
+    [('PER', 0, 1), ('LOC', 3, 3)]
+    """
+    found: list[tuple[str, int, int]] = []
+    before, kind_before = "O", ""
+    for position, tag in enumerate(tags):
+        prefix, _, kind = tag.partition("-")
+        if prefix not in ("O", "B", "I", "E", "S") or (prefix != "O") != bool(kind):
+            raise ValueError(f"tags: expected O, or B- or I- with a kind, received {tag!r}.")
+        if prefix != "O":
+            begins = prefix in "BS" or before in "OES" or kind != kind_before
+            start = position if begins else found.pop()[1]
+            found.append((kind, start, position))
+        before, kind_before = prefix, kind
+    return found
+
+
+def entity_scores(
+    hypotheses: Sequence[Sequence[str]], references: Sequence[Sequence[str]]
+) -> EntityScores:
+    """Precision, recall and F1 of entities, over all sequences together.
+
+    An entity is right if the reference has one of the same kind with the same
+    first and last token. See `entities` for what an entity is.
+
+        F1 = 2 * precision * recall / (precision + recall)
+
+    Source: Tjong Kim Sang and De Meulder, "Introduction to the CoNLL-2003
+    Shared Task", 2003.
+
+    Args:
+        hypotheses: tags per sequence.
+        references: the right tags per sequence.
+
+    Returns:
+        `EntityScores`; a fraction of nothing is 0.
+
+    Raises:
+        ValueError: if the two differ in length, and for tags of another form.
+
+    Example:
+
+    >>> from keras_attention.metrics import entity_scores
+    >>> right = [["O", "O", "O", "B-MISC", "I-MISC", "I-MISC", "O"], ["B-PER", "I-PER", "O"]]
+    >>> found = [["O", "O", "B-MISC", "I-MISC", "I-MISC", "I-MISC", "O"], ["B-PER", "I-PER", "O"]]
+    >>> entity_scores(found, right).f1
+    0.5
+    """
+    if list(map(len, hypotheses)) != list(map(len, references)):
+        raise ValueError(
+            "references: expected sequences of the lengths of the hypotheses, received "
+            f"{len(references)} with {sum(map(len, references))} tags for {len(hypotheses)} with "
+            f"{sum(map(len, hypotheses))}."
+        )
+    found, given = (
+        {(number, *entity) for number, tags in enumerate(side) for entity in entities(tags)}
+        for side in (hypotheses, references)
+    )
+    right = len(found & given)
+    precision, recall = right / max(1, len(found)), right / max(1, len(given))
+    # The harmonic mean, without a division by 0.
+    f1 = 2 * right / max(1, len(found) + len(given))
+    return EntityScores(precision, recall, f1, len(given))
 
 
 def peaks_inside(maps: Tensor, boxes: Tensor, image_size: tuple[int, int]) -> np.ndarray:

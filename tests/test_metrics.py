@@ -3,7 +3,13 @@
 import numpy as np
 import pytest
 
-from keras_attention.metrics import TokenAccuracy, error_rates, peaks_inside
+from keras_attention.metrics import (
+    TokenAccuracy,
+    entities,
+    entity_scores,
+    error_rates,
+    peaks_inside,
+)
 
 
 def test_error_rates_by_hand():
@@ -84,3 +90,41 @@ def test_no_maps_have_no_peaks():
 def test_boxes_must_be_as_many_as_maps():
     with pytest.raises(ValueError, match="boxes: expected one box per map"):
         peaks_inside(MAPS, [(0, 0, 1, 1)], (2, 2))
+
+
+# Tags, and what `get_entities` of seqeval returns for them; the first is in its
+# documentation.
+ENTITIES = {
+    "of the documentation": ("B-PER I-PER O B-LOC", [("PER", 0, 1), ("LOC", 3, 3)]),
+    "inside without a beginning": ("I-NP I-NP O", [("NP", 0, 1)]),
+    "another kind inside": ("B-A I-B I-B O", [("A", 0, 0), ("B", 1, 2)]),
+    "two neighbours": ("B-A B-A I-A", [("A", 0, 0), ("A", 1, 2)]),
+    "after a gap": ("B-A O I-A", [("A", 0, 0), ("A", 2, 2)]),
+    "a kind with hyphens": ("B-geo-loc I-geo-loc", [("geo-loc", 0, 1)]),
+    "ends": ("B-A E-A E-A S-A I-A", [("A", 0, 1), ("A", 2, 2), ("A", 3, 3), ("A", 4, 4)]),
+    "nothing": ("O O", []),
+}
+
+
+@pytest.mark.parametrize(("tags", "expected"), ENTITIES.values(), ids=ENTITIES)
+def test_entities_are_those_of_seqeval(tags, expected):
+    assert entities(tags.split()) == expected
+
+
+def test_entity_scores_are_those_of_seqeval():
+    right = [["O", "O", "O", "B-MISC", "I-MISC", "I-MISC", "O"], ["B-PER", "I-PER", "O"]]
+    found = [["O", "O", "B-MISC", "I-MISC", "I-MISC", "I-MISC", "O"], ["B-PER", "I-PER", "O"]]
+    assert entity_scores(found, right) == (0.5, 0.5, 0.5, 2)
+    # An entity that spans two sequences is two.
+    assert entity_scores([["I-A"], ["I-A"]], [["I-A"], ["I-A"]]) == (1, 1, 1, 2)
+    precision, recall, f1, support = entity_scores([["B-A", "B-A"]], [["O", "B-A"]])
+    assert (precision, recall, support) == (0.5, 1, 1) and f1 == pytest.approx(2 / 3)
+    assert entity_scores([["O"]], [["O"]]) == (0, 0, 0, 0)
+    assert entity_scores([], []).f1 == 0
+
+
+def test_tags_of_another_form_are_refused():
+    with pytest.raises(ValueError, match=r"tags: expected O, or B- or I- .* received 'Street'"):
+        entities(["Street"])
+    with pytest.raises(ValueError, match=r"references: expected sequences of the lengths"):
+        entity_scores([["O"]], [["O", "O"]])
