@@ -10,6 +10,7 @@ state, attention weights)`. The ids of padding, start and end are its `special_i
 from keras_attention.generation.any_model.rules.base import StepRule
 from keras_attention.generation.any_model.rules.registry import register_step_rule
 from keras_attention.generation.beam_search import BeamSearch
+from keras_attention.generation.beam_tree import BeamNode, BeamTree, Choice, beam_tree
 from keras_attention.generation.constrained_beam_search import ConstrainedBeamSearch
 from keras_attention.generation.constraints import (
     BannedTokens,
@@ -40,8 +41,11 @@ from keras_attention.generation.unknown import replace_unknown
 __all__ = [
     "AverageLength",
     "BannedTokens",
+    "BeamNode",
     "BeamSearch",
+    "BeamTree",
     "Candidates",
+    "Choice",
     "ConstrainedBeamSearch",
     "Constraint",
     "ContrastiveSearch",
@@ -62,6 +66,7 @@ __all__ = [
     "StepRule",
     "Unfinished",
     "as_decoder",
+    "beam_tree",
     "deserialize_search",
     "generate",
     "register_step_rule",

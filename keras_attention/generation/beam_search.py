@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import keras
 
@@ -32,6 +32,8 @@ from keras_attention.generation.penalties import (
     Penalty,
 )
 from keras_attention.generation.settings import SearchSettings
+
+Loop = TypeVar("Loop", bound=BeamLoop)
 
 
 @keras.saving.register_keras_serializable(package="keras_attention")
@@ -152,12 +154,12 @@ class BeamSearch(SearchSettings):
 
     def _loop(
         self,
-        kind: Callable[..., BeamLoop],
+        kind: Callable[..., Loop],
         decoder: DecoderLike,
         inputs: Structure,
         prefix: Tensor | None,
         **further: Any,
-    ) -> BeamLoop:
+    ) -> Loop:
         """A loop with these settings; `further` are others, or those of its kind."""
         settings: dict[str, Any] = {
             "num_beams": self.num_beams,

@@ -131,6 +131,17 @@ class BeamLoop:
 
     def whole(self) -> Hypotheses:
         """The n best hypotheses of each group, `max_length` wide."""
+        beams, first_weights = self._begin()
+        steps, weights = ops.convert_to_tensor(0, dtype="int32"), None
+        if self.length > 1:
+            shape = (self.batch * self.num_beams, ops.shape(first_weights)[-1])
+            steps, beams, weights = scan_while(
+                self._goes_on, self._step, beams, self.length - 1, shape
+            )
+        return self._collect(steps + 1, beams, first_weights, weights)
+
+    def _begin(self) -> tuple[Beams, Tensor]:
+        """The hypotheses of one token, and the weights `(B, S)` of the first step."""
         batch, pad = self.batch, self.special_ids.pad
         logits, state, first_weights = self.stepper.first()
         logits, first_weights = self._by_group(logits), self._by_group(first_weights)
@@ -147,14 +158,7 @@ class BeamLoop:
         )
         self.stepper.spread(self.num_beams * self.groups)
         start = ops.convert_to_tensor(0, dtype="int32")
-        beams = self._extend(start, beams, logits, first_weights, slots=1)
-        steps, weights = start, None
-        if self.length > 1:
-            shape = (batch * self.num_beams, ops.shape(first_weights)[-1])
-            steps, beams, weights = scan_while(
-                self._goes_on, self._step, beams, self.length - 1, shape
-            )
-        return self._collect(steps + 1, beams, first_weights, weights)
+        return self._extend(start, beams, logits, first_weights, slots=1), first_weights
 
     def _goes_on(self, steps: Tensor, beams: Beams) -> Tensor | bool:
         """Whether an unfinished hypothesis of `steps + 1` tokens can become one of the best."""

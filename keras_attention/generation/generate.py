@@ -181,13 +181,13 @@ def generate(
             "search: expected Greedy(), Sample(), BeamSearch() or another search, received "
             f"{search!r}."
         )
-    run = _Run(model, inputs, search, replace_unknown, prefix, must_include)
+    run = Run(model, inputs, search, replace_unknown, prefix, must_include)
     batch_size = batch_size or (IMAGES_PER_BATCH if run.inputs.text is None else TEXTS_PER_BATCH)
     found = run.all(1 if n_best is None else n_best, batch_size, verbose)
     return [best for best, *_ in found] if n_best is None else found
 
 
-class _Run:
+class Run:
     """One call of `generate`."""
 
     def __init__(
@@ -267,15 +267,19 @@ class _Run:
             batch = by_length[begin : begin + batch_size]
             given = {name: ids[batch] for name, ids in self.further.items()}
             found = decode({"inputs": self.inputs.batch(batch), **given})
-            for i, hypotheses in zip(batch, self._written(found, n_best)):
-                generations[i] = [self._generation(i, *one) for one in hypotheses]
+            for i, hypotheses in zip(batch, self.written(found, n_best)):
+                generations[i] = [self.generation(i, *one) for one in hypotheses]
             if bar is not None:
                 bar.add(len(batch))
         return generations
 
+    @property
+    def searched(self) -> DecoderLike:
+        """What the search is called with."""
+        return self.model if isinstance(self.model, DecoderLike) else self.decoder
+
     def _decoder(self) -> Decode:
-        search = self.search
-        decoder = self.model if isinstance(self.model, DecoderLike) else self.decoder
+        search, decoder = self.search, self.searched
 
         def decode(given: dict[str, Structure]) -> Hypotheses:
             further = {name: ids for name, ids in given.items() if name != "inputs"}
@@ -283,7 +287,7 @@ class _Run:
 
         return decode
 
-    def _written(self, found: Hypotheses, n_best: int) -> Iterator[list[tuple[Any, float, Any]]]:
+    def written(self, found: Hypotheses, n_best: int) -> Iterator[list[tuple[Any, float, Any]]]:
         """For each example the ids `(L,)`, score and attention `(L, ...)` of its hypotheses.
 
         Start, end and padding are left out, wherever a search chose them, and so are
@@ -307,7 +311,8 @@ class _Run:
                     hypotheses.append((ids[kept], float(score), weights[kept]))
             yield hypotheses
 
-    def _generation(self, i: int, ids: Any, score: float, weights: Any) -> Generation:
+    def generation(self, i: int, ids: Any, score: float, weights: Any) -> Generation:
+        """What was written for input i: ids `(L,)` without special ones, and their weights."""
         tokens, text = self.target.tokens(ids), self.inputs.text
         if text is None:
             return Generation(self.target.join(tokens), score, tokens, None, weights)

@@ -110,6 +110,10 @@ class Tokens:
             return [str(i) for i in ids]
         return self.vocabulary.to_tokens(ids)
 
+    def name_of(self, i: int) -> str:
+        """The token of one id, also of a special one."""
+        return str(i) if self.vocabulary is None else self.vocabulary.tokens[i]
+
     def join(self, tokens: list[str]) -> str:
         """The text of tokens."""
         return " ".join(tokens) if self.vocabulary is None else self.vocabulary.join(tokens)
