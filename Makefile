@@ -9,6 +9,7 @@
 # make test-backends runs tests on JAX and on torch, in environments of their own
 # make web           builds pages that run models in the browser, and serves them here
 # make web-test      tests such pages in Chromium, with Node           (about 6 minutes)
+# make widget-test   uses the notebook widget in JupyterLab and Chromium, with Node (2 minutes)
 # make test-beam     runs the tests of batch translation on Apache Beam and on Dask, in their own
 #                    environment
 # make test-serving  runs KServe's server, in its own environment, and asks it by our clients
@@ -24,7 +25,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STARTED := $(shell date +%s)
 
-.PHONY: demo test test-slow test-backends test-beam test-serving web web-test precision artifact-precision gpu compare-tfa bench g2p preset translate caption glimpses notebook docs docs-serve wheel wheel-test lint format large-vocabulary any-model clean
+.PHONY: demo test test-slow test-backends test-beam test-serving web web-test widget-test precision artifact-precision gpu compare-tfa bench g2p preset translate caption glimpses notebook docs docs-serve wheel wheel-test lint format large-vocabulary any-model clean
 
 demo: .venv/installed
 	$(BIN)/python export/demo.py build/demo --started $(STARTED)
@@ -72,6 +73,10 @@ web: .venv/installed
 # Needs Chromium, Node 20 and npm.
 web-test: .venv/installed
 	$(BIN)/python -m tests.web build/web-test
+
+# Needs Chromium, Node 20 and npm. JupyterLab comes from an environment of its own.
+widget-test: .venv/installed
+	$(BIN)/python -m tests.widgets build/widget-test
 
 g2p: .venv/installed
 	$(BIN)/python export/train_g2p.py build/g2p --units 384 --num-encoder-layers 2 --dropout 0.2 \

@@ -48,6 +48,8 @@ ENVIRONMENTS = {
         None,
         _of_project("latex2mathml", "mkdocs-jupyter", "mkdocs-material", "mkdocstrings[python]"),
     ),
+    # The server and the page of notebooks; their kernel is the interpreter of the tests.
+    "jupyter": (None, ("jupyterlab==4.6.6", *_of_project("anywidget"))),
     "wheel": (None, ("build==1.4.0", "check-wheel-contents==0.6.3", "twine==6.2.0")),
     # The oldest that setup.cfg allows.
     "onnxruntime": (None, ("onnxruntime==1.23.2", *_of_project("numpy"))),

@@ -33,8 +33,12 @@ def execute(notebook, folder, timeout=1800):
     return notebook
 
 
+# Names a widget of a kernel that has ended. Its picture stays.
+WIDGET = "application/vnd.jupyter.widget-view+json"
+
+
 def clean(notebook):
-    """Removes metadata and log lines of the run."""
+    """Removes metadata, log lines and live widgets of the run."""
     notebook.metadata = {
         "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
         "language_info": {"name": "python"},
@@ -44,6 +48,7 @@ def clean(notebook):
         if cell.cell_type == "code":
             cell.outputs = [o for o in cell.outputs if o.get("name") != "stderr"]
             for output in cell.outputs:
+                output.get("data", {}).pop(WIDGET, None)
                 if "metadata" in output:
                     output.metadata = {}
     return notebook

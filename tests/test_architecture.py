@@ -21,7 +21,7 @@ LEVELS = (
     ("vision", "generation"),
     ("models", "tfa"),
     ("plots", "datasets"),
-    ("export", "callbacks"),
+    ("export", "callbacks", "widgets"),
     ("recipes",),
     ("cli",),
     ("__main__",),

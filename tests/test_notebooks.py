@@ -25,8 +25,9 @@ IMAGES = {
 }
 # What a notebook needs beyond the extra notebooks.
 NEEDED = {
-    "02_translation.ipynb": ("sacrebleu", "tensorflow_text"),
-    "03_image_captioning.ipynb": ("sacrebleu", "PIL"),
+    "01_attention_step_by_step.ipynb": ("anywidget",),
+    "02_translation.ipynb": ("anywidget", "sacrebleu", "tensorflow_text"),
+    "03_image_captioning.ipynb": ("anywidget", "sacrebleu", "PIL"),
     "04_glimpses.ipynb": ("sklearn",),
     "05_your_own_model.ipynb": ("sklearn", "onnxruntime"),
 }
@@ -126,7 +127,7 @@ def test_a_trained_model_is_found(name, built, make, runner, tmp_path, monkeypat
         model.save(tmp_path / "build" / folder / "model.keras")
     (tmp_path / "notebooks").mkdir()
     notebook = committed(name)
-    setup, *others = code_cells(notebook)
+    _, setup, *others = code_cells(notebook)
     (loading,) = (cell for cell in others if "A trained model was found" in cell.source)
     notebook.cells = [setup, loading]
     runner.execute(notebook, tmp_path / "notebooks", timeout=240)
@@ -158,6 +159,23 @@ def test_committed_outputs_are_clean(name, runner):
     assert not runner.machine_paths(notebook)
     assert not [text for text in runner.shown(notebook) if "Warning" in text]
     assert notebook == runner.clean(committed(name))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_notebook_begins_by_installing_what_it_needs(name):
+    notebook = committed(name)
+    (extras,) = re.findall(r"pip install '\.\[([\w,]+)\]'", notebook.cells[0].source)
+    assert "on no index" in notebook.cells[1].source and "GPU" in notebook.cells[1].source
+    assert f'%pip install --quiet "{{package}}[{extras}]"' in code_cells(notebook)[0].source
+
+
+def test_a_live_widget_is_committed_as_its_picture(runner):
+    data = {"application/vnd.jupyter.widget-view+json": {"model_id": "1"}, "image/png": "iVBOR"}
+    cell = nbformat.v4.new_code_cell("explorer")
+    cell.outputs = [nbformat.v4.new_output("execute_result", data)]
+    assert [*runner.clean(nbformat.v4.new_notebook(cells=[cell])).cells[0].outputs[0].data] == [
+        "image/png"
+    ]
 
 
 def test_the_model_by_hand_is_under_40_lines():

@@ -36,6 +36,7 @@ TITLES = {
     "datasets": "Data",
     "recipes": "Recipes",
     "plots": "Plots",
+    "widgets": "Widgets",
     "tfa": "For people from tfa",
 }
 

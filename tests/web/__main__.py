@@ -10,6 +10,7 @@ folder, where the exports, the answers of the models in Python, and pictures of 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import shutil
 import subprocess
@@ -46,12 +47,15 @@ def main() -> None:
     raise SystemExit(subprocess.run(command, env=environment).returncode)
 
 
-def install(folder: Path) -> None:
-    """The packages of package.json, unless they are there."""
-    wanted, there = HERE / "package.json", folder / "package.json"
-    if there.exists() and there.read_bytes() == wanted.read_bytes():
+def install(folder: Path, *names: str) -> None:
+    """The packages of package.json, or those of these names, unless they are there."""
+    wanted = json.loads((HERE / "package.json").read_text("utf-8"))
+    versions = wanted["dependencies"]
+    wanted["dependencies"] = {name: versions[name] for name in names or versions}
+    text, there = json.dumps(wanted), folder / "package.json"
+    if there.exists() and there.read_text("utf-8") == text:
         return
-    shutil.copyfile(wanted, folder / "package.tmp")
+    (folder / "package.tmp").write_text(text, "utf-8")
     (folder / "package.tmp").replace(there)
     command = ["npm", "install", "--no-audit", "--no-fund", "--ignore-scripts"]
     done = subprocess.run(command, cwd=folder, stdout=sys.stderr)

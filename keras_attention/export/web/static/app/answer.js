@@ -1,5 +1,6 @@
 // The tokens of an answer and their attention; each can be replaced by another.
 
+import { labelOf, point } from "./alignment.js";
 import { Menu } from "./menu.js";
 import { percent } from "./format.js";
 import { WeightsTable } from "./table.js";
@@ -44,12 +45,7 @@ export class Answer {
     const weights = this.source.columns(token.attention);
     const chosen = this.tokens.length < this.forced;
     const classes = [...(ends ? ["end"] : []), ...(chosen ? ["chosen"] : [])];
-    const label = [
-      ends ? "End of the answer" : text,
-      `probability ${percent(token.probability)}`,
-      ...(chosen ? ["chosen"] : []),
-      ...this.strongest(weights).map(([name, weight]) => `attends to ${name}, ${percent(weight)}`),
-    ].join("; ");
+    const label = labelOf({ ...token, text, ends, chosen, weights }, this.source.names);
     this.tokens.push({ ...token, text, weights });
     this.row.add({ text, label, classes, id: token.id });
   }
@@ -70,11 +66,6 @@ export class Answer {
     this.begin(0);
     tokens.forEach((token) => this.add(token));
     this.finish();
-  }
-
-  strongest(weights) {
-    const named = weights.map((weight, i) => [this.source.names[i], weight]);
-    return named.sort((a, b) => b[1] - a[1]).slice(0, 2).filter(([, weight]) => weight >= 0.05);
   }
 
   // The menu of a token. Those of a hypothesis are not known before it is followed.
@@ -114,34 +105,8 @@ export class Answer {
     this.point(row, column);
   }
 
-  // Lights what belongs to a token of the answer, to one of the source, or to both.
   point(row, column) {
-    const token = row === null ? null : this.tokens[row];
-    this.table.mark(row, column);
-    this.row.mark(row);
-    this.source.mark(column);
-    this.source.light(token ? scaled(token.weights) : null);
-    const over = column === null ? null : this.tokens.map((one) => one.weights[column] ?? 0);
-    this.row.light(over ? scaled(over) : null);
-    at("reading").textContent = token
-      ? `${token.text}, ${percent(token.probability)}: ${this.said(token.weights)}`
-      : over ? this.saidOf(column, over) : "";
+    const views = { source: this.source, row: this.row, table: this.table, reading: at("reading") };
+    point(views, this.tokens, row, column);
   }
-
-  said(weights) {
-    return this.strongest(weights).map(([name, weight]) => `${name} ${percent(weight)}`).join(", ");
-  }
-
-  saidOf(column, over) {
-    const named = over.map((weight, i) => [this.tokens[i].text, weight]);
-    const most = named.sort((a, b) => b[1] - a[1]).slice(0, 3).filter(([, w]) => w >= 0.05);
-    const shares = most.map(([name, weight]) => `${name} ${percent(weight)}`).join(", ");
-    return `${this.source.names[column]} is attended to by ${shares || "no token"}`;
-  }
-}
-
-// The largest weight as 1, so that differences are seen.
-function scaled(weights) {
-  const largest = Math.max(...weights, 1e-9);
-  return weights.map((weight) => weight / largest);
 }

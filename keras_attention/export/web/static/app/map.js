@@ -71,10 +71,9 @@ export class ImageMap {
     context.drawImage(small, 0, 0, width, height);
   }
 
-  // The frame of the cell that is pointed at.
+  // The frame of the cell that is pointed at, over what `light` drew.
   mark(cell) {
-    this.light(null);
-    if (cell === null || !this.height) return;
+    if (cell === null || !this.height || !this.canvas) return;
     const [w, h] = [this.canvas.width / this.width, this.canvas.height / this.height];
     const context = this.canvas.getContext("2d");
     const [x, y] = [(cell % this.width) * w, Math.floor(cell / this.width) * h];

@@ -5,10 +5,10 @@ export class Menu {
   constructor(parent) {
     this.parent = parent;
     this.element = null;
-    document.addEventListener("pointerdown", (event) => {
-      if (this.element && !this.element.contains(event.target)
-          && !this.button.contains(event.target)) this.close(false);
-    });
+    this.outside = (event) => {
+      const path = event.composedPath();
+      if (!path.includes(this.element) && !path.includes(this.button)) this.close(false);
+    };
   }
 
   // items: `{text, share, percent, checked}` each, share from 0 to 1.
@@ -32,6 +32,7 @@ export class Menu {
     });
     this.element = menu;
     this.parent.append(menu);
+    document.addEventListener("pointerdown", this.outside);
     this.place();
     button.setAttribute("aria-expanded", "true");
     buttons[Math.max(0, items.findIndex((item) => item.checked))].focus();
@@ -63,7 +64,7 @@ export class Menu {
 
   key(event, buttons) {
     const last = buttons.length - 1;
-    const at = buttons.indexOf(document.activeElement);
+    const at = buttons.indexOf(event.target.closest("button"));
     const next = at === last ? 0 : at + 1;
     const to = { ArrowDown: next, ArrowUp: at ? at - 1 : last, Home: 0, End: last }[event.key];
     if (to !== undefined) {
@@ -79,6 +80,7 @@ export class Menu {
     if (!this.element) return;
     const element = this.element;
     this.element = null;
+    document.removeEventListener("pointerdown", this.outside);
     element.remove();
     this.button.setAttribute("aria-expanded", "false");
     if (focuses) this.button.focus();
