@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 import keras
 import numpy as np
 from keras import ops
 
 from keras_attention._core.checks import check_positive
-from keras_attention._core.types import Structure, Tensor
+from keras_attention._core.types import Structure
 from keras_attention.generation.beam_search import BeamSearch
-from keras_attention.generation.beams import BeamLoop, Beams, Extensions
 from keras_attention.generation.decoder import DecoderLike
 from keras_attention.generation.generate import Generation, Run
-from keras_attention.generation.hypotheses import Hypotheses, cut_to_longest
+from keras_attention.generation.hypotheses import Hypotheses
 from keras_attention.generation.reading import ReadsImages
+from keras_attention.generation.recorded_beams import RecordedLoop, Step
 from keras_attention.generation.stepper import POSSIBLE
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 Fate = Literal["start", "kept", "dropped", "ended", "cut", "beaten", "stopped"]
 # Fate, score and reason of a node.
@@ -166,7 +163,7 @@ def beam_tree(
     inputs = {n: [one] for n, one in source.items()} if isinstance(source, Mapping) else [source]
     run = Run(model, inputs, search, False, None if prefix is None else [prefix], None)
     given, forced = run.inputs.batch([0]), run.further.get("prefix")
-    loop = search._loop(_RecordedLoop, run.searched, given, forced)
+    loop = search._loop(RecordedLoop, run.searched, given, forced)
     found = loop.run()
     (results,) = run.written(found, search.n_best or search.num_beams)
     growth = _Growth(run, loop, found, num_dropped, num_choices)
@@ -174,89 +171,11 @@ def beam_tree(
     return BeamTree(growth.nodes, growth.best, texts[: len(growth.best)], texts[0].source_tokens)
 
 
-class _Step(NamedTuple):
-    """One step of a search for one example with K beams, as arrays.
-
-    Attributes:
-        free: `(K, V)`, the model's log-probabilities of the next token.
-        totals: `(K, V)`, those of all tokens, after the constraints.
-        weights: `(K, S)`.
-        kept: the beam, token and log-probability of the best that do not end.
-        ends: `(K,)`, whether each beam with the end is finished.
-        scores: `(K,)`, of the beams with the end, after the penalties.
-    """
-
-    free: NDArray[np.float32]
-    totals: NDArray[np.float32]
-    weights: NDArray[np.float32]
-    kept: list[tuple[int, int, float]]
-    ends: NDArray[np.bool_]
-    scores: NDArray[np.float32]
-
-
-class _RecordedLoop(BeamLoop):
-    """A beam search of one example that keeps a record of its steps.
-
-    Attributes:
-        steps: the record.
-        rated: the last log-probabilities after the penalties.
-    """
-
-    rated: Tensor
-    _chosen: tuple[Tensor, Extensions]
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.steps: list[_Step] = []
-
-    def run(self) -> Hypotheses:
-        beams, first_weights = self._begin()
-        later: list[Tensor] = []
-        for t in range(self.length - 1):
-            step = ops.convert_to_tensor(t, dtype="int32")
-            if not bool(self._goes_on(step, beams)):
-                break
-            beams, weights = self._step(step, beams)
-            later.append(weights)
-        length = ops.convert_to_tensor(1 + len(later), dtype="int32")
-        weights = ops.stack(later) if later else None
-        return cut_to_longest(self._collect(length, beams, first_weights, weights))
-
-    def _extend(
-        self, length: Tensor, beams: Beams, logits: Tensor, weights: Tensor, slots: int
-    ) -> Beams:
-        extended = super()._extend(length, beams, logits, weights, slots)
-        totals, chosen = self._chosen
-        numpy = ops.convert_to_numpy
-        kept = (numpy(part)[0].tolist() for part in (chosen.parent, chosen.tokens, chosen.logp))
-        self.steps.append(
-            _Step(
-                numpy(ops.log_softmax(logits)),
-                numpy(totals),
-                numpy(weights),
-                list(zip(*kept)),
-                numpy(chosen.among_best)[0],
-                numpy(self.rated)[0],
-            )
-        )
-        return extended
-
-    def _choose(self, length: Tensor, beams: Beams, logits: Tensor, slots: int) -> Extensions:
-        chosen = super()._choose(length, beams, logits, slots)
-        totals = logits if self.constrained else ops.log_softmax(logits)
-        self._chosen = totals + ops.reshape(beams.logp, (-1, 1)), chosen
-        return chosen
-
-    def _scores(self, logp: Tensor, lengths: Tensor, coverage: Any) -> Tensor:
-        self.rated = super()._scores(logp, lengths, coverage)
-        return self.rated
-
-
 class _Growth:
     """The nodes of a recorded search, step after step."""
 
     def __init__(
-        self, run: Run, loop: _RecordedLoop, found: Hypotheses, num_dropped: int, num_choices: int
+        self, run: Run, loop: RecordedLoop, found: Hypotheses, num_dropped: int, num_choices: int
     ) -> None:
         self._run, self._loop = run, loop
         self._num_dropped, self._num_choices = num_dropped, num_choices
@@ -316,7 +235,7 @@ class _Growth:
         self._written.append((*self._written[parent], token))
         return len(self.nodes) - 1
 
-    def _kept(self, step: _Step, rank: int) -> Outcome:
+    def _kept(self, step: Step, rank: int) -> Outcome:
         count = sum(logp > POSSIBLE for *_, logp in step.kept)
         return "kept", None, f"Kept: number {rank + 1} of the {count} best that do not end."
 
@@ -345,7 +264,7 @@ class _Growth:
         )
         return "beaten", score, reason
 
-    def _dropped(self, step: _Step) -> list[tuple[int, int]]:
+    def _dropped(self, step: Step) -> list[tuple[int, int]]:
         """The beam and token of the best extensions that were dropped."""
         totals = step.totals.copy()
         special = self._run.special
@@ -357,7 +276,7 @@ class _Growth:
         pairs = zip(*np.unravel_index(best, totals.shape))
         return [(int(s), int(t)) for s, t in pairs if totals[s, t] > POSSIBLE]
 
-    def _why(self, step: _Step, slot: int, token: int) -> str:
+    def _why(self, step: Step, slot: int, token: int) -> str:
         """Why an extension was dropped."""
         total = float(step.totals[slot, token])
         going_on = [logp for *_, logp in step.kept]

@@ -12,7 +12,7 @@ traitlets = require("traitlets", "widgets")
 
 # The page of the format "web" draws the same parts. A widget is one script, so they are joined.
 _SHARED = ("format.js", "tokens.js", "menu.js", "map.js", "table.js", "alignment.js")
-_OWN = ("tree.js", "explorer.js")
+_OWN = ("parts.js", "inputs.js", "tree.js", "explorer.js")
 _IMPORT = re.compile(r'^import [^;]*? from "[^"]*";\n', re.MULTILINE)
 _EXPORT = re.compile(r"^export (?!default)", re.MULTILINE)
 

@@ -44,9 +44,9 @@ async function answered(widget, action) {
 
 async function accessible(what) {
   await page.evaluate(AXE);
-  // Links of JupyterLab itself are not looked at.
-  const { violations } = await page.evaluate(() => (
-    globalThis.axe.run({ include: [[".keras-attention"]] }, { rules: { region: { enabled: false } } })));
+  const { violations } = await page.evaluate(() => globalThis.axe.run(
+    { include: [".keras-attention"] }, { rules: { region: { enabled: false } } },
+  ));
   const lines = violations.map(({ id, nodes }) => `${id}: ${nodes.map((node) => node.html)}`);
   assert.deepEqual(lines, [], what);
 }
@@ -70,7 +70,8 @@ test("the search goes on from a token that is chosen, and back", async () => {
   await page.screenshot({ path: join(PICTURES, "menu.png") });
   await answered(texts, () => items.nth(1).click());
   assert.equal((await tokens(texts))[0], second);
-  assert.match(await texts.locator(".target button").first().getAttribute("aria-label"), /; chosen;/);
+  const label = await texts.locator(".target button").first().getAttribute("aria-label");
+  assert.match(label, /; chosen;/);
   const results = await texts.locator(".results button span:first-child").allInnerTexts();
   assert.ok(results.length && results.every((text) => text.startsWith(second)), results);
   await answered(texts, () => texts.getByText("Without the chosen tokens").click());
@@ -140,8 +141,9 @@ test("images are picked, and their parts light up", async () => {
   await texts.locator(".hint").first().hover();
   assert.notEqual(await pixels(), framed);
   await images.getByLabel("Image 2").click();
-  await page.waitForFunction(([element, old]) => element.querySelector(".picture canvas").toDataURL() !== old,
-    [await images.elementHandle(), first]);
+  await page.waitForFunction(([element, old]) => (
+    element.querySelector(".picture canvas").toDataURL() !== old
+  ), [await images.elementHandle(), first]);
   assert.equal(await images.getByLabel("Image 2").getAttribute("aria-pressed"), "true");
 });
 
@@ -155,7 +157,9 @@ for (const colorScheme of ["light", "dark"]) {
   test(`it is accessible: ${colorScheme}`, async () => {
     await page.emulateMedia({ colorScheme });
     const light = colorScheme === "light";
-    await page.waitForFunction((wanted) => document.body.dataset.jpThemeLight === wanted, String(light));
+    await page.waitForFunction((wanted) => (
+      document.body.dataset.jpThemeLight === wanted
+    ), String(light));
     await texts.locator(".target button").nth(1).hover();
     await page.waitForTimeout(300);
     const [ink] = await texts.evaluate((element) => (
@@ -171,6 +175,7 @@ for (const colorScheme of ["light", "dark"]) {
 }
 
 test("the notebook is saved, and nothing went wrong", async () => {
+  await texts.locator(".target button").first().focus();
   await page.keyboard.press("Control+s");
   await page.waitForFunction(() => !document.querySelector(".jp-mod-dirty"));
   await page.waitForTimeout(2000);

@@ -2,10 +2,11 @@
 
 import { labelOf, point } from "../../export/web/static/app/alignment.js";
 import { percent } from "../../export/web/static/app/format.js";
-import { ImageMap } from "../../export/web/static/app/map.js";
 import { Menu } from "../../export/web/static/app/menu.js";
 import { WeightsTable } from "../../export/web/static/app/table.js";
 import { TokenRow } from "../../export/web/static/app/tokens.js";
+import { ImageInput, TextInput } from "./inputs.js";
+import { made, seen } from "./parts.js";
 import { BeamTree } from "./tree.js";
 
 const LARGEST_TABLE = 2000;
@@ -20,27 +21,18 @@ export default {
   },
 };
 
-// An element with a class, and others or texts in it; texts are never read as markup.
-function made(tag, className, ...content) {
-  const element = document.createElement(tag);
-  element.className = className;
-  element.append(...content);
-  return element;
-}
-
-// A token as it is drawn: marks of subwords and spaces at its ends are seen.
-function seen(token) {
-  const text = token.replace(/^##/u, "").replaceAll("\u2581", " ");
-  return text.trim() === "" ? "\u2423" : text.trim();
-}
-
 class Explorer {
   constructor(model, element) {
     this.model = model;
     this.tokens = [];
     element.classList.add("keras-attention");
-    // The keys of a notebook, such as that which deletes a cell, are not meant here.
-    element.dataset.lmSuppressShortcuts = "true";
+    // The keys of a notebook, such as that which deletes a cell, are not meant here, unless they
+    // are pressed with another, as to save it.
+    const quiet = (event) => {
+      element.toggleAttribute("data-lm-suppress-shortcuts", !(event?.ctrlKey || event?.metaKey));
+    };
+    quiet();
+    for (const type of ["keydown", "keyup", "focusin"]) element.addEventListener(type, quiet);
     const parts = {
       notice: made("p", "notice"), said: made("p", "unseen"), source: made("div", "tokens source"),
       picture: made("div", "picture"), target: made("div", "tokens target"),
@@ -69,15 +61,16 @@ class Explorer {
   build(element) {
     const { parts } = this;
     const images = this.model.get("images");
-    const alignment = made("div", "alignment", images.length ? parts.picture : parts.source, parts.target);
+    const source = images.length ? parts.picture : parts.source;
+    const alignment = made("div", "alignment", source, parts.target);
     this.row = new TokenRow(parts.target, (i) => this.point(i, null), (i) => this.choose(i));
     this.menu = new Menu(alignment);
     this.table = new WeightsTable(parts.table, (row, column) => this.point(row, column));
     this.tree = new BeamTree(parts.tree, (node) => this.explain(node), (node) => this.select(node));
     this.input = images.length ? new ImageInput(this, images) : new TextInput(this);
     const legend = "Each column is a step, the most probable hypotheses at the top, with the "
-      + "log-probability so far; what was dropped is dashed. \u25a0 is a result, \u25a1 has ended but is "
-      + "beaten by the results, \u2026 is unfinished.";
+      + "log-probability so far; what was dropped is dashed. \u25a0 is a result, \u25a1 has ended "
+      + "but is beaten by the results, \u2026 is unfinished.";
     this.search = made("summary", "");
     this.weights = made("details", "", made("summary", "", "Attention weights"), parts.table);
     element.replaceChildren(
@@ -125,7 +118,8 @@ class Explorer {
     });
     this.search.textContent = `Beam search, ${answer.num_beams} at a time`;
     this.tree.show(answer.nodes);
-    parts.results.replaceChildren(...answer.best.map((node, i) => this.result(node, answer.texts[i])));
+    const results = answer.best.map((node, i) => this.result(node, answer.texts[i]));
+    parts.results.replaceChildren(...results);
     parts.said.textContent = `Answer: ${answer.texts[0] || "nothing"}`;
     parts.free.hidden = !answer.forced.length;
     this.select(answer.best[0] ?? 0);
@@ -163,7 +157,8 @@ class Explorer {
     }
     const cells = this.input.texts.length * this.tokens.length;
     this.weights.hidden = !cells || cells > LARGEST_TABLE || this.answer.map !== null;
-    this.table.show(this.weights.hidden ? [] : this.input.texts, this.weights.hidden ? [] : this.tokens);
+    if (this.weights.hidden) this.table.show([], []);
+    else this.table.show(this.input.texts, this.tokens);
     this.point(null, null);
     this.explain(null);
   }
@@ -192,89 +187,7 @@ class Explorer {
   }
 
   point(target, column) {
-    const views = { source: this.input, row: this.row, table: this.table, reading: this.parts.reading };
-    point(views, this.tokens, target, column);
-  }
-}
-
-// The text that is read, which can be edited, and its tokens.
-class TextInput {
-  constructor(explorer) {
-    this.input = made("input", "");
-    this.input.type = "text";
-    this.input.autocomplete = "off";
-    this.input.spellcheck = false;
-    const button = made("button", "", "Decode");
-    button.type = "submit";
-    this.element = made("form", "line", made("label", "", "Text ", this.input), button);
-    this.element.addEventListener("submit", (event) => {
-      event.preventDefault();
-      explorer.ask({ text: this.input.value, forced: [] });
-    });
-    this.row = new TokenRow(explorer.parts.source, (i) => explorer.point(null, i), () => {});
-    this.text = () => explorer.model.get("text");
-    this.texts = this.names = [];
-  }
-
-  show({ source }) {
-    this.input.value = this.text();
-    this.texts = this.names = source.map(seen);
-    this.row.show(this.texts.map((text) => ({ text, label: `Source token ${text}` })));
-  }
-
-  light(weights) {
-    this.row.light(weights);
-  }
-
-  mark(index) {
-    this.row.mark(index);
-  }
-}
-
-// Images, one of which is read, and the weights over it.
-class ImageInput {
-  constructor(explorer, images) {
-    this.map = new ImageMap(explorer.parts.picture, (index) => explorer.point(null, index));
-    this.texts = this.names = [];
-    this.picked = () => explorer.model.get("picked");
-    this.buttons = images.map((bytes, i) => {
-      const button = made("button", "");
-      button.type = "button";
-      button.setAttribute("aria-label", `Image ${i + 1}`);
-      button.addEventListener("click", () => explorer.ask({ picked: i, forced: [] }));
-      return button;
-    });
-    this.element = made("div", "images", ...this.buttons);
-    this.element.setAttribute("role", "group");
-    this.element.setAttribute("aria-label", "Images");
-    this.bitmaps = images.map((bytes, i) => this.load(bytes, this.buttons[i]));
-  }
-
-  async load(bytes, button) {
-    const bitmap = await createImageBitmap(new Blob([bytes], { type: "image/png" }));
-    const canvas = made("canvas", "");
-    [canvas.width, canvas.height] = [bitmap.width, bitmap.height];
-    canvas.getContext("2d").drawImage(bitmap, 0, 0);
-    button.append(canvas);
-    return bitmap;
-  }
-
-  async show({ map: [height, width] }) {
-    const picked = this.picked();
-    this.buttons.forEach((button, i) => button.setAttribute("aria-pressed", String(i === picked)));
-    const cells = Array.from({ length: height * width }, (_, i) => (
-      [Math.floor(i / width) + 1, (i % width) + 1]));
-    this.texts = this.names = cells.map(([row, column]) => `row ${row} column ${column}`);
-    this.map.shape(height, width);
-    const bitmap = await this.bitmaps[picked];
-    if (picked === this.picked()) this.map.show(bitmap);
-  }
-
-  light(weights) {
-    this.map.light(weights);
-  }
-
-  mark(index) {
-    this.map.mark(index);
+    const { row, table, parts: { reading } } = this;
+    point({ source: this.input, row, table, reading }, this.tokens, target, column);
   }
 }
