@@ -84,7 +84,8 @@ class AttentionExplorer:
             search = given if type(given) is BeamSearch else BeamSearch()
         self._model, self._search = model, search
         self._images: Sequence[Tensor] | None = None if isinstance(source, str) else source
-        self._answered, self._count = None, 0
+        self._answered: tuple[str, int, list[int]] | None = None
+        self._count = 0
         require("anywidget", "widgets")
         from keras_attention.widgets.view import ExplorerView
 
@@ -97,7 +98,7 @@ class AttentionExplorer:
                     f"{np.shape(source)}."
                 )
             view = ExplorerView(images=[_png(image) for image in source])
-        self._view = view
+        self._view: Any = view
         self._answer()
         view.observe(self._changed, ["text", "picked", "forced"])
 

@@ -7,8 +7,10 @@ from importlib import resources
 
 from keras_attention._core.optional import require
 
-anywidget = require("anywidget", "widgets")
-traitlets = require("traitlets", "widgets")
+require("anywidget", "widgets")
+
+import anywidget  # noqa: E402
+import traitlets  # noqa: E402
 
 # The page of the format "web" draws the same parts. A widget is one script, so they are joined.
 _SHARED = ("format.js", "tokens.js", "menu.js", "map.js", "table.js", "alignment.js")
