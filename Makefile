@@ -37,8 +37,9 @@ test: .venv/installed lint
 test-slow: .venv/installed
 	$(BIN)/python -m pytest -q -n 2 --dist loadscope -m slow
 
-# Everything that does not need TensorFlow, in environments without it.
+# What does not need TensorFlow, in environments without it: installed as the page says, and tested.
 test-backends:
+	$(PYTHON) tests/on_install.py
 	$(PYTHON) tests/on_backends.py
 
 # What needs Apache Beam, also on a Dask cluster of two worker processes.

@@ -3,6 +3,7 @@
 What is fenced as `py` is for another library, and not run here.
 """
 
+import configparser
 import importlib
 import re
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 import tensorflow as tf
 
+from tests import on_install
 from tests.tfa.test_parity import BY_NAME
 
 ROOT = Path(__file__).parents[1]
@@ -75,6 +77,17 @@ def test_every_link_within_a_document_leads_somewhere():
                 if document == "docs/gallery.md":
                     file = file.replace("notebooks/", "../notebooks/")
                 assert (path.parent / file).exists(), (document, target)
+
+
+def test_the_lines_without_tensorflow_name_all_that_the_package_needs_but_tensorflow():
+    settings = configparser.ConfigParser()
+    settings.read(ROOT / "setup.cfg", "utf-8")
+    needed = {
+        line.split()[0] for line in settings["options"]["install_requires"].split("\n") if line
+    }
+    package, others = on_install.commands("torch")
+    assert package == ["install", "--no-deps", "."]
+    assert set(others[1:]) == needed - {"tensorflow"} | {"torch"}
 
 
 def test_the_guide_names_everything_that_tfa_exports():
