@@ -1,8 +1,8 @@
 """Attention layers for Keras 3: additive, multiplicative, and recurrent over either.
 
 Importing this package brings Keras and nothing heavier. It also registers every class with Keras,
-so that `keras.saving.load_model` finds them. `cli`, `datasets`, `export`, `plots`, `recipes` and
-`widgets` are imported when first used.
+so that `keras.saving.load_model` finds them. `cli`, `datasets`, `explain`, `export`,
+`plots`, `recipes`, `testing` and `widgets` are imported when first used.
 """
 
 import importlib
@@ -43,7 +43,7 @@ from keras_attention.layers import (  # noqa: E402
 __version__ = "0.1.0"
 
 # Imported when first used: what they need takes long to import, or is an extra.
-_LAZY = ("cli", "datasets", "export", "plots", "recipes", "widgets")
+_LAZY = ("cli", "datasets", "explain", "export", "plots", "recipes", "testing", "widgets")
 
 __all__ = [
     "Attention",
@@ -57,6 +57,7 @@ __all__ = [
     "callbacks",
     "cli",
     "datasets",
+    "explain",
     "export",
     "generation",
     "layers",
@@ -67,6 +68,7 @@ __all__ = [
     "plots",
     "recipes",
     "scores",
+    "testing",
     "text",
     "tfa",
     "vision",

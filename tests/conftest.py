@@ -10,6 +10,8 @@ import keras
 import numpy as np
 import pytest
 
+from keras_attention._core.backend.precision import real_float64
+
 
 @pytest.fixture(autouse=True)
 def seeded():
@@ -68,18 +70,7 @@ def programs_do_not_pile_up():
 
 
 @pytest.fixture
-def float64(monkeypatch):
+def float64():
     """Float64 that is float64: but on TensorFlow, Keras and JAX fall back to float32."""
-    if keras.backend.backend() == "tensorflow":
-        yield
-        return
-    from keras.src.backend.common import dtypes
-
-    monkeypatch.setitem(dtypes.BIT64_TO_BIT32_DTYPE, "float64", "float64")
-    if keras.backend.backend() == "torch":
-        yield
-        return
-    import jax
-
-    with jax.enable_x64(True):
+    with real_float64():
         yield

@@ -21,7 +21,7 @@ LEVELS = (
     ("vision", "generation"),
     ("models", "tfa"),
     ("plots", "datasets"),
-    ("export", "callbacks", "widgets"),
+    ("export", "callbacks", "explain", "testing", "widgets"),
     ("recipes",),
     ("cli",),
     ("__main__",),
@@ -150,5 +150,5 @@ def test_tensorflow_is_imported_only_where_the_design_allows_it(name: str) -> No
 def test_datasets_export_recipes_and_plots_register_no_class_with_keras() -> None:
     """They are imported when first used: a file with such a class could not be loaded before."""
     for name, path in FILES.items():
-        if part_of(name) in ("cli", "datasets", "export", "recipes", "plots"):
+        if part_of(name) in ("cli", "datasets", "explain", "export", "recipes", "plots", "testing"):
             assert "register_keras_serializable" not in path.read_text("utf-8"), name

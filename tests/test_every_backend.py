@@ -19,7 +19,8 @@ from keras_attention.text import Vocabulary
 
 # What needs no TensorFlow; the others say so in their documentation.
 PARTS = (
-    "callbacks generation layers losses metrics models normalizers scores text tfa vision windows"
+    "callbacks explain generation layers losses metrics models normalizers scores testing text "
+    "tfa vision windows"
 )
 SOURCE = np.array([[5, 6, 7, 8], [9, 5, 0, 0], [7, 0, 0, 0]])
 TARGET = np.array([[1, 6, 7, 5], [1, 8, 9, 0], [1, 4, 0, 0]])

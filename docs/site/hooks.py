@@ -37,6 +37,8 @@ TITLES = {
     "recipes": "Recipes",
     "plots": "Plots",
     "widgets": "Widgets",
+    "explain": "Explanation",
+    "testing": "Testing",
     "tfa": "For people from tfa",
 }
 

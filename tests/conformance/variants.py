@@ -3,8 +3,6 @@
 A new variant is one line in `ATTENTIONS` or `RECURRENT`, and its formula in `reference.py`.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
 from functools import partial
 
 import keras
@@ -22,72 +20,13 @@ from keras_attention import (
     vision,
     windows,
 )
+from keras_attention.testing._subject import ENDING_MASK, QUERY_SIZE, VALUE_MASK, Subject
 from tests.conformance import reference
-
-QUERY_SIZE = 4
-# With holes and an end: what is masked need not stand at the end.
-QUERY_MASK = np.array([[1, 1, 1], [1, 0, 1], [1, 1, 0]], bool)
-VALUE_MASK = np.array([[1, 1, 1, 1, 1], [1, 1, 1, 0, 0], [0, 1, 0, 1, 1]], bool)
-# For what knows which position is the next one, masked ones do stand at the end.
-ENDING_MASK = np.array([[1, 1, 1, 1, 1], [1, 1, 1, 0, 0], [1, 1, 1, 1, 0]], bool)
-
-
-@dataclass(frozen=True)
-class Variant:
-    """One row.
-
-    Attributes:
-        name: unique, and the id of its tests.
-        make: `make(dtype=...)` gives a new layer.
-        reference: `reference(layer, inputs)` gives its outputs and weights in float64.
-        first: the name of its first argument.
-        value_size: the features of the value.
-        compiled: whether XLA is tried on it, which takes seconds.
-        value_mask: the mask of the value.
-        sums_to_one: whether the weights of a real query do.
-        smooth: whether the gradient is that of the function itself; not so for estimators.
-    """
-
-    name: str
-    make: Callable
-    reference: Callable
-    first: str
-    value_size: int
-    compiled: bool = True
-    value_mask: np.ndarray = field(default_factory=lambda: VALUE_MASK)
-    sums_to_one: bool = True
-    smooth: bool = True
-
-    def inputs(self, dtype="float32"):
-        """The first argument, the value and both masks, by name."""
-        rng = np.random.default_rng(1)
-        return {
-            self.first: rng.normal(size=(*QUERY_MASK.shape, QUERY_SIZE)).astype(dtype),
-            "value": rng.normal(size=(*self.value_mask.shape, self.value_size)).astype(dtype),
-            f"{self.first}_mask": QUERY_MASK,
-            "value_mask": self.value_mask,
-        }
-
-    def built(self, dtype="float32"):
-        """A layer of which no weight is still at a round number."""
-        layer = self.make(dtype=dtype)
-        layer.build((None, None, QUERY_SIZE), (None, None, self.value_size))
-        rng = np.random.default_rng(2)
-        for variable in layer.weights:
-            variable.assign(0.7 * rng.normal(size=variable.shape))
-        return layer
-
-
-def call(layer, inputs, **kwargs):
-    """Calls a layer with its first argument in place and the others by name."""
-    first, *others = inputs
-    named = {name: inputs[name] for name in others}
-    return layer(inputs[first], **named, return_attention_scores=True, **kwargs)
 
 
 def attention(name, make, score, value_size=6, compiled=True):
     computes = reference.attention(reference.means(score))
-    return Variant(name, make, computes, "query", value_size, compiled)
+    return Subject(name, make, computes, "query", value_size, compiled)
 
 
 def weighed(name, normalizer, weigh, start=reference.zeros, **flags):
@@ -97,7 +36,7 @@ def weighed(name, normalizer, weigh, start=reference.zeros, **flags):
     def make(dtype):
         return Attention("general", normalizer(dtype=dtype), dtype=dtype)
 
-    return Variant(f"general-{name}", make, reference.attention(how), "query", 6, **flags)
+    return Subject(f"general-{name}", make, reference.attention(how), "query", 6, **flags)
 
 
 def seen(window, sees, **flags):
@@ -108,13 +47,13 @@ def seen(window, sees, **flags):
         return Attention("general", window=window(dtype=dtype), dtype=dtype)
 
     name = f"general-{window(dtype='float32').name}"
-    return Variant(name, make, reference.attention(how), "query", 6, **flags)
+    return Subject(name, make, reference.attention(how), "query", 6, **flags)
 
 
 def looking_back(name, score, gains, start, **flags):
     how = reference.means(reference.looking_back(gains), start=start)
     make = of(score)
-    return Variant(name, make, reference.attention(how), "query", 6, **flags)
+    return Subject(name, make, reference.attention(how), "query", 6, **flags)
 
 
 def mixture(name, version="v2", units=None, normalizer="softmax", weigh=reference.softmax, **flags):
@@ -125,7 +64,7 @@ def mixture(name, version="v2", units=None, normalizer="softmax", weigh=referenc
         return Attention(score, normalizer, dtype=dtype)
 
     computes = reference.attention(reference.means(reference.mixture(version), weigh))
-    return Variant(name, make, computes, "query", 6, value_mask=ENDING_MASK, **flags)
+    return Subject(name, make, computes, "query", 6, value_mask=ENDING_MASK, **flags)
 
 
 def gated(score, compare, gate="scalar"):
@@ -136,7 +75,7 @@ def gated(score, compare, gate="scalar"):
         return vision.GatedAttention(score, gate=gate, dtype=dtype)
 
     computes = reference.attention(how)
-    return Variant(f"gated-{score}-{gate}", make, computes, "query", 6, compiled=False)
+    return Subject(f"gated-{score}-{gate}", make, computes, "query", 6, compiled=False)
 
 
 def named(score):
@@ -261,14 +200,14 @@ ATTENTIONS = [
         reference.local_p,
         sums_to_one=False,
     ),
-    Variant(
+    Subject(
         "multi_head",
         lambda dtype: MultiHeadAttention(2, 3, value_dim=2, output_shape=6, dtype=dtype),
         reference.multi_head(reference.means(reference.scaled_dot)),
         "query",
         6,
     ),
-    Variant(
+    Subject(
         "multi_head-coverage",
         lambda dtype: MultiHeadAttention(
             2, 3, output_shape=6, score=scores.Coverage(dtype=dtype), dtype=dtype
@@ -279,7 +218,7 @@ ATTENTIONS = [
     ),
     gated("additive", TANH),
     gated("coverage", reference.looking_back(reference.coverage), gate="vector"),
-    Variant(
+    Subject(
         "sentinel",
         lambda dtype: vision.SentinelAttention("additive", dtype=dtype),
         reference.attention(reference.means(TANH), reference.attend_with_sentinel),
@@ -399,7 +338,7 @@ def recurrent(
     attends = reference.attend_with_sentinel if asked == "sentinel" else reference.attend
     computes = reference.attention_rnn(step_cell, how, asks_with, climbs, attends)
     mask = ENDING_MASK if asked in ("location", "gmm") else VALUE_MASK
-    return Variant(name, make, computes, "sequence", QUERY_SIZE, compiled, mask)
+    return Subject(name, make, computes, "sequence", QUERY_SIZE, compiled, mask)
 
 
 RECURRENT = [
@@ -436,7 +375,7 @@ RECURRENT = [
     recurrent("gru", "general", "after", False, None, output_attention=False),
     recurrent("lstm", "gated", "before", False, None, compiled=True),
     recurrent("sentinel", "sentinel", "after", False, None, compiled=True),
-    Variant(
+    Subject(
         "rnn-top_down",
         lambda dtype: vision.TopDownRNN(
             CELLS["gru"][0](dtype),

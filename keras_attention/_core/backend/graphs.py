@@ -38,6 +38,49 @@ def compiled(
     return run
 
 
+def compiled_by_xla(
+    function: Callable[[dict[str, Tensor]], Structure],
+) -> Callable[[dict[str, Tensor]], Structure]:
+    """A function of a dictionary of tensors, compiled by XLA; on torch the function itself."""
+    if keras.backend.backend() == "torch":
+        return function
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        whole = tf.function(function, jit_compile=True, autograph=False)
+        return lambda tensors: whole({n: tf.constant(t) for n, t in tensors.items()})
+    import jax
+
+    def call(tensors: dict[str, Tensor]) -> Structure:
+        # As a list, since JAX sorts dictionaries and the order matters here.
+        names = list(tensors)
+        flat = jax.jit(lambda *arrays: function(dict(zip(names, arrays))))
+        return flat(*tensors.values())
+
+    return call
+
+
+def with_unknown_sizes(
+    function: Callable[..., Structure], *specs: tuple[int, str]
+) -> Callable[..., Structure]:
+    """A function traced once for all sizes, where tracing knows that.
+
+    Args:
+        function: of one tensor per spec.
+        *specs: pairs of rank and dtype.
+    """
+    if keras.backend.backend() != "tensorflow":
+        # JAX compiles each shape anew and torch runs eagerly: nothing is ever unknown.
+        return function
+    import tensorflow as tf
+
+    signature = [tf.TensorSpec((None,) * rank, dtype) for rank, dtype in specs]
+    traced = tf.function(function, input_signature=signature, autograph=False)
+    return lambda *arrays: traced(
+        *(tf.constant(array, spec.dtype) for array, spec in zip(arrays, signature))
+    )
+
+
 def is_concrete(x: Tensor) -> bool:
     """Whether the values of a tensor or an array are known now, that is outside of a graph."""
     if isinstance(x, keras.KerasTensor):
