@@ -7,7 +7,7 @@ import { after, before, test } from "node:test";
 import { AXE, FOLDER, launch } from "../web/browser.mjs";
 
 const PICTURES = join(FOLDER, "pictures");
-const PATIENCE = 300000;
+const PATIENCE = 400000;
 let browser, page, texts, images;
 
 before(async () => {
@@ -15,17 +15,20 @@ before(async () => {
   browser = await launch();
   const context = await browser.newContext({ viewport: { width: 1100, height: 1500 } });
   page = await context.newPage();
-  page.setDefaultTimeout(60000);
+  page.setDefaultTimeout(PATIENCE);
   page.wrong = [];
   page.on("pageerror", (error) => page.wrong.push(error.message));
   await page.goto(process.env.JUPYTER);
+  // What is run before the kernel is there may be lost.
+  await page.locator('.jp-Notebook-ExecutionIndicator[data-status="idle"]').waitFor();
   await page.locator(".jp-Cell .cm-content").first().click();
+  await page.screenshot({ path: join(PICTURES, "notebook.png") });
   await page.keyboard.press("Shift+Enter");
   await page.keyboard.press("Shift+Enter");
   [texts, images] = [0, 1].map((i) => page.locator(".jp-Cell").nth(i).locator(".keras-attention"));
-  await texts.locator(".target button").first().waitFor({ timeout: PATIENCE });
-  await images.locator(".target button").first().waitFor({ timeout: PATIENCE });
-}, { timeout: 2 * PATIENCE });
+  await texts.locator(".target button").first().waitFor();
+  await images.locator(".target button").first().waitFor();
+}, { timeout: 3 * PATIENCE });
 after(() => browser.close());
 
 const weights = (row) => texts.locator(`.${row} button`).evaluateAll((buttons) => (
