@@ -66,8 +66,9 @@ def check_score(
     >>> try:
     ...     check_score(OfTheBatch)
     ... except ConformanceError as error:
-    ...     print([one.property for one in error.violations])
-    ['masked equals sliced', 'examples do not depend on each other']
+    ...     found = [one.property for one in error.violations]
+    >>> "examples do not depend on each other" in found
+    True
     """
 
     def make(dtype: str) -> Attention:

@@ -134,7 +134,7 @@ def attention_of_keras_without_a_mask():
 
 def saturated_scores():
     model = classifier(attention=general())
-    model.get_layer("attention").score.key_projection.kernel.assign(1e4 * np.ones((12, 6)))
+    model.get_layer("attention").score.key_projection.kernel.assign(1e6 * np.ones((12, 6)))
     return model, CLASSIFIED, "saturated scores", "attention"
 
 
