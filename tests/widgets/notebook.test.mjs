@@ -24,7 +24,7 @@ before(async () => {
   await page.locator(".jp-Cell .cm-content").first().click();
   await page.screenshot({ path: join(PICTURES, "notebook.png") });
   await page.keyboard.press("Shift+Enter");
-  await page.keyboard.press("Shift+Enter");
+  await page.keyboard.press("Control+Enter");
   [texts, images] = [0, 1].map((i) => page.locator(".jp-Cell").nth(i).locator(".keras-attention"));
   await texts.locator(".target button").first().waitFor();
   await images.locator(".target button").first().waitFor();
@@ -107,6 +107,7 @@ test("everything goes by the keyboard, and the notebook's keys are not meant", a
   await page.keyboard.press("d");
   await page.keyboard.press("d");
   assert.equal(await page.locator(".jp-Cell").count(), 2);
+  assert.equal(await page.locator(".jp-Cell .keras-attention").count(), 2);
   await texts.locator(".node").first().focus();
   await page.keyboard.press("ArrowRight");
   await page.keyboard.press("ArrowDown");

@@ -27,11 +27,10 @@ class Explorer {
     this.tokens = [];
     element.classList.add("keras-attention");
     // The keys of a notebook, such as that which deletes a cell, are not meant here, unless they
-    // are pressed with another, as to save it.
-    const quiet = (event) => {
-      element.toggleAttribute("data-lm-suppress-shortcuts", !(event?.ctrlKey || event?.metaKey));
+    // are pressed with another, as to save it. JupyterLab looks at the focused element first.
+    const quiet = ({ target, ctrlKey, metaKey }) => {
+      target.toggleAttribute("data-lm-suppress-shortcuts", !(ctrlKey || metaKey));
     };
-    quiet();
     for (const type of ["keydown", "keyup", "focusin"]) element.addEventListener(type, quiet);
     const parts = {
       notice: made("p", "notice"), said: made("p", "unseen"), source: made("div", "tokens source"),
