@@ -3,6 +3,7 @@
 # make test-slow     runs the longest tests, which make test leaves out
 # make lint          runs the linters and the type checker
 # make docs          builds the documentation, build/site; make docs-serve shows it
+# make docs-test     looks for accessibility faults on every page, in Chromium
 # make wheel         builds and checks the distributions, build/dist
 # make wheel-test    tries the wheel in an empty environment and folder
 # make bench         measures this library and others, each in an environment of its own
@@ -25,7 +26,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STARTED := $(shell date +%s)
 
-.PHONY: demo test test-slow test-backends test-beam test-serving web web-test widget-test precision artifact-precision gpu compare-tfa bench g2p preset translate caption glimpses notebook docs docs-serve wheel wheel-test lint format large-vocabulary any-model clean
+.PHONY: demo test test-slow test-backends test-beam test-serving web web-test widget-test precision artifact-precision gpu compare-tfa bench g2p preset translate caption glimpses notebook docs docs-serve docs-test wheel wheel-test lint format large-vocabulary any-model clean
 
 demo: .venv/installed
 	$(BIN)/python export/demo.py build/demo --started $(STARTED)
@@ -135,6 +136,10 @@ any-model: .venv/installed
 # Fails for a link that leads nowhere and a public name without a docstring.
 docs:
 	python=$$($(PYTHON) benchmarks/environments.py docs) && $$python -m mkdocs build
+
+# Needs Chromium, Node 20 and npm.
+docs-test: docs
+	$(PYTHON) -m tests.docs build/site build/docs-test
 
 docs-serve:
 	python=$$($(PYTHON) benchmarks/environments.py docs) && $$python -m mkdocs serve

@@ -129,9 +129,10 @@ PACKAGES = (
 
 
 def names_in(text):
-    """The names `package.name` of the library in a text, without paths and `tfa.seq2seq`."""
+    """The names `package.name` of the library in a text, without paths and tfa's own modules."""
     packages = "|".join(PACKAGES)
-    name = rf"(?<![\w./-])(?:keras_attention\.)?({packages})\.(?!md\b|seq2seq\b|config\b)(\w+)"
+    others = r"md\b|config\b|seq2seq\b|layers\b|text\b"
+    name = rf"(?<![\w./-])(?:keras_attention\.)?({packages})\.(?!{others})(\w+)"
     return set(re.findall(name, text))
 
 

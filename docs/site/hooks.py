@@ -102,6 +102,21 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
     return markdown.replace("<!-- imports -->", picture_of_imports())
 
 
+def on_post_page(output: str, page: Page, config: MkDocsConfig) -> str:
+    """The search, whose dialog the theme leaves without a name, is announced as one."""
+    return _named_search(output)
+
+
+def on_post_template(output: str, template_name: str, config: MkDocsConfig) -> str:
+    """As of pages, for 404.html."""
+    return _named_search(output)
+
+
+def _named_search(output: str) -> str:
+    dialog = 'data-md-component="search" role="dialog"'
+    return output.replace(dialog, f'{dialog} aria-label="Search"')
+
+
 def on_page_content(content: str, page: Page, config: MkDocsConfig, files: Files) -> str:
     """Formulas as MathML, which browsers draw without a script."""
     if page.file.src_uri.endswith(".ipynb"):

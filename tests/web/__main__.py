@@ -30,9 +30,7 @@ def main() -> None:
     parser.add_argument("--keep", action="store_true", help="use the exports that are there")
     parser.add_argument("--only", metavar="NAME", help="only the tests of this name")
     args = parser.parse_args()
-    for program in ("node", "npm"):
-        if shutil.which(program) is None:
-            raise SystemExit(f"tests.web: error: {program} is not installed")
+    check_programs("tests.web")
     folder = args.folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
     install(folder)
@@ -45,6 +43,13 @@ def main() -> None:
     command = ["node", "--test", "--test-concurrency=1", "--test-reporter=spec", *files]
     environment = {**os.environ, "WEB_TEST": str(folder)}
     raise SystemExit(subprocess.run(command, env=environment).returncode)
+
+
+def check_programs(name: str) -> None:
+    """Ends the command `name` if a program is missing."""
+    for program in ("node", "npm"):
+        if shutil.which(program) is None:
+            raise SystemExit(f"{name}: error: {program} is not installed")
 
 
 def install(folder: Path, *names: str) -> None:

@@ -12,7 +12,7 @@ export const AXE = readFileSync(require.resolve("axe-core/axe.min.js"), "utf-8")
 
 const TYPES = {
   ".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".json": "application/json",
-  ".svg": "image/svg+xml",
+  ".svg": "image/svg+xml", ".png": "image/png", ".gif": "image/gif",
 };
 const FLAGS = [
   "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
@@ -23,10 +23,11 @@ export function expected(name) {
   return JSON.parse(readFileSync(join(FOLDER, `${name}.json`), "utf-8"));
 }
 
-// Serves one export. change: by file, its bytes to other bytes, or to null for 404; stall: a file
-// of which only a half is sent.
-export async function serve(name, { change = {}, stall = null } = {}) {
-  const root = join(FOLDER, "models", name);
+// Serves one export, or another folder. change: by file, its bytes to other bytes, or to null for
+// 404; stall: a file of which only a half is sent.
+export async function serve(
+  name, { change = {}, stall = null, root = join(FOLDER, "models", name) } = {},
+) {
   const server = createServer((request, response) => {
     const path = decodeURIComponent(new URL(request.url, "http://localhost").pathname);
     const file = normalize(path === "/" ? "/index.html" : path).slice(1);
