@@ -15,6 +15,7 @@ from keras import ops
 
 from keras_attention._core.backend import scan
 from keras_attention._core.checks import check_rank, check_shape, score_dtype
+from keras_attention._core.log_sum_exp import log_sum_exp
 from keras_attention._core.masks import (
     IMPOSSIBLE,
     masked_softmax,
@@ -114,8 +115,8 @@ def crf_log_norm(potentials: Tensor) -> Tensor:
     8.0
     """
     potentials = _checked(potentials)
-    forward, _ = _forward(potentials, _log_sum_exp)
-    return _log_sum_exp(forward, axis=-1)
+    forward, _ = _forward(potentials, log_sum_exp)
+    return log_sum_exp(forward, axis=-1)
 
 
 def crf_log_likelihood(potentials: Tensor, tags: Tensor) -> Tensor:
@@ -180,10 +181,10 @@ def crf_marginals(potentials: Tensor) -> Tensor:
     """
     potentials = _checked(potentials)
     dtype = keras.backend.standardize_dtype(potentials.dtype)
-    _, forward = _forward(potentials, _log_sum_exp)
+    _, forward = _forward(potentials, log_sum_exp)
 
     def step(after: Tensor, scores: Tensor) -> tuple[Tensor, tuple[Tensor]]:
-        return _log_sum_exp(scores + ops.expand_dims(after, 1), axis=2), (after,)
+        return log_sum_exp(scores + ops.expand_dims(after, 1), axis=2), (after,)
 
     times = _time_first(potentials)
     _, (backward,) = scan(step, ops.zeros_like(forward[0]), ops.flip(times, axis=0), (dtype,))
@@ -254,13 +255,6 @@ def _first_state(potentials: Tensor) -> Tensor:
     state = ops.where(ops.arange(tags) == 0, 0.0, IMPOSSIBLE)
     state = ops.cast(ops.expand_dims(state, 0), potentials.dtype)
     return ops.broadcast_to(state, (ops.shape(potentials)[0], tags))
-
-
-def _log_sum_exp(scores: Tensor, axis: int) -> Tensor:
-    """Of finite scores, by operations that every exported format has."""
-    highest = ops.stop_gradient(ops.max(scores, axis=axis, keepdims=True))
-    sums = ops.log(ops.sum(ops.exp(scores - highest), axis=axis))
-    return sums + ops.squeeze(highest, axis)
 
 
 def _ends(mask: Tensor) -> tuple[Tensor, Tensor]:

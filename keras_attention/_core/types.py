@@ -9,11 +9,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias, TypedDict
 
+import numpy as np
+
 if TYPE_CHECKING:
     import keras
 
 # A tensor of the Keras backend, a `keras.KerasTensor`, or an array that converts to one.
 Tensor: TypeAlias = Any
+# An array of NumPy, of any shape and dtype.
+Array: TypeAlias = np.ndarray[Any, Any]
 # A tensor, or lists, tuples, dictionaries and named tuples of tensors.
 Structure: TypeAlias = Any
 # Sizes of a tensor; None where a size is not known.

@@ -42,8 +42,13 @@ def split_by_text(
     check_rate("test", test)
     splits: dict[str, list[ItemT]] = {"train": [], "dev": [], "test": []}
     for item in items:
-        digest = hashlib.sha256(text_of(item).casefold().encode("utf-8", "replace")).digest()
-        share = int.from_bytes(digest[:8], "big") / 2**64
+        share = number_of(text_of(item).casefold()) / 2**64
         name = "dev" if share < dev else "test" if share < dev + test else "train"
         splits[name].append(item)
     return splits
+
+
+def number_of(text: str) -> int:
+    """A number below 2**64 by a hash of a text, the same on every machine."""
+    digest = hashlib.sha256(text.encode("utf-8", "replace")).digest()
+    return int.from_bytes(digest[:8], "big")

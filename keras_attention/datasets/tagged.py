@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Sequence
@@ -11,6 +10,7 @@ from typing import NamedTuple
 
 from keras_attention._core.checks import check_positive
 from keras_attention.datasets.fetch import package_member, sdist_member
+from keras_attention.datasets.splitting import number_of
 
 _ADDRESSES = "usaddress==0.5.16"
 _ADDRESSES_SHA256 = "f7e614e2489c159cf85be1b6f86edbfaf329dbeedef4d002a025757afd1ec6c6"
@@ -178,8 +178,7 @@ def split_tagged(
         raise ValueError(f"fold: expected an integer from 0 to {folds - 1}, received {fold!r}.")
     parts: dict[str, list[Tagged]] = {"train": [], "dev": [], "test": []}
     for example in examples:
-        digest = hashlib.sha256("\n".join(example.tokens).encode()).digest()
-        number = int.from_bytes(digest[:8], "big")
+        number = number_of("\n".join(example.tokens))
         name = "test" if number % folds == fold else "train" if number // folds % 10 else "dev"
         parts[name].append(example)
     return parts

@@ -12,8 +12,8 @@ import numpy as np
 from keras import ops
 
 from keras_attention._core.backend import differentiate
-from keras_attention._core.types import Structure, Tensor
-from keras_attention.explain._trace import Array, array, layers_of, watched
+from keras_attention._core.types import Array, Structure, Tensor
+from keras_attention.explain._trace import array, layers_of, watched
 from keras_attention.layers import Attention
 
 
@@ -109,7 +109,7 @@ def leave_one_out(classifier: Classifier, ids: Array, target: Array) -> Array:
     """`(B, S)`: by how much the probability falls when a position is left out."""
     real = ids != classifier.pad
     rows, positions = np.nonzero(real & (real.sum(1, keepdims=True) > 1))
-    keep = np.repeat(real[rows], 1, axis=0)
+    keep = real[rows]
     keep[np.arange(len(rows)), positions] = False
     found = np.zeros(ids.shape)
     if len(rows):

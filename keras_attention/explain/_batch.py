@@ -10,8 +10,8 @@ import keras
 import numpy as np
 from keras import tree
 
-from keras_attention._core.types import Structure
-from keras_attention.explain._trace import Array, layers_of
+from keras_attention._core.types import Array, Structure
+from keras_attention.explain._trace import layers_of
 from keras_attention.generation import Decoder
 from keras_attention.generation.any_model.graph import is_functional, names_of
 from keras_attention.text import SpecialIds

@@ -9,9 +9,9 @@ import numpy as np
 from keras import ops, tree
 
 from keras_attention._core.backend import differentiate
-from keras_attention._core.types import Structure, Tensor
+from keras_attention._core.types import Array, Structure, Tensor
 from keras_attention.explain._batch import Batch
-from keras_attention.explain._trace import Array, Trace, array, layers_of
+from keras_attention.explain._trace import Trace, array, layers_of
 from keras_attention.explain.findings import Finding
 from keras_attention.layers import Attention
 

@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
+from keras_attention._core.types import Array
 from keras_attention.explain._batch import Batch
-from keras_attention.explain._trace import Array, Call, Trace
+from keras_attention.explain._trace import Call, Trace
 from keras_attention.explain.findings import Finding
 
 _TOLERANCE = 1e-4

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from keras_attention._core.types import Array
 from keras_attention.explain._batch import Batch, Ids
 from keras_attention.explain._masks import difference, first_guilty
-from keras_attention.explain._trace import Array, Trace, run
+from keras_attention.explain._trace import Trace, run
 from keras_attention.explain.findings import Finding
 
 _MOST, _TOLERANCE = 0.9, 1e-4

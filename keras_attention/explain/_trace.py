@@ -13,10 +13,9 @@ import numpy as np
 from keras import ops, tree
 
 from keras_attention._core.memory import Memory
-from keras_attention._core.types import Structure, Tensor
+from keras_attention._core.types import Array, Structure, Tensor
 from keras_attention.layers import Attention
 
-Array = np.ndarray[Any, Any]
 _KERAS_ATTENTION = (
     keras.layers.Attention,
     keras.layers.MultiHeadAttention,

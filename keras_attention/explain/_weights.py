@@ -6,8 +6,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from keras_attention._core.types import Array
 from keras_attention.explain._batch import Batch, Ids
-from keras_attention.explain._trace import Array, Attended, Trace, run
+from keras_attention.explain._trace import Attended, Trace, run
 from keras_attention.explain.findings import Finding
 from keras_attention.layers import Attention
 from keras_attention.normalizers import Softmax

@@ -8,15 +8,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 
 from keras_attention._core.checks import check_choice, check_number, check_rank
 from keras_attention._core.files import write_text
-from keras_attention._core.types import Tensor
+from keras_attention._core.types import Array, Tensor
 
-Array = np.ndarray[Any, Any]
 Link = tuple[int, int]
 Links = frozenset[Link]
 

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import keras
-import numpy as np
 
-from keras_attention._core.types import Structure
+from keras_attention._core.types import Array, Structure
 from keras_attention.explain._trace import run
-
-Array = np.ndarray[Any, Any]
 
 
 def attention_weights(model: keras.Model, inputs: Structure) -> dict[str, Array]:

@@ -17,11 +17,9 @@ from keras_attention.explain.findings import Diagnosis, Finding
 def diagnose(model: keras.Model, batch: Structure) -> Diagnosis:
     """Looks for the usual faults of a model with attention, and of its data.
 
-    The model runs on the batch a few times, eagerly: as it
-    is, with more padding, with one word changed, and with later targets
-    changed; and once backwards. Nothing is trained.
-
-    The run backwards is as in training, and leaves the model as it was.
+    The model runs on the batch a few times, eagerly: as it is, with more
+    padding, with one word changed, and with later targets changed. Gradients
+    are computed once, as in training. The model is left as it was.
 
     - **Masks**: results that change when the batch is padded further, by the
       first layer whose outputs change; attention weight on padding.

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 
 from keras_attention._core.checks import check_id, check_ids
-from keras_attention._core.types import Tensor
+from keras_attention._core.types import Array, Tensor
 from keras_attention.explain._attribution import (
     Classifier,
     classifier_of,
@@ -21,8 +21,6 @@ from keras_attention.explain._attribution import (
 )
 from keras_attention.explain._trace import array, run
 from keras_attention.layers import Attention
-
-Array = np.ndarray[Any, Any]
 
 # Of the tokens, as in DeYoung et al.
 _SHARES = (0.01, 0.05, 0.1, 0.2, 0.5)
@@ -92,7 +90,7 @@ class Faithfulness:
         if self.attention_explains:
             lines.append("Attention points at what the outputs depend on.")
         else:
-            lines.append(f"Attention does not explain the outputs here: believe {self.best}.")
+            lines.append(f"Attention does not explain the outputs here; {self.best} does better.")
         return "\n".join(lines)
 
 

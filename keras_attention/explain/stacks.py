@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
 from keras_attention._core.checks import check_rate
-from keras_attention._core.types import Tensor
-
-Array = np.ndarray[Any, Any]
+from keras_attention._core.types import Array, Tensor
 
 
 def rollout(weights: Sequence[Tensor], residual: float = 0.5) -> Array:
@@ -26,7 +23,7 @@ def rollout(weights: Sequence[Tensor], residual: float = 0.5) -> Array:
     Args:
         weights: of each layer, from the first to the last, `(B, T, T)`, or
             `(B, heads, T, T)`, of which the mean over the heads is taken;
-            `self_attention_weights` gives them.
+            `attention_weights` gives them.
         residual: the share of the residual connection, below 1.
 
     Returns:

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 import numpy as np
 
 from keras_attention._core.checks import check_rank
-from keras_attention._core.types import Tensor
+from keras_attention._core.types import Array, Tensor
 from keras_attention.explain.alignments import Link, Links
 from keras_attention.text.subwords import CONTINUED
-
-Array = np.ndarray[Any, Any]
 
 
 def word_indices(

@@ -9,9 +9,8 @@ import numpy as np
 import tensorflow as tf
 
 from keras_attention._core.checks import check_ids
+from keras_attention._core.types import Array
 from keras_attention.text import SpecialIds, VocabularyLike
-
-Array = np.ndarray[Any, Any]
 
 # Lengths of the sources in each batch: one and several, short and long, with and without padding.
 LENGTHS = ((1,), (5,), (7, 3, 1), (12, 4, 9, 2))

@@ -10,11 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, ClassVar
 
-import numpy as np
 import tensorflow as tf
 
 from keras_attention._core.checks import check_choice
-from keras_attention._core.types import Structure
+from keras_attention._core.types import Array, Structure
 from keras_attention.datasets.images import decode_image
 from keras_attention.export.call.batches import checked_batch, listed, singles, sizes_of
 from keras_attention.export.call.inputs import Batch, call_inputs
@@ -35,8 +34,6 @@ from keras_attention.text.bounds import longest_of
 from keras_attention.text.graph import graph_vocabulary
 from keras_attention.text.known_ids import known_ids
 from keras_attention.text.vocabularies import vocabulary_size
-
-Array = np.ndarray[Any, Any]
 
 
 def source_of(model: Exportable, kind: str = "ids") -> Source:

@@ -13,6 +13,7 @@ from keras_attention._core.checks import (
     check_positive,
     check_positive_number,
 )
+from keras_attention._core.log_sum_exp import log_sum_exp
 from keras_attention._core.memory import Memory
 from keras_attention._core.types import (
     Config,
@@ -174,7 +175,7 @@ class GaussianMixture(Score):
             heights = heights - ops.log(deviations) - math.log(2 * math.pi) / 2
         heights, means, deviations = (ops.expand_dims(x, 2) for x in (heights, means, deviations))
         positions = ops.expand_dims(ops.cumsum(ops.ones_like(keys), axis=1), 1)
-        return _log_sum_exp(heights - ops.square((positions - means) / deviations) / 2)
+        return log_sum_exp(heights - ops.square((positions - means) / deviations) / 2)
 
     def _steps(self, query: Tensor) -> Tensor:
         _, steps, _ = ops.split(query, 3, axis=-1)
@@ -204,9 +205,3 @@ class GaussianMixture(Score):
 def _inverse_softplus(x: float) -> float:
     # Not log(exp(x) - 1), whose power may be too large.
     return x + math.log(-math.expm1(-x))
-
-
-def _log_sum_exp(logs: Tensor) -> Tensor:
-    """`log sum exp` over the last axis."""
-    top = ops.stop_gradient(ops.max(logs, axis=-1, keepdims=True))
-    return ops.squeeze(top, -1) + ops.log(ops.sum(ops.exp(logs - top), axis=-1))

@@ -12,11 +12,10 @@ from keras import ops, tree
 
 from keras_attention._core.backend import compiled
 from keras_attention._core.structure import map_tensors
-from keras_attention._core.types import Structure, Tensor
+from keras_attention._core.types import Array, Structure, Tensor
 from keras_attention.generation import BeamSearch, Greedy, as_decoder
 from keras_attention.generation.decoder import Decoder, DecoderLike, mask_of_ids
 from keras_attention.testing._numbers import (
-    Array,
     hold,
     hold_equal,
     hold_finite,

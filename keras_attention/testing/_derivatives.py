@@ -11,8 +11,8 @@ from keras import ops
 
 from keras_attention._core.backend import differentiate, differentiate_twice, real_float64
 from keras_attention._core.checks import score_dtype
-from keras_attention._core.types import Structure, Tensor
-from keras_attention.testing._numbers import Array, hold, numbers
+from keras_attention._core.types import Array, Structure, Tensor
+from keras_attention.testing._numbers import hold, numbers
 from keras_attention.testing._subject import Inputs, Subject, call
 
 
@@ -33,13 +33,19 @@ def forward_and_back(layer: Any, inputs: Inputs) -> tuple[Structure, list[Tensor
 
     The gradients are those of the two tensors in `inputs`, then of every weight.
     """
+    compute, tensors = _as_function(layer, inputs)
+    return differentiate(compute, tensors, layer.trainable_variables)
+
+
+def _as_function(layer: Any, inputs: Inputs) -> tuple[Callable[..., Any], list[Array]]:
+    """The loss and the results of a layer as a function of two of its inputs, and these."""
     first, value, *_ = inputs
 
     def compute(*tensors: Tensor) -> tuple[Tensor, Structure]:
         found = call(layer, {**inputs, first: tensors[0], value: tensors[1]})
         return loss(*found), found
 
-    return differentiate(compute, [inputs[first], inputs[value]], layer.trainable_variables)
+    return compute, [inputs[first], inputs[value]]
 
 
 def gradients_equal_finite_differences(subject: Subject) -> None:
@@ -89,15 +95,9 @@ def second_derivatives_equal_finite_differences(subject: Subject) -> None:
 
 def _compare_second_derivatives(subject: Subject) -> None:
     layer, inputs = subject.built("float64"), subject.inputs("float64")
-    first, value, *_ = inputs
     variables = layer.trainable_variables
-    tensors = [inputs[first], inputs[value]]
+    compute, tensors = _as_function(layer, inputs)
     rng, step = np.random.default_rng(6), 1e-5
-
-    def compute(*tensors: Tensor) -> tuple[Tensor, Structure]:
-        found = call(layer, {**inputs, first: tensors[0], value: tensors[1]})
-        return loss(*found), found
-
     shapes = [tuple(source.shape) for source in (*tensors, *variables)]
     along, across = ([rng.normal(size=shape) for shape in shapes] for _ in range(2))
 

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
 
-from keras_attention._core.types import Structure, Tensor
-
-Array = np.ndarray[Any, Any]
+from keras_attention._core.types import Array, Structure, Tensor
 
 
 def numbers(tensors: Iterable[Tensor]) -> list[Array]:

@@ -10,9 +10,8 @@ import keras
 import numpy as np
 from keras import layers
 
-from keras_attention._core.types import Structure, Tensor
+from keras_attention._core.types import Array, Structure, Tensor
 
-Array = np.ndarray[Any, Any]
 Inputs = dict[str, Any]
 
 QUERY_SIZE = 4

@@ -86,6 +86,7 @@ class AttentionExplorer:
         self._images: Sequence[Tensor] | None = None if isinstance(source, str) else source
         self._answered: tuple[str, int, list[int]] | None = None
         self._count = 0
+        self._special = as_decoder(model).special_ids
         require("anywidget", "widgets")
         from keras_attention.widgets.view import ExplorerView
 
@@ -190,10 +191,6 @@ class AttentionExplorer:
         forced = list(self._view.forced)
         # With a number, so that the browser is told of an answer that is as the one before.
         self._view.answer = {**settings, "forced": forced, **answer, "number": self._count}
-
-    @property
-    def _special(self) -> Any:
-        return as_decoder(self._model).special_ids
 
     def _notice(self, source: Structure) -> str:
         """What is unknown among the tokens of a text."""

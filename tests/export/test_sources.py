@@ -227,6 +227,7 @@ def test_the_client_reads_the_answers_of_a_server(image_artifact, expected, monk
     assert refused.value.code.name == "INVALID_ARGUMENT"
 
 
+@pytest.mark.slow
 def test_cpp_takes_files(consumer, image_artifact, tmp_path):
     examples = replay.read_golden_examples(replay.golden_file(image_artifact.path / "1"))
     write_words(examples, tmp_path / "words")

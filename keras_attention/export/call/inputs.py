@@ -11,11 +11,10 @@ import numpy as np
 import tensorflow as tf
 from keras import tree
 
-from keras_attention._core.types import Structure, Tensor
+from keras_attention._core.types import Array, Structure, Tensor
 from keras_attention.export.call.graph import functional_of
 from keras_attention.generation.any_model.graph import is_functional
 
-Array = np.ndarray[Any, Any]
 Batch = dict[str, Array]
 
 # Number of channels of an image.

@@ -6,9 +6,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from keras_attention._core.types import Array
 from keras_attention.export.call.graph import functional_of, numbers_of_ids
 from keras_attention.export.call.inputs import CHANNELS, Batch
-from keras_attention.export.random_inputs import LENGTHS, Array, random_patches, random_rows
+from keras_attention.export.random_inputs import LENGTHS, random_patches, random_rows
 
 # Ids of an input that no Embedding reads: 1, and 0 where there is padding.
 _UNKNOWN_NUMBER = 2
