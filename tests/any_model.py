@@ -153,8 +153,8 @@ def difference(decoder, model, ports, sources, targets, labels):
     return float(np.abs(np.where(labels != 0, found - expected, 0)).max())
 
 
-def step_ms(*decoders_and_sources, steps=(8, 40), repeats=9):
-    """Milliseconds a step of 16 examples, compiled, for each decoder; they take turns."""
+def step_ms(*decoders_and_sources, steps=(8, 40), repeats=60):
+    """Milliseconds a step of 16 examples, compiled, in each turn `(repeats, decoders)`."""
     runs = []
     for decoder, sources in decoders_and_sources:
         ids = np.random.default_rng(0).integers(4, 9, (16, steps[1])).astype("int32")
@@ -169,14 +169,16 @@ def step_ms(*decoders_and_sources, steps=(8, 40), repeats=9):
         for n in targets:
             graph(given, n)
         runs.append((graph, given, targets))
-    best = [[np.inf, np.inf] for _ in runs]
-    for _ in range(repeats):
-        for i, (graph, given, targets) in enumerate(runs):
+    seconds = np.zeros((repeats, len(runs), 2))
+    for turn in range(repeats):
+        # The first of a turn is another each time.
+        for i in np.roll(range(len(runs)), turn):
+            graph, given, targets = runs[i]
             for k in range(2):
                 begin = time.perf_counter()
                 graph(given, targets[k]).numpy()
-                best[i][k] = min(best[i][k], time.perf_counter() - begin)
-    return [1e3 * (b - a) / (steps[1] - steps[0]) for a, b in best]
+                seconds[turn, i, k] = time.perf_counter() - begin
+    return 1e3 * (seconds[..., 1] - seconds[..., 0]) / (steps[1] - steps[0])
 
 
 def by_hand(name, size):
@@ -250,11 +252,12 @@ def measured(name, task, formats, seconds):
     result["different_answers"] = len({tuple(x) for x in np.asarray(greedy.sequences[:, 0])})
     hand = by_hand(name, task.size)
     if hand is None:
-        (result["step_ms"],) = step_ms((decoder, sources))
+        result["step_ms"] = float(np.median(step_ms((decoder, sources))))
         result["step_ratio"], result["note"] = None, "no EncoderDecoder has these layers"
     else:
-        mine, theirs = step_ms((decoder, sources), (hand, sources))
-        result["step_ms"], result["step_ratio"] = mine, mine / theirs
+        mine, theirs = step_ms((decoder, sources), (hand, sources)).T
+        result["step_ms"] = float(np.median(mine))
+        result["step_ratio"] = float(np.median(mine / theirs))
         result["note"] = "relative to the steps of the EncoderDecoder of the same layers"
     with tempfile.TemporaryDirectory() as folder:
         result["artifacts"] = artifacts(name, model, task.size, formats, folder)

@@ -162,3 +162,36 @@ def test_unknown_names_on_prefix():
     model = MODELS["attention_rnn"]()
     with pytest.raises(ValueError, match=r"on_prefix: expected names .* received \['nothing'\]"):
         decoder_of(model, ["nothing"])
+
+
+class Doubled(keras.layers.Dense):
+    """A subclass that needs the axis of positions."""
+
+    def call(self, inputs, training=None):
+        return 2.0 * super().call(inputs) + 0.0 * inputs[:, :, :1]
+
+
+def test_dense_layers_run_without_the_axis_of_positions_and_their_subclasses_with_it(monkeypatch):
+    (x, (memory, *_)), (y, e) = source(), target()
+    h, context = layers.GRU(8, return_sequences=True)(e), layers.Attention()([e, memory])
+    model = finished(x, y, Doubled(8)(layers.Dense(8, "softmax")(h + context)))
+    decoder, call, ranks = decoder_of(model), layers.Dense.call, []
+
+    def counted(layer, inputs, training=None):
+        ranks.append((type(layer).__name__, len(inputs.shape)))
+        return call(layer, inputs)
+
+    monkeypatch.setattr(layers.Dense, "call", counted)
+    state = decoder.start(example(model, decoder.ports))
+    ranks.clear()
+    decoder.step(np.array([4, 5], "int32"), state)
+    assert ranks == [("Dense", 2), ("Doubled", 3), ("Dense", 2)]
+    monkeypatch.undo()
+    check(model, decoder)
+
+
+def test_a_mask_goes_through_a_dense_layer():
+    (x, (memory, *_)), (y, e) = source(), target()
+    h = layers.GRU(8, return_sequences=True)(layers.Dense(8)(e))
+    model = finished(x, y, h + layers.Attention()([h, memory]))
+    check(model, decoder_of(model))

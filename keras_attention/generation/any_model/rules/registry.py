@@ -12,7 +12,7 @@ from keras_attention.generation.any_model.rules import keras_layers
 from keras_attention.generation.any_model.rules.attention import attention_rule
 from keras_attention.generation.any_model.rules.base import StepRule
 from keras_attention.generation.any_model.rules.convolution import convolution_rule
-from keras_attention.generation.any_model.rules.plain import Plain
+from keras_attention.generation.any_model.rules.plain import Plain, dense_rule
 from keras_attention.generation.any_model.rules.recurrent import (
     KerasRNN,
     OneStep,
@@ -33,6 +33,7 @@ _OURS: dict[type, Callable[[Call], Any]] = {
     keras.layers.MultiHeadAttention: keras_layers.heads_rule,
     keras.layers.GroupQueryAttention: keras_layers.heads_rule,
     keras.layers.Conv1D: convolution_rule,
+    keras.layers.Dense: dense_rule,
     keras.layers.SeparableConv1D: convolution_rule,
     keras.layers.DepthwiseConv1D: convolution_rule,
 }
