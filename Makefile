@@ -21,12 +21,13 @@
 #                    MODEL=transformer for a Transformer beside a recurrent model
 # make caption       trains, measures and exports a captioning model        (an hour)
 # make glimpses      trains a glimpse network and a CNN on cluttered digits (16 minutes)
+# make sentiment     trains models on rated film sentences, measures which words they weigh
 # make any-model     trains, decodes and exports models as tutorials write them (8 minutes)
 PYTHON ?= python3
 BIN := .venv/bin
 STARTED := $(shell date +%s)
 
-.PHONY: demo test test-slow test-backends test-beam test-serving web web-test widget-test precision artifact-precision gpu compare-tfa bench g2p preset translate caption glimpses notebook docs docs-serve docs-test wheel wheel-test lint format large-vocabulary any-model clean
+.PHONY: demo test test-slow test-backends test-beam test-serving web web-test widget-test precision artifact-precision gpu compare-tfa bench g2p preset translate caption glimpses sentiment notebook docs docs-serve docs-test wheel wheel-test lint format large-vocabulary any-model clean
 
 demo: .venv/installed
 	$(BIN)/python export/demo.py build/demo --started $(STARTED)
@@ -107,6 +108,11 @@ caption: .venv/installed
 # build/glimpses/report.json.
 glimpses: .venv/installed
 	$(BIN)/python export/train_glimpses.py build/glimpses
+
+# Film sentences: attention over embeddings, over states, and the mean, two seeds each; writes
+# build/sentiment/report.json.
+sentiment: .venv/installed
+	$(BIN)/python export/train_sentiment.py build/sentiment
 
 # Writes build/bench/results.json and build/bench/table.md; fails if a claim does not hold.
 bench: .venv/installed

@@ -26,6 +26,7 @@ _RECIPES = {
     "g2p": _Where("g2p", "Pronunciation", "the same"),
     "translation": _Where("translation", "Translation", "the Bible's verses, or your sentences"),
     "captioning": _Where("captioning", "Captioning", "composed scenes, or your images"),
+    "sentiment": _Where("sentiment", "Sentiment", "film sentences that people rated"),
     "glimpses": _Where("glimpses", "Glimpses", "digits among clutter"),
 }
 

@@ -1,7 +1,7 @@
 """Data sets that a package registry or a website serves, your own data, and batches of them."""
 
 from keras_attention._core.padding import pad
-from keras_attention.datasets.batching import teacher_forcing_batches
+from keras_attention.datasets.batching import labelled_batches, teacher_forcing_batches
 from keras_attention.datasets.bible import load_bible
 from keras_attention.datasets.cached_features import CachedFeatures, CaptionedFeatures
 from keras_attention.datasets.caption_batches import caption_batches
@@ -49,6 +49,7 @@ __all__ = [
     "Scenes",
     "Tagged",
     "caption_batches",
+    "labelled_batches",
     "load_addresses",
     "load_bible",
     "load_captions",

@@ -1,4 +1,4 @@
-"""Batches of source and target ids, bucketed by length."""
+"""Batches of ids with targets or labels, bucketed by length."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from keras_attention._core.checks import check_id, check_positive
 from keras_attention._core.padding import pad
@@ -80,30 +81,127 @@ def teacher_forcing_batches(
     if not all(map(len, sources)) or not all(map(len, targets)):
         raise ValueError("sources, targets: expected no empty sequence.")
 
-    lengths = np.array([max(len(s), len(t) + 1) for s, t in zip(sources, targets)])
-    order = np.argsort(np.digitize(lengths, boundaries), kind="stable")
-    counts = np.bincount(np.digitize(lengths, boundaries), minlength=len(boundaries) + 1)
-    buckets = np.split(order, np.cumsum(counts)[:-1])
+    lengths = [max(len(s), len(t) + 1) for s, t in zip(sources, targets)]
+    buckets = _buckets(lengths, boundaries)
 
     def one_epoch(done: int) -> Iterator[Any]:
+        in_order = not shuffle or done < short_first
         rng = np.random.default_rng((seed, done))
-        batches = []
-        for bucket in buckets:
-            bucket = rng.permutation(bucket) if shuffle else bucket
-            batches += [bucket[i : i + batch_size] for i in range(0, len(bucket), batch_size)]
-        mixed = shuffle and done >= short_first
-        for number in rng.permutation(len(batches)) if mixed else range(len(batches)):
-            examples = batches[number]
+        for examples in _batches(buckets, batch_size, rng, shuffle, in_order):
             target = pad([[special.start, *targets[i]] for i in examples], value=special.pad)
             labels = pad([[*targets[i], special.end] for i in examples], value=special.pad)
             source = pad([sources[i] for i in examples], value=source_pad)
             yield {"source": source, "target": target}, labels
 
     spec = tf.TensorSpec((None, None), tf.int32)
+    specs = ({"source": spec, "target": spec}, spec)
+    return _dataset(one_epoch, specs, epoch, _count(buckets, batch_size))
+
+
+def labelled_batches(
+    sources: Sequence[Sequence[int]],
+    labels: NDArray[Any],
+    batch_size: int = 128,
+    boundaries: Sequence[int] = (8, 12, 16, 20, 24, 30, 40),
+    shuffle: bool = True,
+    seed: int = 0,
+    epoch: Callable[[], int] | None = None,
+    source_pad: int = 0,
+) -> tf.data.Dataset:
+    """Batches of id sequences with one label each, for a classifier of texts.
+
+    A batch is `(ids (B, S) in int32, padded, labels (B, ...))`. Sequences of
+    similar length share a batch, and a batch is as wide as its longest. The
+    order changes here, so call `fit` with `shuffle=False`.
+
+    Args:
+        sources: lists of ids.
+        labels: an array whose first axis has one label per sequence.
+        batch_size: sequences per batch.
+        boundaries: lengths at which a new bucket begins.
+        shuffle, seed, epoch: as in `teacher_forcing_batches`.
+        source_pad: the id that pads.
+
+    Returns:
+        A `tf.data.Dataset` with a known number of batches.
+
+    Raises:
+        ValueError: if there are no sources, another number of labels, or an
+            empty sequence.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from keras_attention.datasets import labelled_batches
+    >>> batches = labelled_batches([[4, 5], [6]], np.array([1.0, 0.0]), shuffle=False)
+    >>> ids, labels = next(iter(batches))
+    >>> ids.numpy().tolist(), labels.numpy().tolist()
+    ([[4, 5], [6, 0]], [1.0, 0.0])
+    """
+    import tensorflow as tf
+
+    check_positive("batch_size", batch_size)
+    labels = np.asarray(labels)
+    if not sources or labels.shape[:1] != (len(sources),):
+        raise ValueError(
+            "labels: expected one per sequence and at least one, received shape "
+            f"{labels.shape} for {len(sources)} sequences."
+        )
+    if not all(map(len, sources)):
+        raise ValueError("sources: expected no empty sequence.")
+    buckets = _buckets([len(source) for source in sources], boundaries)
+
+    def one_epoch(done: int) -> Iterator[Any]:
+        rng = np.random.default_rng((seed, done))
+        for examples in _batches(buckets, batch_size, rng, shuffle, in_order=not shuffle):
+            yield pad([sources[i] for i in examples], value=source_pad), labels[examples]
+
+    specs = (
+        tf.TensorSpec((None, None), tf.int32),
+        tf.TensorSpec((None, *labels.shape[1:]), labels.dtype),
+    )
+    return _dataset(one_epoch, specs, epoch, _count(buckets, batch_size))
+
+
+def _buckets(lengths: Sequence[int], boundaries: Sequence[int]) -> list[NDArray[Any]]:
+    """The numbers of the examples of each bucket."""
+    bucket = np.digitize(lengths, boundaries)
+    order = np.argsort(bucket, kind="stable")
+    counts = np.bincount(bucket, minlength=len(boundaries) + 1)
+    return np.split(order, np.cumsum(counts)[:-1])
+
+
+def _count(buckets: Sequence[NDArray[Any]], batch_size: int) -> int:
+    return sum(-(-len(bucket) // batch_size) for bucket in buckets)
+
+
+def _batches(
+    buckets: Sequence[NDArray[Any]],
+    batch_size: int,
+    rng: np.random.Generator,
+    shuffle: bool,
+    in_order: bool,
+) -> list[NDArray[Any]]:
+    """The numbers of the examples of each batch; `in_order` short batches come first."""
+    batches = []
+    for bucket in buckets:
+        bucket = rng.permutation(bucket) if shuffle else bucket
+        batches += [bucket[i : i + batch_size] for i in range(0, len(bucket), batch_size)]
+    numbers = range(len(batches)) if in_order else rng.permutation(len(batches))
+    return [batches[number] for number in numbers]
+
+
+def _dataset(
+    one_epoch: Callable[[int], Iterator[Any]],
+    specs: Any,
+    epoch: Callable[[], int] | None,
+    size: int,
+) -> tf.data.Dataset:
+    """A dataset of epochs, which are counted unless `epoch` says how many are done."""
+    import tensorflow as tf
+
     epochs = iter(range(2**31))
     dataset = tf.data.Dataset.from_generator(
-        lambda: one_epoch(next(epochs) if epoch is None else epoch()),
-        output_signature=({"source": spec, "target": spec}, spec),
+        lambda: one_epoch(next(epochs) if epoch is None else epoch()), output_signature=specs
     )
-    size = sum(-(-len(bucket) // batch_size) for bucket in buckets)
     return dataset.apply(tf.data.experimental.assert_cardinality(size)).prefetch(8)

@@ -7,6 +7,7 @@ from keras_attention.recipes import (
     g2p,
     glimpses,
     recipe,
+    sentiment,
     training_run,
     translation,
 )
@@ -18,6 +19,7 @@ __all__ = [
     "g2p",
     "glimpses",
     "recipe",
+    "sentiment",
     "training_run",
     "translation",
 ]

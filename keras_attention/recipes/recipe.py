@@ -18,7 +18,7 @@ import keras
 from keras_attention._core.files import write_json
 from keras_attention._core.types import Config
 from keras_attention.generation import BeamSearch
-from keras_attention.recipes.training_run import Trained, finished, fit
+from keras_attention.recipes.training_run import Objective, Trained, finished, fit
 
 DataT = TypeVar("DataT")
 
@@ -56,7 +56,7 @@ class Artifact(NamedTuple):
 
     folder: str
     format: Literal["saved_model", "onnx", "litert"] = "saved_model"
-    kind: Literal["ids", "text", "image"] = "ids"
+    kind: Literal["ids", "call", "text", "image"] = "ids"
 
 
 class Measured(NamedTuple):
@@ -146,6 +146,10 @@ class Recipe(ABC, Generic[DataT]):
         """As in `training_run.fit`: the fraction of the budget in which the rate rises."""
         return 0.02
 
+    def objective(self, settings: Any) -> Objective | None:
+        """As in `training_run.fit`: what is minimized; None is the cross-entropy per token."""
+        return None
+
     def digest(self, data: DataT) -> str | None:
         """A digest by which the data of a training are recognized, or None."""
         return None
@@ -174,8 +178,17 @@ class Recipe(ABC, Generic[DataT]):
         keras.utils.set_random_seed(settings.seed)
         model = self.build(data, settings)
         batches, validation = self.batches(model, data, settings)
-        patience, warmup = self.patience(settings), self.warmup(settings)
-        return fit(folder, model, batches, validation, settings, patience, digest, warmup)
+        return fit(
+            folder,
+            model,
+            batches,
+            validation,
+            settings,
+            self.patience(settings),
+            digest,
+            self.warmup(settings),
+            self.objective(settings),
+        )
 
 
 def run(

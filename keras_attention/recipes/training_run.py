@@ -6,7 +6,7 @@ import contextlib
 import json
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -43,6 +43,21 @@ class TrainingSettings(Protocol):
     def _field_defaults(self) -> Config: ...
 
     def _asdict(self) -> Config: ...
+
+
+class Objective(NamedTuple):
+    """What a training minimizes, and what is shown beside it.
+
+    Example:
+
+    >>> import keras
+    >>> from keras_attention.recipes.training_run import Objective
+    >>> Objective(keras.losses.BinaryCrossentropy()).metrics
+    ()
+    """
+
+    loss: keras.losses.Loss
+    metrics: Sequence[keras.metrics.Metric] = ()
 
 
 class Trained(NamedTuple):
@@ -102,8 +117,9 @@ def fit(
     patience: int | None = None,
     data: str | None = None,
     warmup: float = 0.02,
+    objective: Objective | None = None,
 ) -> Trained:
-    """Trains a model that writes sequences, and saves it as `model.keras` in `folder`.
+    """Trains a model, and saves it as `model.keras` in `folder`.
 
     The state of the training is saved in `folder/backup` after every epoch, see
     `TrainingBackup`. Called again after an interruption with the same settings,
@@ -114,16 +130,19 @@ def fit(
 
     Args:
         folder: where to keep the backup and the model.
-        model: an untrained model that returns logits.
+        model: an untrained model.
         batches: a `tf.data.Dataset` of `(inputs, labels)` to train on.
         validation: likewise, for the loss on held-out data.
-        settings: with `learning_rate`, `label_smoothing`, `epochs` and `minutes`.
+        settings: with `learning_rate`, `epochs` and `minutes`, and
+            `label_smoothing` where there is no `objective`.
         patience: the number of epochs without a better loss on `validation`
             after which training stops. The weights that were best on
             `validation` are kept. None trains to the end and keeps the last.
         data: a digest that tells the data of one training from another's, or
             None. A training on other data is not resumed.
         warmup: the fraction of the budget in which the learning rate rises.
+        objective: by default that of a model that writes sequences and returns
+            logits, the cross-entropy per token.
 
     Returns:
         `Trained`.
@@ -133,11 +152,14 @@ def fit(
             the last good epoch are then in `last_good_model.keras`.
     """
     folder = Path(folder)
+    if objective is None:
+        loss = SequenceCrossentropy(settings.label_smoothing)
+        objective = Objective(loss, (TokenAccuracy(),))
     # AnnealToBudget sets the learning rate at every step.
     model.compile(
         keras.optimizers.Adam(settings.learning_rate, global_clipnorm=1.0),
-        SequenceCrossentropy(settings.label_smoothing),
-        metrics=[TokenAccuracy()],
+        objective.loss,
+        metrics=list(objective.metrics),
         # XLA compiles again for every new length, which costs more than it saves.
         jit_compile=False,
     )

@@ -1,9 +1,9 @@
-"""Batches of source and target ids."""
+"""Batches of ids with targets or labels."""
 
 import numpy as np
 import pytest
 
-from keras_attention.datasets import teacher_forcing_batches
+from keras_attention.datasets import labelled_batches, teacher_forcing_batches
 
 PAIRS = [([10 + i] * (1 + i % 7), [40 + i] * (1 + i % 5)) for i in range(25)]
 
@@ -71,3 +71,37 @@ def test_batches_are_no_wider_than_their_bucket():
         longest = max(source, target)
         bucket = np.digitize(longest, (3, 5))
         assert longest < (3, 5, 99)[bucket]
+
+
+TEXTS = [[10 + i] * (1 + i % 7) for i in range(25)]
+LABELS = np.arange(25, dtype="float32")
+
+
+@pytest.mark.parametrize("shuffle", [True, False])
+def test_every_text_comes_once_an_epoch_with_its_label(shuffle):
+    batches = labelled_batches(
+        TEXTS, LABELS[:, None], batch_size=4, boundaries=(3, 5), shuffle=shuffle
+    )
+    orders = []
+    for _ in range(2):
+        order, count = [], 0
+        for ids, labels in batches:
+            count += 1
+            lengths = (ids.numpy() != 0).sum(1)
+            assert labels.shape == (len(lengths), 1) and ids.shape[1] == lengths.max()
+            assert len(set(np.digitize(lengths, (3, 5)))) == 1
+            for row, length, label in zip(ids.numpy(), lengths, labels.numpy()[:, 0]):
+                assert row[:length].tolist() == TEXTS[int(label)]
+                order.append(int(label))
+        assert sorted(order) == list(range(25)) and count == int(batches.cardinality())
+        orders.append(order)
+    assert (orders[0] != orders[1]) == shuffle
+
+
+def test_labels_of_another_number_and_empty_texts_are_refused():
+    with pytest.raises(ValueError, match=r"labels: expected one .*received shape \(2,\) for 1"):
+        labelled_batches([[1]], LABELS[:2])
+    with pytest.raises(ValueError, match="labels: expected one per sequence and at least one"):
+        labelled_batches([], LABELS[:0])
+    with pytest.raises(ValueError, match="sources: expected no empty sequence"):
+        labelled_batches([[1], []], LABELS[:2])

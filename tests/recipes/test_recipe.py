@@ -13,7 +13,15 @@ from typing import Any, ClassVar, Literal, NamedTuple
 import pytest
 
 from keras_attention.callbacks import DivergedError
-from keras_attention.recipes import captioning, command, glimpses, recipe, training_run, translation
+from keras_attention.recipes import (
+    captioning,
+    command,
+    glimpses,
+    recipe,
+    sentiment,
+    training_run,
+    translation,
+)
 from keras_attention.recipes.demo import Demo
 from keras_attention.recipes.g2p import Pronunciation
 from keras_attention.recipes.recipe import Measured, Recipe, Variant
@@ -24,6 +32,7 @@ RECIPES = {
     "train_translation.py": translation.Translation,
     "train_captioner.py": captioning.Captioning,
     "train_glimpses.py": glimpses.Glimpses,
+    "train_sentiment.py": sentiment.Sentiment,
     "demo.py": Demo,
 }
 # Stands for a script: notes that it was started, and fails where it is told to.
