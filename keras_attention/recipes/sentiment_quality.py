@@ -54,7 +54,9 @@ class Reader:
 
     def __call__(self, texts: Sequence[str], batch_size: int = 256) -> list[Reading]:
         """A `Reading` of each text. A text without words is read as one unknown word."""
-        split = [self.vocabulary.split(text) or [""] for text in texts]
+        # No id of padding: a text of padding alone has no weights.
+        nothing = [self.vocabulary.tokens[self.vocabulary.special_ids.unknown]]
+        split = [self.vocabulary.split(text) or nothing for text in texts]
         ids = [self.vocabulary.to_ids(words) for words in split]
         readings: dict[int, Reading] = {}
         # Texts of similar length together: a batch is as long as its longest.
