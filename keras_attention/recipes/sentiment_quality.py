@@ -35,6 +35,9 @@ class Reader:
         model: as `keras_attention.recipes.sentiment.build` returns them.
         vocabulary: what it was trained with.
 
+    Raises:
+        ValueError: for a vocabulary without an id of unknown words.
+
     Example:
 
     >>> from keras_attention.recipes import sentiment
@@ -51,12 +54,15 @@ class Reader:
         if "attention" in [layer.name for layer in model.layers]:
             outputs["weights"] = model.get_layer("attention").output[1]
         self.model, self.vocabulary = keras.Model(model.input, outputs), vocabulary
+        unknown = vocabulary.special_ids.unknown
+        if unknown is None:
+            raise ValueError("vocabulary: expected one with an id of unknown words, received none.")
+        # No id of padding: a text of padding alone has no weights.
+        self._nothing = [vocabulary.tokens[unknown]]
 
     def __call__(self, texts: Sequence[str], batch_size: int = 256) -> list[Reading]:
         """A `Reading` of each text. A text without words is read as one unknown word."""
-        # No id of padding: a text of padding alone has no weights.
-        nothing = [self.vocabulary.tokens[self.vocabulary.special_ids.unknown]]
-        split = [self.vocabulary.split(text) or nothing for text in texts]
+        split = [self.vocabulary.split(text) or self._nothing for text in texts]
         ids = [self.vocabulary.to_ids(words) for words in split]
         readings: dict[int, Reading] = {}
         # Texts of similar length together: a batch is as long as its longest.
