@@ -293,7 +293,7 @@ def main(arguments):
     parser.add_argument("folder", type=Path)
     parser.add_argument("--models", nargs="*", choices=list(MODELS), default=NAMES)
     parser.add_argument("--formats", nargs="*", choices=FORMATS, default=FORMATS)
-    parser.add_argument("--seconds", type=float, default=20, help="of training a model, at most")
+    parser.add_argument("--seconds", type=float, default=60, help="of training a model, at most")
     given = parser.parse_args(arguments)
     logging.disable(logging.WARNING)
     given.folder.mkdir(parents=True, exist_ok=True)

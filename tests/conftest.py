@@ -5,6 +5,10 @@ import os
 
 # Before the first import of TensorFlow, which prints a page otherwise.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # A worker has one core: more threads only wait for each other.
+    for name in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS"):
+        os.environ.setdefault(name, "1")
 
 import keras
 import numpy as np

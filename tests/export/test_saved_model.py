@@ -229,6 +229,7 @@ def test_text_by_beam(text_artifact):
     assert best["target_tokens"].tolist() == found["target_tokens"][:, 0, :width].tolist()
 
 
+@pytest.mark.slow
 def test_subwords_bring_their_operations(subwords_artifact):
     """The fresh process, which cannot import Keras and so not tensorflow_text, has verified it."""
     assert set(subwords_artifact.report["signatures"]) == TEXT

@@ -47,6 +47,7 @@ def test_to_onnx(saved, tmp_path, script, monkeypatch):
     np.testing.assert_allclose(scores, expected.scores, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_run_onnx(onnx_artifact, live):
     texts = ("Bad", "abc☃", "")
     command = [sys.executable, "-c", ALONE, SCRIPTS / "run_onnx.py", onnx_artifact.path, *texts]

@@ -35,7 +35,7 @@ def wrapped():
     return Seq2Seq(functional())
 
 
-both = pytest.mark.parametrize("make", [ready, wrapped])
+both = pytest.mark.parametrize("make", [pytest.param(ready, marks=pytest.mark.slow), wrapped])
 
 
 def compiled(model, rate=0.05):
