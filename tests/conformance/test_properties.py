@@ -49,7 +49,7 @@ def test_second_derivatives_equal_finite_differences(variant):
     derivatives.second_derivatives_equal_finite_differences(variant)
 
 
-@table(VARIANTS)
+@table(one_in(2, VARIANTS))
 @pytest.mark.parametrize("masks", thinned(MASKS, lambda masks: masks in ("query", "value")))
 def test_masked_equals_sliced(variant, masks):
     properties.masked_equals_sliced(variant, masks)
@@ -60,7 +60,7 @@ def test_extra_padding_changes_nothing_whatever_stands_in_it(variant):
     properties.extra_padding_changes_nothing_whatever_stands_in_it(variant)
 
 
-@table(VARIANTS)
+@table(one_in(2, VARIANTS))
 @pytest.mark.parametrize("policy", thinned(POLICIES, lambda policy: policy not in QUICK))
 def test_a_row_that_is_all_masked_gives_zeros(variant, policy):
     properties.a_row_that_is_all_masked_gives_zeros(variant, policy)

@@ -71,6 +71,7 @@ def short(few, tmp_path_factory):
     return model, path
 
 
+@pytest.mark.slow
 def test_long_texts_need_little_memory_and_time(short):
     """One text of 20,000 characters was 800 million attention weights a head, and the end."""
     _, path = short

@@ -47,6 +47,7 @@ def test_cpp_runs_every_signature(consumer, ids_artifact, tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_cpp_takes_text(consumer, text_artifact, tmp_path):
     examples = replay.read_golden_examples(replay.golden_file(text_artifact.path / "3"))
     write_words(examples, tmp_path / "words")
@@ -55,6 +56,7 @@ def test_cpp_takes_text(consumer, text_artifact, tmp_path):
     assert code == 0 and len(lines) == 5, lines
 
 
+@pytest.mark.slow
 def test_cpp_takes_subwords(consumer, subwords_artifact, tmp_path):
     examples = replay.read_golden_examples(replay.golden_file(subwords_artifact.path / "1"))
     write_words(examples, tmp_path / "words")

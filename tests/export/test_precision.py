@@ -145,6 +145,7 @@ def test_no_loop_has_weights_in_its_state(written):
     [(lambda: recurrent("gru"), "float16"), (transformer, "int8")],
     ids=["gru", "transformer"],
 )
+@pytest.mark.slow
 def test_steps_of_other_models(tmp_path, monkeypatch, make, precision):
     report = write(make(), tmp_path / "less", precision, monkeypatch, {"step": "step"})
     assert bytes_of(tmp_path / "less") <= MOST[precision] * floats_of(tmp_path / "less")

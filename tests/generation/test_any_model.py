@@ -29,6 +29,7 @@ from keras_attention.generation.any_model.stepwise import StepwiseDecoder
 from keras_attention.models import EncoderDecoder
 from keras_attention.text.special_ids import SpecialIds
 from tests.support.any_models import MODELS, SMALL, TARGET_SIZE, build, example_sources, ids
+from tests.support.tables import one_in
 
 LENGTH = 4
 
@@ -65,7 +66,7 @@ def plain_greedy(model, ports, sources):
     return found[:, : max((found != special.pad).sum(1))]
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", one_in(2, MODELS))
 def test_a_model_decodes_and_gives_the_numbers_of_its_forward_pass(name):
     row, model = MODELS[name], build(name)
     with warnings.catch_warnings(record=True) as messages:

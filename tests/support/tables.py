@@ -10,8 +10,12 @@ import pytest
 
 
 def thinned(rows: Iterable[Any], is_slow: Callable[[Any], bool]) -> list[Any]:
-    """The rows, of which some are marked as slow."""
-    return [pytest.param(row, marks=pytest.mark.slow) if is_slow(row) else row for row in rows]
+    """The rows, of which some are marked as slow. A tuple has a value for each argument."""
+    return [_slow(row) if is_slow(row) else row for row in rows]
+
+
+def _slow(row: Any) -> Any:
+    return pytest.param(*(row if type(row) is tuple else (row,)), marks=pytest.mark.slow)
 
 
 def one_in(step: int, rows: Iterable[Any]) -> list[Any]:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from keras_attention.generation import BeamSearch
+from tests.support.tables import one_in
 
 from .models import MODELS, ON_PREFIX
 from .stepping import check, decoder_of, example
@@ -26,7 +27,7 @@ def stepwise(name):
     return decoder_of(model, [one for one in decoder.rules if any(w in one for w in wanted)])
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", one_in(2, NAMES))
 def test_beam_search_in_a_graph_of_unknown_sizes(name):
     tf = pytest.importorskip("tensorflow")
     if keras.backend.backend() != "tensorflow":
