@@ -12,6 +12,7 @@ from keras_attention.losses import SequenceCrossentropy
 from keras_attention.metrics import TokenAccuracy
 from keras_attention.models import Captioner, EncoderDecoder
 from keras_attention.text import SpecialIds, Vocabulary
+from tests.support.tables import one_in
 from tests.text.foreign_vocabularies import LINES, made
 
 SEARCH = BeamSearch(num_beams=2, max_length=6)
