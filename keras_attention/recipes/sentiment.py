@@ -71,7 +71,7 @@ class Settings(NamedTuple):
     pooling: Literal["embeddings", "states", "mean"] = "embeddings"
     embedding_dim: int = 32
     units: int = 24
-    temperature: float = 0.1
+    temperature: float = 0.15
     dropout: float = 0.3
     word_dropout: float = 0.2
     min_count: int = 2
