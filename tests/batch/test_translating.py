@@ -40,6 +40,16 @@ def test_a_chunk_keeps_its_order_and_sets_bad_lines_aside():
     assert seen[0] == ["a", "end", "tab\there"]
 
 
+def test_a_reason_is_the_same_in_every_process():
+    def fails(texts):
+        if "poison" in texts:
+            raise RuntimeError("poison [[{{node a}}]] [Op:__inference_signature_wrapper_388]")
+        return translate(texts)
+
+    _, record = translate_lines([b"a", b"poison"], 1, fails, 2, 10)
+    assert record["error"] == "the model fails: poison [[{{node a}}]]"
+
+
 def test_a_byte_order_mark_is_no_letter():
     (record,) = translate_lines([b"\xef\xbb\xbfa b"], 1, translate, 1, 10)
     assert record["translation"] == "B A"

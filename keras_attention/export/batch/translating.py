@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeAlias
 
@@ -101,4 +102,5 @@ def _aside(reason: str, line: bytes) -> Record:
 
 
 def _message(error: Exception) -> str:
-    return one_line(str(error)) or type(error).__name__
+    """What an error says, without the number that TensorFlow gives its function in this process."""
+    return one_line(re.sub(r"\s*\[Op:\w*\]", "", str(error))) or type(error).__name__
