@@ -7,7 +7,7 @@ import { after, before, test } from "node:test";
 import { AXE, FOLDER, launch } from "../web/browser.mjs";
 
 const PICTURES = join(FOLDER, "pictures");
-const PATIENCE = 400000;
+const PATIENCE = 120000;
 let browser, page, texts, images;
 
 before(async () => {

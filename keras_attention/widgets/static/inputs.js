@@ -14,9 +14,14 @@ export class TextInput {
     const button = made("button", "", "Decode");
     button.type = "submit";
     this.element = made("form", "line", made("label", "", "Text ", this.input), button);
-    this.element.addEventListener("submit", (event) => {
+    const submit = (event) => {
       event.preventDefault();
       explorer.ask({ text: this.input.value, forced: [] });
+    };
+    this.element.addEventListener("submit", submit);
+    // JupyterLab keeps a form from being submitted by Enter.
+    this.input.addEventListener("keydown", (event) => {
+      if (event.key === "Enter" && !event.isComposing) submit(event);
     });
     this.row = new TokenRow(explorer.parts.source, (i) => explorer.point(null, i), () => {});
     this.text = () => explorer.model.get("text");
