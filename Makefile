@@ -40,9 +40,10 @@ test-slow: .venv/installed
 	$(BIN)/python -m pytest -q -n 2 --dist loadscope -m slow
 
 # What does not need TensorFlow, in environments without it: installed as the page says, and tested.
+# The slow tests too, in hours: python tests/on_backends.py
 test-backends:
 	$(PYTHON) tests/on_install.py
-	$(PYTHON) tests/on_backends.py
+	$(PYTHON) tests/on_backends.py -m "not slow"
 
 # What needs Apache Beam, also on a Dask cluster of two worker processes.
 test-beam: .venv/installed
