@@ -155,3 +155,19 @@ def test_datasets_export_recipes_and_plots_register_no_class_with_keras() -> Non
             # Docstrings may speak of it.
             applied = re.search(r"^ *@.*register_keras_serializable", path.read_text("utf-8"), re.M)
             assert not applied, name
+
+
+# Methods of torch.nn.Module, which layers are on torch, and which an attribute would hide.
+OF_TORCH = frozenset(
+    "parameters named_parameters buffers named_buffers modules named_modules children "
+    "named_children train eval forward half double bfloat16 cpu cuda to type requires_grad_ "
+    "state_dict load_state_dict zero_grad share_memory register_buffer register_parameter".split()
+)
+
+
+def test_no_layer_hides_a_method_of_torch() -> None:
+    for part in ("layers", "losses", "models", "normalizers", "scores", "vision", "windows"):
+        for path in (ROOT / part).rglob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+                if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+                    assert node.attr not in OF_TORCH, f"{path}:{node.lineno}"

@@ -121,10 +121,10 @@ class GaussianMixture(Score):
         if self.units is not None:
             self.hidden = self._dense("hidden", self.units, query_shape, activation="tanh")
             query_shape = (*query_shape[:-1], self.units)
-        self.parameters = self._dense("parameters", 3 * self.num_components, query_shape)
+        self.mixture = self._dense("parameters", 3 * self.num_components, query_shape)
         step, deviation = self._initial_parameters()
         start = [0.0] * self.num_components + [step] * self.num_components
-        self.parameters.bias.assign(start + [deviation] * self.num_components)
+        self.mixture.bias.assign(start + [deviation] * self.num_components)
         self.built = True
 
     def _dense(
@@ -152,7 +152,7 @@ class GaussianMixture(Score):
 
     def project_query(self, query: Tensor) -> Tensor:
         """The parameters a, b and c of all components, `(..., 3 * num_components)`."""
-        return self.parameters(query if self.hidden is None else self.hidden(query))
+        return self.mixture(query if self.hidden is None else self.hidden(query))
 
     def project_keys(self, key: Tensor) -> Tensor:
         """One feature: only the number of keys matters."""

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from keras_attention.generation import BeamSearch
-from tests.support.tables import one_in
 
 from .models import MODELS, ON_PREFIX
 from .stepping import check, decoder_of, example
@@ -15,7 +14,7 @@ from .stepping import check, decoder_of, example
 pytestmark = pytest.mark.filterwarnings("ignore:Layer 'inner'.*was passed an input with a mask")
 
 # The others are left to `make test-slow`.
-QUICK = {"attention_rnn", "two_sources", "self_attention_of_keras", "position_embeddings"}
+QUICK = {"attention_rnn", "self_attention_of_keras"}
 NAMES = [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in MODELS]
 
 
@@ -27,7 +26,7 @@ def stepwise(name):
     return decoder_of(model, [one for one in decoder.rules if any(w in one for w in wanted)])
 
 
-@pytest.mark.parametrize("name", one_in(2, NAMES))
+@pytest.mark.parametrize("name", NAMES)
 def test_beam_search_in_a_graph_of_unknown_sizes(name):
     tf = pytest.importorskip("tensorflow")
     if keras.backend.backend() != "tensorflow":
