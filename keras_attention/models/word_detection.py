@@ -80,7 +80,8 @@ class WordDetection(layers.Layer):
         present = ops.max(ops.one_hot(target, self.vocabulary_size, dtype=absence.dtype), axis=1)
         losses = ops.where(present > 0, -ops.log(-ops.expm1(-absence)), absence)
         # Padding, start and end are not words of the image.
-        words = [i not in self.special_ids.hidden for i in range(self.vocabulary_size)]
+        ids = range(self.vocabulary_size)
+        words = ops.convert_to_tensor([i not in self.special_ids.hidden for i in ids])
         return ops.mean(ops.sum(ops.where(words, losses, 0.0), axis=1))
 
     def compute_output_shape(
