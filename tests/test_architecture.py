@@ -159,9 +159,33 @@ def test_datasets_export_recipes_and_plots_register_no_class_with_keras() -> Non
 
 # Methods of torch.nn.Module, which layers are on torch, and which an attribute would hide.
 OF_TORCH = frozenset(
-    "parameters named_parameters buffers named_buffers modules named_modules children "
-    "named_children train eval forward half double bfloat16 cpu cuda to type requires_grad_ "
-    "state_dict load_state_dict zero_grad share_memory register_buffer register_parameter".split()
+    [
+        "parameters",
+        "named_parameters",
+        "buffers",
+        "named_buffers",
+        "modules",
+        "named_modules",
+        "children",
+        "named_children",
+        "train",
+        "eval",
+        "forward",
+        "half",
+        "double",
+        "bfloat16",
+        "cpu",
+        "cuda",
+        "to",
+        "type",
+        "requires_grad_",
+        "state_dict",
+        "load_state_dict",
+        "zero_grad",
+        "share_memory",
+        "register_buffer",
+        "register_parameter",
+    ]
 )
 
 
