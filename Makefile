@@ -22,12 +22,13 @@
 # make caption       trains, measures and exports a captioning model        (an hour)
 # make glimpses      trains a glimpse network and a CNN on cluttered digits (16 minutes)
 # make sentiment     trains models on rated film sentences, measures which words they weigh
+# make tagging       trains taggers of addresses and tweets, and sklearn-crfsuite on the same splits
 # make any-model     trains, decodes and exports models as tutorials write them (8 minutes)
 PYTHON ?= python3
 BIN := .venv/bin
 STARTED := $(shell date +%s)
 
-.PHONY: demo test test-slow test-backends test-beam test-serving web web-test widget-test precision artifact-precision gpu compare-tfa bench g2p preset translate caption glimpses sentiment notebook docs docs-serve docs-test wheel wheel-test lint format large-vocabulary any-model clean
+.PHONY: demo test test-slow test-backends test-beam test-serving web web-test widget-test precision artifact-precision gpu compare-tfa bench g2p preset translate caption glimpses sentiment tagging notebook docs docs-serve docs-test wheel wheel-test lint format large-vocabulary any-model clean
 
 demo: .venv/installed
 	$(BIN)/python export/demo.py build/demo --started $(STARTED)
@@ -115,6 +116,11 @@ glimpses: .venv/installed
 sentiment: .venv/installed
 	$(BIN)/python export/train_sentiment.py build/sentiment
 
+# Addresses and tweets, with and without CRF and attention, against sklearn-crfsuite; writes
+# build/tagging/report.json.
+tagging: .venv/installed
+	$(BIN)/python export/train_tagging.py build/tagging
+
 # Writes build/bench/results.json and build/bench/table.md; fails if a claim does not hold.
 bench: .venv/installed
 	$(BIN)/python benchmarks/run.py
@@ -176,5 +182,5 @@ clean:
 .venv/installed: setup.cfg pyproject.toml
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable \
-	    '.[data,digits,litert,notebooks,onnx,plots,scenes,serving,test,text,translation]'
+	    '.[data,digits,litert,notebooks,onnx,plots,scenes,serving,tagging,test,text,translation]'
 	touch $@

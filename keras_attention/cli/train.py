@@ -27,6 +27,7 @@ _RECIPES = {
     "translation": _Where("translation", "Translation", "the Bible's verses, or your sentences"),
     "captioning": _Where("captioning", "Captioning", "composed scenes, or your images"),
     "sentiment": _Where("sentiment", "Sentiment", "film sentences that people rated"),
+    "tagging": _Where("tagging", "Tagging", "parts of addresses, and names in tweets"),
     "glimpses": _Where("glimpses", "Glimpses", "digits among clutter"),
 }
 

@@ -8,6 +8,7 @@ from keras_attention.recipes import (
     glimpses,
     recipe,
     sentiment,
+    tagging,
     training_run,
     translation,
 )
@@ -20,6 +21,7 @@ __all__ = [
     "glimpses",
     "recipe",
     "sentiment",
+    "tagging",
     "training_run",
     "translation",
 ]

@@ -131,6 +131,10 @@ class Recipe(ABC, Generic[DataT]):
     ) -> Measured:
         """Measures the trained models, by name of the variant, on held-out data."""
 
+    def served(self, model: keras.Model) -> keras.Model:
+        """The model that is exported, made of the first that is trained; by default the same."""
+        return model
+
     def draw(self, trained: Mapping[str, Trained], data: DataT, results: Any, folder: Path) -> None:
         """Draws what was measured; may raise ImportError without the extra `plots`."""
 
@@ -266,7 +270,7 @@ def _measure_and_export(
     except ImportError as error:
         print(error)
     if export and recipe.artifacts:
-        model = next(iter(trained.values())).model
+        model = recipe.served(next(iter(trained.values())).model)
         report |= _export(model, recipe.artifacts, recipe.search, folder, measured.report)
     report["measure_and_export_seconds"] = round(time.monotonic() - begin, 1)
     report["total_seconds"] = round(time.time() - started, 1)
