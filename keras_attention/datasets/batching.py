@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+import keras
 import numpy as np
+from keras import tree
 from numpy.typing import NDArray
 
 from keras_attention._core.checks import check_id, check_positive
 from keras_attention._core.padding import pad
+from keras_attention._core.types import Structure
 from keras_attention.text.special_ids import SpecialIds, as_special_ids
 
 if TYPE_CHECKING:
@@ -68,8 +71,6 @@ def teacher_forcing_batches(
     >>> inputs["target"].numpy().tolist(), labels.numpy().tolist()
     ([[1, 6]], [[6, 2]])
     """
-    import tensorflow as tf
-
     check_positive("batch_size", batch_size)
     special = as_special_ids(special_ids)
     source_pad = special.pad if source_pad is None else check_id("source_pad", source_pad)
@@ -93,9 +94,9 @@ def teacher_forcing_batches(
             source = pad([sources[i] for i in examples], value=source_pad)
             yield {"source": source, "target": target}, labels
 
-    spec = tf.TensorSpec((None, None), tf.int32)
+    spec = keras.KerasTensor((None, None), "int32")
     specs = ({"source": spec, "target": spec}, spec)
-    return _dataset(one_epoch, specs, epoch, _count(buckets, batch_size))
+    return dataset_of_epochs(one_epoch, specs, epoch, _count(buckets, batch_size))
 
 
 def labelled_batches(
@@ -138,8 +139,6 @@ def labelled_batches(
     >>> ids.numpy().tolist(), labels.numpy().tolist()
     ([[4, 5], [6, 0]], [1.0, 0.0])
     """
-    import tensorflow as tf
-
     check_positive("batch_size", batch_size)
     labels = np.asarray(labels)
     if not sources or labels.shape[:1] != (len(sources),):
@@ -157,10 +156,10 @@ def labelled_batches(
             yield pad([sources[i] for i in examples], value=source_pad), labels[examples]
 
     specs = (
-        tf.TensorSpec((None, None), tf.int32),
-        tf.TensorSpec((None, *labels.shape[1:]), labels.dtype),
+        keras.KerasTensor((None, None), "int32"),
+        keras.KerasTensor((None, *labels.shape[1:]), str(labels.dtype)),
     )
-    return _dataset(one_epoch, specs, epoch, _count(buckets, batch_size))
+    return dataset_of_epochs(one_epoch, specs, epoch, _count(buckets, batch_size))
 
 
 def _buckets(lengths: Sequence[int], boundaries: Sequence[int]) -> list[NDArray[Any]]:
@@ -191,14 +190,23 @@ def _batches(
     return [batches[number] for number in numbers]
 
 
-def _dataset(
+def dataset_of_epochs(
     one_epoch: Callable[[int], Iterator[Any]],
-    specs: Any,
+    specs: Structure,
     epoch: Callable[[], int] | None,
     size: int,
 ) -> tf.data.Dataset:
-    """A dataset of epochs, which are counted unless `epoch` says how many are done."""
+    """A dataset of epochs, which are counted unless `epoch` says how many are done.
+
+    Args:
+        one_epoch: takes the number of epochs that are done, gives the batches.
+        specs: a `keras.KerasTensor` for each tensor of a batch.
+        epoch: as in `teacher_forcing_batches`.
+        size: the number of batches.
+    """
     import tensorflow as tf
+
+    specs = tree.map_structure(lambda x: tf.TensorSpec(x.shape, x.dtype), specs)
 
     epochs = iter(range(2**31))
     dataset = tf.data.Dataset.from_generator(

@@ -8,11 +8,13 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import keras
 import numpy as np
 from numpy.typing import NDArray
 
 from keras_attention._core.types import Config
 from keras_attention.datasets import Tagged, pad
+from keras_attention.datasets.batching import dataset_of_epochs
 from keras_attention.text.vocabulary import Vocabulary
 
 # How many letters of a word are read.
@@ -113,8 +115,6 @@ def tagging_batches(
     Returns:
         A `tf.data.Dataset` with a known number of batches.
     """
-    import tensorflow as tf
-
     lengths = np.array([len(one.tokens) for one in examples])
     ids = [i for one in examples for i in encoding.words.to_ids(map(plain_word, one.tokens))]
     counts = np.bincount(ids, minlength=len(encoding.words))
@@ -133,12 +133,7 @@ def tagging_batches(
             inputs["words"] = np.where(dropped, _UNKNOWN, words)
             yield inputs, encoding.labels(chosen)
 
-    spec = tf.TensorSpec((None, None), tf.int32)
-    signature = {"words": spec, "letters": tf.TensorSpec((None, None, LONGEST), tf.int32)}
-    epochs = iter(range(2**31))
-    dataset = tf.data.Dataset.from_generator(
-        lambda: one_epoch(next(epochs) if epoch is None else epoch()),
-        output_signature=(signature, spec),
-    )
-    size = -(-len(examples) // batch_size)
-    return dataset.apply(tf.data.experimental.assert_cardinality(size)).prefetch(8)
+    ids_of_words = keras.KerasTensor((None, None), "int32")
+    letters = keras.KerasTensor((None, None, LONGEST), "int32")
+    specs = ({"words": ids_of_words, "letters": letters}, ids_of_words)
+    return dataset_of_epochs(one_epoch, specs, epoch, -(-len(examples) // batch_size))
