@@ -59,7 +59,6 @@ class Settings(NamedTuple):
             `tagging_batches`.
         batch_size, epochs, learning_rate: of the training.
         minutes: how long each model may train; always fully annealed.
-        label_smoothing: of no effect here.
         seed: of the weights and of the order of the data.
 
     Example:
@@ -84,7 +83,6 @@ class Settings(NamedTuple):
     epochs: int = 25
     learning_rate: float = 4e-3
     minutes: float = 20.0
-    label_smoothing: float = 0.0
     seed: int = 0
 
 
