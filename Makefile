@@ -8,6 +8,8 @@
 # make wheel-test    tries the wheel in an empty environment and folder
 # make bench         measures this library and others, each in an environment of its own
 # make test-backends runs tests on JAX and on torch, in environments of their own
+# make test-oldest   runs the tests of make test with the oldest versions that setup.cfg allows, on
+#                    Python 3.10; make test-newest with the newest, on Python 3.13
 # make web           builds pages that run models in the browser, and serves them here
 # make web-test      tests such pages in Chromium, with Node           (about 6 minutes)
 # make widget-test   uses the notebook widget in JupyterLab and Chromium, with Node (2 minutes)
@@ -28,7 +30,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STARTED := $(shell date +%s)
 
-.PHONY: demo test test-slow test-backends test-beam test-serving web web-test widget-test precision artifact-precision gpu compare-tfa bench g2p preset translate caption glimpses sentiment tagging notebook docs docs-serve docs-test wheel wheel-test lint format large-vocabulary any-model clean
+.PHONY: demo test test-slow test-oldest test-newest test-backends test-beam test-serving web web-test widget-test precision artifact-precision gpu compare-tfa bench g2p preset translate caption glimpses sentiment tagging notebook docs docs-serve docs-test wheel wheel-test lint format large-vocabulary any-model clean
 
 demo: .venv/installed
 	$(BIN)/python export/demo.py build/demo --started $(STARTED)
@@ -39,6 +41,11 @@ test: .venv/installed lint
 # The longest tests, so that make test ends within minutes.
 test-slow: .venv/installed
 	$(BIN)/python -m pytest -q -n 2 --dist loadscope -m slow
+
+# With the oldest and the newest versions that setup.cfg allows, in environments of their own.
+test-oldest test-newest: test-%:
+	python=$$($(PYTHON) benchmarks/environments.py $*) && \
+	    $$python -m pytest -q -p no:cacheprovider -n 2 --dist loadscope -m "not slow"
 
 # What does not need TensorFlow, in environments without it: installed as the page says, and tested.
 # The slow tests too, in hours: python tests/on_backends.py
@@ -181,6 +188,5 @@ clean:
 
 .venv/installed: setup.cfg pyproject.toml
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --disable-pip-version-check --editable \
-	    '.[data,digits,litert,notebooks,onnx,plots,scenes,serving,tagging,test,text,translation]'
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[development]'
 	touch $@

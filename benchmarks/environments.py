@@ -11,6 +11,7 @@ Needs nothing but the standard library. Where an environment cannot be made,
 import configparser
 import fcntl
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -19,14 +20,26 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 
 
-def _of_project(*names):
-    """The version ranges of setup.cfg for these packages, so that no range is written twice."""
+def _ranges(*extras):
+    """The version ranges that setup.cfg asks for, with these extras or with all."""
     settings = configparser.ConfigParser()
     settings.read(ROOT / "setup.cfg", "utf-8")
-    extras = settings["options.extras_require"]
-    lists = [settings["options"]["install_requires"], *extras.values()]
+    of_extras = settings["options.extras_require"]
+    lists = [settings["options"]["install_requires"]]
+    lists += [of_extras[name] for name in extras or of_extras]
     asked = [line.strip() for text in lists for line in text.splitlines() if line.strip()]
-    return tuple(dict.fromkeys(line for line in asked if line.split()[0] in names))
+    return tuple(dict.fromkeys(asked))
+
+
+def _of_project(*names):
+    """The version ranges of setup.cfg for these packages, so that no range is written twice."""
+    return tuple(line for line in _ranges() if line.split()[0] in names)
+
+
+def _oldest():
+    """What make installs, each package in the oldest version that setup.cfg allows."""
+    lowest = re.compile(r" >=([\d.]+).*")
+    return tuple(lowest.sub(r"==\1.*", line) for line in _ranges("development"))
 
 
 # Name: the versions of Python it runs on (None: any), and what is installed, pinned.
@@ -48,6 +61,9 @@ ENVIRONMENTS = {
         None,
         _of_project("latex2mathml", "mkdocs-jupyter", "mkdocs-material", "mkdocstrings[python]"),
     ),
+    # The tests of make test, at both ends of the ranges.
+    "oldest": (((3, 10),), (*_oldest(), "--editable", str(ROOT))),
+    "newest": (((3, 13),), ("--editable", f"{ROOT}[development]")),
     # The server and the page of notebooks; their kernel is the interpreter of the tests.
     "jupyter": (None, ("jupyterlab==4.6.6", *_of_project("anywidget"))),
     "wheel": (None, ("build==1.4.0", "check-wheel-contents==0.6.3", "twine==6.2.0")),
