@@ -17,7 +17,7 @@ STEPS = 40
 WAYS = [
     pytest.param("mixed_float16", {}, marks=pytest.mark.slow),
     ("mixed_bfloat16", {}),
-    ("float32", {"jit_compile": True}),
+    pytest.param("float32", {"jit_compile": True}, marks=pytest.mark.slow),
     pytest.param("float32", {"run_eagerly": True}, marks=pytest.mark.slow),
 ]
 

@@ -37,9 +37,12 @@ COMMANDS = """if True:
             assert end.code == 0, arguments
 """
 
-pytestmark = pytest.mark.skipif(
-    not (ROOT / ".git").exists(), reason="this is an unpacked source distribution itself"
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        not (ROOT / ".git").exists(), reason="this is an unpacked source distribution itself"
+    ),
+]
 
 
 @pytest.fixture(scope="module")
@@ -102,7 +105,6 @@ def test_it_exports_verifies_and_looks_into_a_model(call, tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["model.keras", "served"]
 
 
-@pytest.mark.slow
 def test_errors_are_one_line(call):
     done = call(sys.executable, "-m", "keras_attention", "inspect", "missing.keras")
     assert done.returncode == 2

@@ -89,6 +89,7 @@ def test_a_saved_model_of_files_answers_as_its_model(image_artifact):
     assert_equal(found, expected)
 
 
+@pytest.mark.slow
 def test_graphs_over_images_answer_as_their_model(image_onnx_artifact):
     given = images()[:2]
     found = Artifact(image_onnx_artifact.path).generate(given)
@@ -173,6 +174,7 @@ def test_wrong_arguments(onnx, tmp_path):
         Artifact(tmp_path / "nowhere")
 
 
+@pytest.mark.slow
 def test_pieces_of_words(tmp_path, monkeypatch):
     monkeypatch.setattr(OnnxWriter, "graphs", {"greedy": "greedy"})
     model = speller(letters=Subwords(["▁un", "##seen", "▁wo", "##rd", "!"]))

@@ -82,6 +82,7 @@ def test_long_texts_need_little_memory_and_time(short):
     assert len(seconds) == 3 and max(seconds) < 20
 
 
+@pytest.mark.slow
 def test_a_long_text_is_answered_as_by_python(short):
     model, path = short
     loaded = tf.saved_model.load(str(path / "1"))
@@ -161,6 +162,7 @@ ODD = [
 ]
 
 
+@pytest.mark.slow
 def test_odd_texts_are_read_as_python_reads_them(short):
     model, path = short
     found = tf.saved_model.load(str(path / "1")).signatures["greedy"](text=tf.constant(ODD))
@@ -285,6 +287,7 @@ def test_in_python_as_in_an_artifact(model, ask):
     same(found._asdict(), expected._asdict())
 
 
+@pytest.mark.slow
 def test_in_onnx_as_in_an_artifact(onnx_graphs):
     for name in ("encode", "greedy"):
         found, expected = (run_onnx(onnx_graphs[name], tokens=ids) for ids in (OUTSIDE, INSIDE))
@@ -297,6 +300,7 @@ def test_in_onnx_as_in_an_artifact(onnx_graphs):
     same(found, expected)
 
 
+@pytest.mark.slow
 def test_in_onnx_a_step_of_batches_of_different_sizes_fails(onnx_graphs):
     """A batch of 1 was broadcast against one of 3, and answered for the wrong source."""
     state = run_onnx(onnx_graphs["encode"], tokens=INSIDE)

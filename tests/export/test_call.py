@@ -51,6 +51,7 @@ def names(export):
     return list(export.signatures[SERVED].inputs), sorted(recorded[0].outputs)
 
 
+@pytest.mark.slow
 def test_a_classifier_as_saved_model_and_onnx(tmp_path):
     model = sentiment()
     ids = np.array([[4, 5, 6], [6, 0, 0]], "int32")

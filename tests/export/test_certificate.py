@@ -44,6 +44,7 @@ def test_below_the_bound_nothing_is_left(export, tmp_path):
     assert listing(tmp_path) == []
 
 
+@pytest.mark.slow
 def test_an_error_while_it_is_measured_leaves_nothing(export, tmp_path):
     def check(artifact):
         raise KeyError("words")
@@ -60,12 +61,14 @@ def test_a_measure_that_is_no_number(tmp_path, monkeypatch, value):
         certificate.Certificate(lambda artifact: value, 0.0).measure(tmp_path, "new")
 
 
+@pytest.mark.slow
 def test_without_a_bound_the_number_is_kept(export):
     report, path = export(check=lambda artifact: -3)
     assert report["quality"] == -3
     assert read_manifest(path)["quality"] == {"measured": -3, "at_least": None}
 
 
+@pytest.mark.slow
 def test_without_a_measure_there_is_none(export):
     report, path = export()
     assert "quality" not in report and "quality" not in read_manifest(path)

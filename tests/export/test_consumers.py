@@ -30,6 +30,7 @@ from tests.support.hypotheses import first_of
 one_kind = pytest.mark.parametrize("kind", ["default"], indirect=True, scope="session")
 
 
+@pytest.mark.slow
 @one_kind
 def test_cpp_runs_every_signature(consumer, ids_artifact, tmp_path):
     folder = ids_artifact.path / "1"

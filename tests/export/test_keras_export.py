@@ -100,7 +100,7 @@ def glimpses():
 
 # Of Keras' own use of tf2onnx.
 @pytest.mark.filterwarnings("ignore:.*np.object:FutureWarning")
-@pytest.mark.parametrize("make", [functional, glimpses])
+@pytest.mark.parametrize("make", [functional, pytest.param(glimpses, marks=pytest.mark.slow)])
 def test_keras_exports_models_that_do_not_decode(make, tmp_path):
     model, inputs = make()
     names = inputs if isinstance(inputs, dict) else {"image": inputs}

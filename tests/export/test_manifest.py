@@ -71,6 +71,7 @@ def test_it_lists_all_files(written):
     assert check_manifest(written)
 
 
+@pytest.mark.slow
 def test_of_a_model_with_pieces_of_words_it_names_the_longest_text(tmp_path, monkeypatch):
     monkeypatch.setattr(OnnxWriter, "graphs", {"encoder": "encode"})
     model = speller(letters=Subwords(["▁a", "##b"], longest=77))

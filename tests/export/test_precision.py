@@ -100,10 +100,12 @@ def written(tmp_path_factory):
     return SimpleNamespace(folder=folder, reports=reports, model=model)
 
 
+@pytest.mark.slow
 def test_a_quarter_of_the_bytes(written):
     assert bytes_of(written.folder / "int8") <= 0.35 * bytes_of(written.folder / "float32")
 
 
+@pytest.mark.slow
 def test_the_report_compares_with_the_model(written):
     report = written.reports["int8"]
     assert report["graphs"] == ["encoder", "greedy"]
@@ -115,6 +117,7 @@ def test_the_report_compares_with_the_model(written):
     assert "precision" not in written.reports["float32"]
 
 
+@pytest.mark.slow
 def test_the_manifest_says_that_its_quality_is_not_measured(written):
     manifest = read_manifest(written.folder / "int8")
     assert manifest["precision"] == written.reports["int8"]["precision"]
@@ -122,6 +125,7 @@ def test_the_manifest_says_that_its_quality_is_not_measured(written):
     assert read_manifest(written.folder / "float32")["precision"] == {"weights": "float32"}
 
 
+@pytest.mark.slow
 def test_it_is_verified_by_its_own_answers(written):
     """In a process without TensorFlow and Keras, like every artifact."""
     found = verify(written.folder / "int8")
@@ -133,6 +137,7 @@ def test_it_is_verified_by_its_own_answers(written):
     np.testing.assert_array_equal(outputs["memory_values"], answer["memory_values"])
 
 
+@pytest.mark.slow
 def test_no_loop_has_weights_in_its_state(written):
     graphs = list(every(onnx.load(written.folder / "float32" / "greedy.onnx").graph))
     stored = {one.name for graph in graphs for one in graph.initializer if len(one.dims) > 1}

@@ -29,6 +29,7 @@ def saved(tmp_path_factory):
     return path
 
 
+@pytest.mark.slow
 def test_to_onnx(saved, tmp_path, script, monkeypatch):
     monkeypatch.setattr("keras_attention.export.onnx.OnnxWriter.graphs", {"beam": "beam"})
     options = ("--max-length", "3", "--num-beams", "2", "--length-penalty", "0.6")

@@ -129,6 +129,7 @@ def test_signatures_of_a_wrapped_model_have_the_usual_names():
     assert set(signatures["greedy"].inputs) == {"tokens"}
 
 
+@pytest.mark.slow
 def test_a_model_without_attention_has_no_such_output_in_litert(tmp_path):
     Interpreter = pytest.importorskip("ai_edge_litert.interpreter").Interpreter
     source, target = (keras.Input((None,), dtype="int32", name=n) for n in ("source", "target"))

@@ -56,7 +56,7 @@ def test_onnx(attention, state, tmp_path, monkeypatch):
     "attention",
     [
         lambda: Attention(scores.Biaffine(), normalizers.Monotonic("exact", test_mode="hard")),
-        lambda: Attention(scores.GaussianMixture(2)),
+        pytest.param(lambda: Attention(scores.GaussianMixture(2)), marks=pytest.mark.slow),
     ],
     ids=["monotonic", "gmm"],
 )

@@ -179,11 +179,13 @@ def test_what_is_no_image_is_an_error_for_its_request(image_artifact, name):
     assert call(image_artifact, "greedy", image_bytes=[good])["scores"].shape == (1,)
 
 
+@pytest.mark.slow
 def test_the_limit_of_pixels_is_in_the_manifest(image_artifact, pixels_artifact):
     limits = [read_manifest(one.path / "1")["limits"] for one in (image_artifact, pixels_artifact)]
     assert [one["pixels"] for one in limits] == [50_000_000, None]
 
 
+@pytest.mark.slow
 def test_no_images_at_all(image_artifact, pixels_artifact):
     with pytest.raises(tf.errors.InvalidArgumentError, match="image_bytes: expected at least one"):
         call(image_artifact, "serving_default", image_bytes=np.zeros((0,), "S1"))
@@ -238,6 +240,7 @@ def test_cpp_takes_files(consumer, image_artifact, tmp_path):
 # ---- pixels in, ids out
 
 
+@pytest.mark.slow
 def test_pixels_are_decoded_as_by_the_live_model(pixels_artifact, expected):
     assert set(pixels_artifact.report["signatures"]) == {"encode", "step", "greedy", "score"}
     found = call(pixels_artifact, "greedy", image=images())
@@ -249,6 +252,7 @@ def test_pixels_are_decoded_as_by_the_live_model(pixels_artifact, expected):
     assert scored["attention"].shape == (*found["sequences"].shape, *MAP_SHAPE)
 
 
+@pytest.mark.slow
 def test_a_client_that_steps_gets_what_greedy_gets(pixels_artifact):
     def encode(tokens):
         return call(pixels_artifact, "encode", image=tokens)
@@ -259,6 +263,7 @@ def test_a_client_that_steps_gets_what_greedy_gets(pixels_artifact):
     np.testing.assert_array_equal(until_end(chosen), greedy)
 
 
+@pytest.mark.slow
 def test_images_of_another_size_are_refused(pixels_artifact):
     with pytest.raises(tf.errors.InvalidArgumentError, match="image"):
         call(pixels_artifact, "greedy", image=np.zeros((1, 5, 5, 3), "float32"))
@@ -267,6 +272,7 @@ def test_images_of_another_size_are_refused(pixels_artifact):
 # ---- other runtimes
 
 
+@pytest.mark.slow
 def test_onnx_takes_pixels(image_onnx_artifact):
     report = image_onnx_artifact.report
     assert report["ids_equal"] and report["graphs"] == ["encoder", "beam"]
@@ -289,6 +295,7 @@ def test_onnx_takes_pixels(image_onnx_artifact):
     np.testing.assert_allclose(maps, np.reshape(found.attention, maps.shape), atol=1e-5)
 
 
+@pytest.mark.slow
 def test_run_onnx_captions_files(image_onnx_artifact, tmp_path):
     files = [tmp_path / "one.png", tmp_path / "two.png"]
     for path, image in zip(files, images()):
@@ -307,6 +314,7 @@ def test_run_onnx_captions_files(image_onnx_artifact, tmp_path):
     assert listing(tmp_path / "drawn") == ["one.png.png", "two.png.png"]
 
 
+@pytest.mark.slow
 def test_run_onnx_refuses_what_is_no_image(image_onnx_artifact, tmp_path, script):
     for name in ("text", "half a JPEG", "a GIF"):
         (tmp_path / "file").write_bytes(BROKEN[name])

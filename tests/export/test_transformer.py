@@ -34,6 +34,7 @@ def model():
     return model
 
 
+@pytest.mark.slow
 def test_a_client_sends_a_state_that_is_longer_at_every_step(model):
     signatures = ids_signatures(model, SEARCH)
     encode, step = (

@@ -66,7 +66,7 @@ def plain_greedy(model, ports, sources):
     return found[:, : max((found != special.pad).sum(1))]
 
 
-@pytest.mark.parametrize("name", one_in(2, MODELS))
+@pytest.mark.parametrize("name", one_in(3, MODELS))
 def test_a_model_decodes_and_gives_the_numbers_of_its_forward_pass(name):
     row, model = MODELS[name], build(name)
     with warnings.catch_warnings(record=True) as messages:

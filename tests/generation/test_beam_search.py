@@ -342,9 +342,8 @@ def test_converts_to_onnx_with_everything_on(toy, compiled_and_eager):
     require_same(run(SOURCE[1:2], PREFIX[1:2, :1]), search(toy, SOURCE[1:2], PREFIX[1:2, :1]))
 
 
-@pytest.mark.parametrize(
-    "model", ["bahdanau", pytest.param("coverage", marks=pytest.mark.slow)], indirect=True
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("model", ["bahdanau", "coverage"], indirect=True)
 def test_our_models_convert_to_onnx(model):
     search = BeamSearch(num_beams=3, max_length=LONGEST, length_penalty=0.6)
     run = onnx_of(lambda source: search(model, source), ["source"])

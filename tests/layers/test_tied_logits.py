@@ -37,6 +37,7 @@ def test_of_a_quantized_embedding_its_vectors_count(mode, embedding, rng):
     np.testing.assert_allclose(logits(vectors), before, atol=rounding * np.abs(before).max())
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.*quantize.*:UserWarning")
 def test_a_quantized_model_with_tied_logits_stays_within_rounding():
     model = EncoderDecoder(9, 11, embedding_dim=16, units=16, tied_logits=True)

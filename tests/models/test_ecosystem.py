@@ -100,6 +100,7 @@ class Interruption(keras.callbacks.Callback):
             raise KeyboardInterrupt
 
 
+@pytest.mark.slow
 @both
 def test_a_resumed_training_ends_as_one_without_interruption(make, tmp_path):
     """Without dropout: Keras does not restore the state of its random numbers."""
@@ -134,6 +135,7 @@ def test_a_resumed_training_ends_as_one_without_interruption(make, tmp_path):
         np.testing.assert_allclose(a, b, atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.* is deprecated, use current_thread:DeprecationWarning")
 @pytest.mark.filterwarnings("ignore:getName:DeprecationWarning")
 @both
@@ -164,6 +166,7 @@ def projections(model):
     return [layer for layer in model._flatten_layers() if isinstance(layer, kinds)]
 
 
+@pytest.mark.slow
 @both
 def test_lora_trains_small_matrices_beside_frozen_projections(make, tmp_path):
     model = make()
@@ -195,6 +198,7 @@ def quantized(model):
     return sorted(type(x).__name__ for x in model._flatten_layers() if x.quantization_mode)
 
 
+@pytest.mark.slow
 @int8
 @pytest.mark.parametrize("make", [pytest.param(ready, marks=pytest.mark.slow), wrapped])
 def test_an_int8_model_generates_and_is_loaded_as_it_is(make, tmp_path):

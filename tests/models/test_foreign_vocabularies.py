@@ -88,6 +88,7 @@ def test_what_no_graph_can_read_is_exported_as_ids_alone(tmp_path):
         export_model(model, tmp_path / "model", kind="text", search=SEARCH, verbose=False)
 
 
+@pytest.mark.slow
 def test_keras_tutorials_targets_train_with_their_own_ids():
     """[start] and [end] are words of the texts, as in Keras' own tutorial."""
     layer = keras.layers.TextVectorization(standardize=None)

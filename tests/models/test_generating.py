@@ -17,6 +17,7 @@ from keras_attention.generation import (
 from keras_attention.losses import SequenceCrossentropy
 from keras_attention.models import EncoderDecoder
 from tests.support.hypotheses import first_of
+from tests.support.tables import one_in
 
 SOURCE = np.array([[5, 6, 7], [9, 4, 0]])
 TARGET, LABELS = np.array([[1, 4, 5], [1, 4, 0]]), np.array([[4, 5, 2], [4, 2, 0]])
@@ -42,7 +43,7 @@ def test_without_a_search_it_is_greedy():
 
 
 @pytest.mark.parametrize("search", SEARCHES, ids=lambda search: type(search).__name__)
-@pytest.mark.parametrize("trained", [True, False])
+@pytest.mark.parametrize("trained", one_in(2, [True, False]))
 def test_the_search_of_compile_is_that_of_generate_also_after_loading(search, trained, tmp_path):
     model = translator()
     if trained:

@@ -52,7 +52,7 @@ TABLE = {
     "other ids": {"special_ids": SpecialIds(pad=0, start=1, end=9, unknown=None)},
     "untied": {"tied_logits": False, "feed_forward_dim": 6, "num_encoder_layers": 2},
 }
-every_score = pytest.mark.parametrize("options", TABLE.values(), ids=TABLE)
+every_score = pytest.mark.parametrize("options", one_in(2, TABLE.values()), ids=TABLE)
 some_scores = pytest.mark.parametrize("options", one_in(3, TABLE.values()), ids=TABLE)
 
 

@@ -199,6 +199,7 @@ def test_a_fixed_context_is_the_mean_of_the_real_values(rng):
     np.testing.assert_allclose(context, np.repeat(expected[:, None], 3, axis=1), rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_model_without_attention_loads_with_the_package_alone(tmp_path):
     """As `make translate` saves its baseline, and the export scripts load it, in a new process."""
     model = EncoderDecoder(

@@ -120,6 +120,7 @@ def test_xla_equals_eager(model, found):
     assert_same(search(tf.constant(SOURCE)), found)
 
 
+@pytest.mark.slow
 def test_onnx_equals_eager(model, found):
     onnxruntime = pytest.importorskip("onnxruntime")
     tf2onnx = pytest.importorskip("tf2onnx")

@@ -39,7 +39,7 @@ def names_on_prefix(model, name):
     return [one for one in names if any(part in one for part in wanted)]
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", one_in(2, MODELS))
 def test_steps_give_the_numbers_of_the_forward_pass(made, name):
     model = made(name)
     decoder = decoder_of(model, names_on_prefix(model, name))
