@@ -9,6 +9,7 @@ import tensorflow as tf
 from keras_attention import BahdanauAttention, vision
 from keras_attention.export import export_model
 from keras_attention.export.call.exporting import CallExport
+from keras_attention.export.call.outputs import with_weights
 from keras_attention.export.signatures import SERVED
 from keras_attention.layers import AttentionPooling
 from keras_attention.models import GlimpseClassifier
@@ -100,6 +101,22 @@ def test_lists_and_layers_without_names():
     assert names(export) == (["inputs", "image"], ["shared", "shared_1"])
     recorded = export.record([SERVED], lambda _: None)[SERVED]
     assert recorded[0].inputs["image"].max() > 100
+
+
+@pytest.mark.parametrize("returned", [False, True])
+def test_weights_that_a_model_asks_for_come_out_once(returned):
+    ids = keras.Input((None,), dtype="int32", name="ids")
+    states = keras.layers.Embedding(9, 4, mask_zero=True)(ids)
+    query = keras.layers.GlobalAveragePooling1D()(states)
+    attention = BahdanauAttention(4, name="look")
+    pooled, weights = attention(query, states, return_attention_scores=True)
+    label = keras.layers.Dense(1, name="label")(pooled)
+    model = keras.Model(ids, [label, weights] if returned else label)
+    given = tf.constant([[3, 4, 0], [5, 6, 7]])
+    found = with_weights(model, [given])
+    assert list(found) == ["label", "attention"]
+    expected = keras.Model(ids, weights)(given)
+    np.testing.assert_allclose(found["attention"], expected, atol=1e-6)
 
 
 def test_weights_of_several_layers_and_padded_queries():

@@ -113,7 +113,7 @@ def call_with_weights(
 ) -> tuple[Structure, dict[str, Tensor]]:
     """The outputs of a functional model, and the weights of its attention layers.
 
-    Layers whose weights the model itself asks for are left as they are.
+    Layers whose weights the model itself returns are left as they are.
 
     Args:
         functional: of `functional_of`.
@@ -124,17 +124,15 @@ def call_with_weights(
         or with several attentions, has a number behind its name.
     """
     weights: dict[str, Tensor] = {}
+    returned = set(returned_weights(functional).values())
 
     def call(operation: Any, *args: Structure, **kwargs: Structure) -> Structure:
-        if not isinstance(operation, ATTENDING) or kwargs.get("return_attention_scores"):
+        asked = kwargs.get("return_attention_scores")
+        if not isinstance(operation, ATTENDING) or (asked and operation.name in returned):
             return operation(*args, **kwargs)
         masks = _masks((args, kwargs))
-        outputs, *found = operation(*args, **{**kwargs, "return_attention_scores": True})
-        if isinstance(operation, TWO_WAYS):
-            # The first call took the masks off the tensors.
-            for tensor, mask in masks:
-                set_mask(tensor, mask)
-            outputs = operation(*args, **kwargs)
+        whole = operation(*args, **{**kwargs, "return_attention_scores": True})
+        outputs, *found = whole
         others = [found.pop()] if kwargs.get("return_state") else []
         for one in tree.flatten(found):
             name, number = operation.name, 1
@@ -142,6 +140,13 @@ def call_with_weights(
                 number += 1
                 name = f"{operation.name}_{number}"
             weights[name] = one
+        if asked:
+            return whole
+        if isinstance(operation, TWO_WAYS):
+            # The first call took the masks off the tensors.
+            for tensor, mask in masks:
+                set_mask(tensor, mask)
+            outputs = operation(*args, **kwargs)
         return (outputs, *others) if others else outputs
 
     return functional._run_through_graph(tensors, call_fn=call), weights
