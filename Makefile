@@ -25,12 +25,13 @@
 # make glimpses      trains a glimpse network and a CNN on cluttered digits (16 minutes)
 # make sentiment     trains models on rated film sentences, measures which words they weigh
 # make tagging       trains taggers of addresses and tweets, and sklearn-crfsuite on the same splits
+# make questions     trains readers that find a name left out of a verse
 # make any-model     trains, decodes and exports models as tutorials write them (8 minutes)
 PYTHON ?= python3
 BIN := .venv/bin
 STARTED := $(shell date +%s)
 
-.PHONY: demo test test-slow test-oldest test-newest test-backends test-beam test-serving web web-test widget-test precision artifact-precision gpu compare-tfa bench g2p preset translate caption glimpses sentiment tagging notebook docs docs-serve docs-test wheel wheel-test lint format large-vocabulary any-model clean
+.PHONY: demo test test-slow test-oldest test-newest test-backends test-beam test-serving web web-test widget-test precision artifact-precision gpu compare-tfa bench g2p preset translate caption glimpses sentiment tagging questions notebook docs docs-serve docs-test wheel wheel-test lint format large-vocabulary any-model clean
 
 demo: .venv/installed
 	$(BIN)/python export/demo.py build/demo --started $(STARTED)
@@ -127,6 +128,10 @@ sentiment: .venv/installed
 # build/tagging/report.json.
 tagging: .venv/installed
 	$(BIN)/python export/train_tagging.py build/tagging
+
+# Names left out of verses, from the verses before: two seeds; writes build/questions/report.json.
+questions: .venv/installed
+	$(BIN)/python export/train_questions.py build/questions
 
 # Writes build/bench/results.json and build/bench/table.md; fails if a claim does not hold.
 bench: .venv/installed

