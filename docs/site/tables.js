@@ -1,6 +1,8 @@
-// Wide tables are scrolled with the keys too: the theme wraps them in an element without focus.
+// Wide tables and the code of notebooks are scrolled with the keys too: what the theme wraps them in
+// has no focus.
 new MutationObserver(() => {
-  for (const element of document.querySelectorAll(".md-typeset__scrollwrap:not([tabindex])")) {
+  const wide = ":is(.md-typeset__scrollwrap, .highlight-ipynb):not([tabindex])";
+  for (const element of document.querySelectorAll(wide)) {
     element.tabIndex = 0;
   }
 }).observe(document.documentElement, { childList: true, subtree: true });

@@ -38,14 +38,14 @@ def draw_words(
         words: strings.
         levels: `(T, S)`, from 0 to 1.
         targets: a label for each line, or None.
-        title: or None.
+        title: or None. Its lines are not wrapped.
     """
     figure, canvas = make_figure(_WIDTH, 1.0)
-    shown = [drawable(title)] if title else []
+    shown = [drawable(line) for line in title.splitlines()] if title else []
     heading = [figure.text(0, 0, one, size=_SIZE + 1, parse_math=False) for one in shown]
     for text in heading:
         text.set(family=fonts(text.get_text())["family"], color="0.1", va="center")
-    lines = [([heading[0]], [_MARGIN])] if heading else []
+    lines = [([text], [_MARGIN]) for text in heading]
     labels = [_text(figure, label, None) for label in targets or ()]
     indent = max((extent(label, canvas)[0] + 2 * _GAP for label in labels), default=0.0)
     for number, row in enumerate(np.minimum(levels, 1.0)):

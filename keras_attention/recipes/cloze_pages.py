@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import textwrap
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -57,7 +58,7 @@ def draw_examples(reader: Reader, questions: Sequence[Cloze], folder: Path) -> N
     ]
     write_text(folder / "passages.html", _PAGE.format(examples="\n".join(parts)))
     for number, one in enumerate(examples[:_DRAWN], 1):
-        figure = one.shaded.figure(f"{one.question}\n{one.title}")
+        figure = one.shaded.figure(f"{textwrap.fill(one.question, 72)}\n{one.title}")
         with replacing(folder / f"passage-{number}.png") as unfinished:
             figure.savefig(unfinished, dpi=150)
 
@@ -79,5 +80,5 @@ def _best_verses(answer: Answer, count: int = 4) -> tuple[list[str], np.ndarray]
     begins = [i for i, token in enumerate(answer.tokens) if token == "/"]
     verses = list(zip(begins, [*begins[1:], len(answer.tokens)]))
     heaviest = sorted(verses, key=lambda verse: -float(np.sum(answer.weights[slice(*verse)])))
-    chosen = [i for verse in sorted(heaviest[:count]) for i in range(*verse)]
+    chosen = [i for first, end in sorted(heaviest[:count]) for i in range(first + 1, end)]
     return [answer.tokens[i] for i in chosen], answer.weights[chosen]
