@@ -22,6 +22,7 @@ IMAGES = {
     "03_image_captioning.ipynb": 16,
     "04_glimpses.ipynb": 9,
     "05_your_own_model.ipynb": 4,
+    "06_sentiment_and_trust.ipynb": 2,
 }
 # What a notebook needs beyond the extra notebooks.
 NEEDED = {

@@ -41,6 +41,8 @@ def draw_words(
         title: or None. Its lines are not wrapped.
     """
     figure, canvas = make_figure(_WIDTH, 1.0)
+    # Notebooks show no figure without axes.
+    figure.add_axes((0, 0, 1, 1)).set_axis_off()
     shown = [drawable(line) for line in title.splitlines()] if title else []
     heading = [figure.text(0, 0, one, size=_SIZE + 1, parse_math=False) for one in shown]
     for text in heading:

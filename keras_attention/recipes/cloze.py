@@ -28,7 +28,7 @@ from keras_attention.recipes.cloze_data import (
 from keras_attention.recipes.cloze_pages import draw_examples
 from keras_attention.recipes.cloze_quality import Reader, baselines, evaluate
 from keras_attention.recipes.recipe import Artifact, Measured, Recipe, Variant
-from keras_attention.recipes.sentiment_quality import summary_of
+from keras_attention.recipes.seeds import summary_of
 from keras_attention.recipes.training_run import Objective, Trained
 
 # Questions by name of the split.

@@ -139,9 +139,10 @@ def cloze_batches(
     return dataset_of_epochs(one_epoch, specs, epoch, -(-len(questions) // batch_size))
 
 
-def inputs_of(encoded: Sequence[Encoded]) -> dict[str, NDArray[np.int32]]:
-    """What a model reads of some questions, 0 in the padding."""
-    return {
-        "passage": pad([one.passage for one in encoded]),
-        "question": pad([one.question for one in encoded]),
+def inputs_of(encoded: Sequence[Encoded], step: int = 1) -> dict[str, NDArray[np.int32]]:
+    """What a model reads of some questions, 0 in the padding, to a multiple of `step`."""
+    sides = {
+        "passage": [one.passage for one in encoded],
+        "question": [one.question for one in encoded],
     }
+    return {name: pad(ids, step * -(-max(map(len, ids)) // step)) for name, ids in sides.items()}

@@ -63,7 +63,9 @@ class Reader:
         order = sorted(range(len(encoded)), key=lambda i: len(encoded[i].passage))
         for start in range(0, len(order), batch_size):
             batch = order[start : start + batch_size]
-            found = self.model.predict_on_batch(inputs_of([encoded[i] for i in batch]))
+            # Few lengths, since the model is traced anew for each.
+            inputs = inputs_of([encoded[i] for i in batch], step=64)
+            found = self.model.predict_on_batch(inputs)
             for row, i in enumerate(batch):
                 names = {
                     name: float(found["names"][row, number])

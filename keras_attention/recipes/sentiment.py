@@ -27,8 +27,9 @@ from keras_attention.layers.presets import BahdanauAttention
 from keras_attention.normalizers import Softmax
 from keras_attention.recipes import training_run
 from keras_attention.recipes.recipe import Artifact, Measured, Recipe, Variant
+from keras_attention.recipes.seeds import summary_of
 from keras_attention.recipes.sentiment_pages import draw_examples
-from keras_attention.recipes.sentiment_quality import Reader, evaluate, lexicon_accuracy, summary_of
+from keras_attention.recipes.sentiment_quality import Reader, evaluate, lexicon_accuracy
 from keras_attention.recipes.training_run import Objective, Trained
 from keras_attention.text import LookupVocabulary, SpecialIds
 

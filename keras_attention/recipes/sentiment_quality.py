@@ -9,9 +9,10 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from keras_attention._core.types import Config
 from keras_attention.datasets import RatedText, pad
 from keras_attention.text import VocabularyLike
+
+_STEP = 16  # texts are padded to multiples of so many words
 
 
 class Reading(NamedTuple):
@@ -65,11 +66,13 @@ class Reader:
         split = [self.vocabulary.split(text) or self._nothing for text in texts]
         ids = [self.vocabulary.to_ids(words) for words in split]
         readings: dict[int, Reading] = {}
-        # Texts of similar length together: a batch is as long as its longest.
+        # Texts of similar length together: a batch is about as long as its longest.
         order = sorted(range(len(texts)), key=lambda i: len(ids[i]))
         for start in range(0, len(order), batch_size):
             batch = order[start : start + batch_size]
-            found = self.model.predict_on_batch(pad([ids[i] for i in batch]))
+            # Few lengths, since the model is traced anew for each.
+            length = _STEP * -(-len(ids[batch[-1]]) // _STEP)
+            found = self.model.predict_on_batch(pad([ids[i] for i in batch], length))
             for row, i in enumerate(batch):
                 weights = found["weights"][row, : len(ids[i])] if "weights" in found else None
                 readings[i] = Reading(split[i], float(found["positive"][row, 0]), weights)
@@ -127,23 +130,3 @@ def lexicon_accuracy(
         total = sum(lexicon.get(word, 0.0) for word in vocabulary.split(one.text))
         right.append(0.5 if total == 0 else float((total > 0) == (one.rating > 0)))
     return round(100 * float(np.mean(right)), 2)
-
-
-def summary_of(runs: Sequence[Mapping[str, float]]) -> Config:
-    """Of each figure of several runs the mean, the spread (largest less smallest) and all of them.
-
-    Example:
-
-    >>> from keras_attention.recipes.sentiment_quality import summary_of
-    >>> summary_of([{"accuracy": 77.0}, {"accuracy": 78.0}])
-    {'accuracy': {'mean': 77.5, 'spread': 1.0, 'runs': [77.0, 78.0]}}
-    """
-    summary = {}
-    for name in runs[0]:
-        values = [run[name] for run in runs]
-        summary[name] = {
-            "mean": round(float(np.mean(values)), 4),
-            "spread": round(max(values) - min(values), 4),
-            "runs": values,
-        }
-    return summary

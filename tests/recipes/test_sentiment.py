@@ -9,13 +9,13 @@ import pytest
 from keras_attention.datasets import RatedText
 from keras_attention.recipes import sentiment
 from keras_attention.recipes.recipe import run
+from keras_attention.recipes.seeds import summary_of
 from keras_attention.recipes.sentiment import Data, Sentiment, Settings, build, vocabulary_of
 from keras_attention.recipes.sentiment_quality import (
     Reader,
     Reading,
     evaluate,
     lexicon_accuracy,
-    summary_of,
 )
 
 NEUTRAL = ["the", "film", "was", "seen", "by", "a", "man", "on", "a", "long", "day", "in", "may"]
