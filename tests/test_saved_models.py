@@ -17,6 +17,11 @@ from tests.support.hypotheses import first_of
 from tests.support.tables import one_in
 
 SAVED = Path(__file__).parent / "fixtures" / "saved"
+# An older Keras does not know all arguments of layers that a newer one saved.
+pytestmark = pytest.mark.skipif(
+    tuple(map(int, keras.__version__.split(".")[:2])) < (3, 15),
+    reason="the files are of Keras 3.15",
+)
 INDEX = json.loads((SAVED / "index.json").read_text("utf-8"))
 # Processors with and without instructions for bfloat16 round at different places.
 TOLERANCES = {"float32": 1e-5, "bfloat16": 4e-2}
