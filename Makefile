@@ -1,5 +1,5 @@
 # make demo          trains, draws, exports and verifies a spelling model   (about 7 minutes)
-# make test          runs the linters, the type checker and the tests       (about 25 minutes)
+# make test          runs the linters, the type checker and the tests       (about 20 minutes)
 # make test-slow     runs the longest tests, which make test leaves out
 # make lint          runs the linters and the type checker
 # make docs          builds the documentation, build/site; make docs-serve shows it
