@@ -52,7 +52,7 @@ class Encoding:
 
     >>> from keras_attention.datasets import Cloze
     >>> from keras_attention.recipes.cloze_data import Encoding
-    >>> one = Cloze((("Ruth", "met", "Boaz"),), ("_____", "slept"), "Boaz", ("Ruth", "Boaz"))
+    >>> one = Cloze((("Ruth", "met", "Boaz"),), ("_____", "met", "us"), "Boaz", ("Ruth", "Boaz"))
     >>> encoding = Encoding.of([one], min_count=1)
     >>> encoded = encoding.encode(one)
     >>> encoding.words.to_tokens(encoded.passage), encoded.answer
