@@ -76,7 +76,7 @@ def build(size: int, settings: Settings) -> keras.Model:
         weights  = softmax over the mentions of candidates of  v . tanh(W query + U states_i)
         p(name)  = sum_{i: passage_i = name} weights_i
 
-    The encoder is a stack of dilated convolutions, which sees eight tokens on
+    The encoder is a stack of dilated convolutions, which sees seven tokens on
     each side. A mention that the question shows is no candidate.
 
     Source: Kadlec, Schmid, Bajgar and Kleindienst, "Text Understanding with the
