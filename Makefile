@@ -26,7 +26,7 @@
 # make sentiment     trains models on rated film sentences, measures which words they weigh
 # make tagging       trains taggers of addresses and tweets, and sklearn-crfsuite on the same splits
 # make questions     trains readers that find a name left out of a verse
-# make any-model     trains, decodes and exports models as tutorials write them (8 minutes)
+# make any-model     trains, decodes and exports models as tutorials write them (20 minutes)
 PYTHON ?= python3
 BIN := .venv/bin
 STARTED := $(shell date +%s)

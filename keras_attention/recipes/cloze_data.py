@@ -77,9 +77,17 @@ class Encoding:
             one: `Cloze`.
             markers: the number of the marker of each name; by default 0, 1, ...
                 Names beyond `MARKERS` are unknown words.
+
+        Raises:
+            ValueError: if the answer is beyond `MARKERS`.
         """
         numbers = range(MARKERS) if markers is None else markers
         of_name = dict(zip(one.names, map(int, numbers)))
+        if one.answer not in of_name:
+            raise ValueError(
+                f"one: expected the answer among the first {MARKERS} names, received "
+                f"{one.answer!r} and {len(one.names)} names."
+            )
         tokens = {name: f"@{number}" for name, number in of_name.items()}
 
         def read(verse: Sequence[str]) -> list[str]:

@@ -73,7 +73,7 @@ def test_a_name_that_the_question_shows_is_no_answer(trained):
     assert answer.names[shown] == 0 < answer.names[one.answer]
 
 
-def test_padding_and_other_markers_change_little():
+def test_padding_changes_nothing():
     encoding = Encoding.of(DATA["train"])
     model = cloze.build(len(encoding.words), SETTINGS)
     reader, one = Reader(model, encoding), DATA["test"][0]
@@ -83,7 +83,7 @@ def test_padding_and_other_markers_change_little():
     np.testing.assert_allclose(together.weights, alone.weights, atol=1e-5)
 
 
-def test_markers_change_from_epoch_to_epoch_and_say_the_same():
+def test_markers_change_from_epoch_to_epoch():
     encoding = Encoding.of(DATA["train"])
     batches = cloze_batches(encoding, DATA["train"][:4], 4)
     ids, answers = [], []
@@ -102,6 +102,8 @@ def test_names_beyond_the_markers_are_unknown_words():
     tokens = encoding.words.to_tokens(encoding.encode(one).passage)
     assert tokens[1] == "@0" and tokens[MARKERS] == f"@{MARKERS - 1}"
     assert tokens[-2:] == ["<unk>", "<unk>"]
+    with pytest.raises(ValueError, match="one: expected the answer among the first 100 names"):
+        encoding.encode(one._replace(answer=names[-1]))
 
 
 def test_baselines_of_ties():
