@@ -190,6 +190,30 @@ def _batches(
     return [batches[number] for number in numbers]
 
 
+def batches_by_length(
+    lengths: NDArray[Any],
+    batch_size: int,
+    rng: np.random.Generator,
+    shuffle: bool,
+    jitter: float,
+) -> list[NDArray[Any]]:
+    """The numbers of the examples of each batch; those of a batch are about equally long.
+
+    Args:
+        lengths: of the examples.
+        batch_size: examples per batch.
+        rng: for the order.
+        shuffle: whether lengths are mixed a little, and batches come in random
+            order. Otherwise the shortest come first.
+        jitter: how much longer or shorter than the others an example of a batch
+            may be when shuffled.
+    """
+    mixed = lengths + rng.uniform(0, jitter, len(lengths)) if shuffle else lengths
+    order = np.argsort(mixed, kind="stable")
+    groups = [order[i : i + batch_size] for i in range(0, len(order), batch_size)]
+    return [groups[number] for number in rng.permutation(len(groups))] if shuffle else groups
+
+
 def dataset_of_epochs(
     one_epoch: Callable[[int], Iterator[Any]],
     specs: Structure,

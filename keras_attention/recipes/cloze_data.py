@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from keras_attention.datasets import BLANK, Cloze, pad
-from keras_attention.datasets.batching import dataset_of_epochs
+from keras_attention.datasets.batching import batches_by_length, dataset_of_epochs
 from keras_attention.text.vocabulary import Vocabulary
 
 # The names of a passage are @0, @1, ...; so many are told apart.
@@ -129,15 +129,12 @@ def cloze_batches(
 
     def one_epoch(done: int) -> Iterator[Any]:
         rng = np.random.default_rng((seed, done))
-        jitter = rng.uniform(0, 100, len(lengths)) if shuffle else 0
-        order = np.argsort(lengths + jitter, kind="stable")
-        groups = [order[i : i + batch_size] for i in range(0, len(order), batch_size)]
-        for number in rng.permutation(len(groups)) if shuffle else range(len(groups)):
+        for group in batches_by_length(lengths, batch_size, rng, shuffle, jitter=100):
             encoded = [
                 encoding.encode(
                     questions[i], rng.permutation(MARKERS).tolist() if shuffle else None
                 )
-                for i in groups[number]
+                for i in group
             ]
             answers = np.array([one.answer for one in encoded], "int32")
             yield inputs_of(encoded), answers

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from keras_attention._core.types import Config
 from keras_attention.datasets import Tagged, pad
-from keras_attention.datasets.batching import dataset_of_epochs
+from keras_attention.datasets.batching import batches_by_length, dataset_of_epochs
 from keras_attention.text.vocabulary import Vocabulary
 
 # How many letters of a word are read.
@@ -122,11 +122,8 @@ def tagging_batches(
 
     def one_epoch(done: int) -> Iterator[Any]:
         rng = np.random.default_rng((seed, done))
-        jitter = rng.uniform(0, 2, len(lengths)) if shuffle else 0
-        order = np.argsort(lengths + jitter, kind="stable")
-        groups = [order[i : i + batch_size] for i in range(0, len(order), batch_size)]
-        for number in rng.permutation(len(groups)) if shuffle else range(len(groups)):
-            chosen = [examples[i] for i in groups[number]]
+        for group in batches_by_length(lengths, batch_size, rng, shuffle, jitter=2):
+            chosen = [examples[i] for i in group]
             inputs = encoding.inputs([one.tokens for one in chosen])
             words = inputs["words"]
             dropped = (rng.uniform(size=words.shape) < rates[words]) & (words > 0)
