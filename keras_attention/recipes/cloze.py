@@ -72,7 +72,8 @@ class Settings(NamedTuple):
 def build(size: int, settings: Settings) -> keras.Model:
     """An untrained reader: attention over the mentions of a passage, summed for each name.
 
-        states_i = encoder(passage)_i          query = encoder(question) at the blank
+        states_i = encoder(passage)_i
+        query    = [encoder(question) at the blank; its mean over the question]
         weights  = softmax over the mentions of candidates of  v . tanh(W query + U states_i)
         p(name)  = sum_{i: passage_i = name} weights_i
 

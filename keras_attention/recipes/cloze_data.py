@@ -17,8 +17,8 @@ from keras_attention.text.vocabulary import Vocabulary
 
 # The names of a passage are @0, @1, ...; so many are told apart.
 MARKERS = 100
-_VERSE = "/"  # begins each verse of a passage
-_SPECIAL = (BLANK, _VERSE, *(f"@{number}" for number in range(MARKERS)))
+VERSE = "/"  # begins each verse of a passage
+_SPECIAL = (BLANK, VERSE, *(f"@{number}" for number in range(MARKERS)))
 BLANK_ID, VERSE_ID, FIRST_MARKER = range(4, 7)
 
 
@@ -82,7 +82,7 @@ class Encoding:
             ValueError: if the answer is beyond `MARKERS`.
         """
         numbers = range(MARKERS) if markers is None else markers
-        of_name = dict(zip(one.names, map(int, numbers)))
+        of_name = dict(zip(one.names, numbers))
         if one.answer not in of_name:
             raise ValueError(
                 f"one: expected the answer among the first {MARKERS} names, received "
@@ -93,7 +93,7 @@ class Encoding:
         def read(verse: Sequence[str]) -> list[str]:
             return [tokens.get(token) or token.lower() for token in verse]
 
-        passage = [token for verse in one.passage for token in (_VERSE, *read(verse))]
+        passage = [token for verse in one.passage for token in (VERSE, *read(verse))]
         return Encoded(
             self.words.to_ids(passage),
             self.words.to_ids(read(one.question)),

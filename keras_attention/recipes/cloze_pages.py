@@ -13,6 +13,7 @@ import numpy as np
 from keras_attention._core.files import replacing, write_text
 from keras_attention.datasets import Cloze
 from keras_attention.plots import Highlight, highlight
+from keras_attention.recipes.cloze_data import VERSE
 from keras_attention.recipes.cloze_quality import Answer, Reader
 
 _SHOWN = 10  # passages on the page
@@ -77,7 +78,7 @@ def _examples(reader: Reader, questions: Sequence[Cloze]) -> Iterator[_Example]:
 
 def _best_verses(answer: Answer, count: int = 4) -> tuple[list[str], np.ndarray]:
     """The tokens of the `count` verses with most of the weight, in order, and their weights."""
-    begins = [i for i, token in enumerate(answer.tokens) if token == "/"]
+    begins = [i for i, token in enumerate(answer.tokens) if token == VERSE]
     verses = list(zip(begins, [*begins[1:], len(answer.tokens)]))
     heaviest = sorted(verses, key=lambda verse: -float(np.sum(answer.weights[slice(*verse)])))
     chosen = [i for first, end in sorted(heaviest[:count]) for i in range(first + 1, end)]

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from keras_attention.datasets import Cloze
-from keras_attention.recipes.cloze_data import Encoding, inputs_of
+from keras_attention.recipes.cloze_data import VERSE, Encoding, inputs_of
 
 
 class Answer(NamedTuple):
@@ -20,7 +20,7 @@ class Answer(NamedTuple):
     Attributes:
         name: the most probable name.
         names: the probability of each name of the passage and the question.
-        tokens: of the passage, each verse begun by `/`.
+        tokens: of the passage, with a `VERSE` before each verse.
         weights: float32, one per token: the attention.
     """
 
@@ -59,7 +59,7 @@ class Reader:
         """An `Answer` to each question."""
         encoded = [self.encoding.encode(one) for one in questions]
         answers: dict[int, Answer] = {}
-        # Passages of similar length together: a batch is as long as its longest.
+        # Passages of similar length together: a batch is about as long as its longest.
         order = sorted(range(len(encoded)), key=lambda i: len(encoded[i].passage))
         for start in range(0, len(order), batch_size):
             batch = order[start : start + batch_size]
@@ -71,7 +71,7 @@ class Reader:
                     name: float(found["names"][row, number])
                     for number, name in encoded[i].names.items()
                 }
-                tokens = [token for verse in questions[i].passage for token in ("/", *verse)]
+                tokens = [token for verse in questions[i].passage for token in (VERSE, *verse)]
                 weights = found["weights"][row, : len(tokens)]
                 best = max(names, key=lambda name: names[name])
                 answers[i] = Answer(best, names, tokens, weights)
