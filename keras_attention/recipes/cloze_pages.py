@@ -26,8 +26,9 @@ _PAGE = """<!doctype html>
 <title>Which name is left out?</title>
 <body style="font-family:sans-serif;max-width:48em;margin:2em auto;padding:0 1em;line-height:1.5">
 <h1>Which name is left out?</h1>
-<p>Passages of the test books, shaded by the attention of the reader. The model reads a marker in
-place of each name. Its answer is the name with the largest sum.</p>
+<p>Questions about the test books. Of each passage the four verses with most of the attention are
+here, shaded by it. The model reads a marker in place of each name. Its answer is the name whose
+mentions have the largest sum.</p>
 {examples}
 </body>
 </html>
@@ -53,8 +54,8 @@ def draw_examples(reader: Reader, questions: Sequence[Cloze], folder: Path) -> N
     """
     examples = list(_examples(reader, questions))
     parts = [
-        f"<h2>{html.escape(one.title)}</h2>\n{one.shaded._repr_html_()}\n"
-        f"<p><b>{html.escape(one.question)}</b></p>"
+        f"<h2>{html.escape(one.question)}</h2>\n<p>{html.escape(one.title)}</p>\n"
+        f"{one.shaded._repr_html_()}"
         for one in examples
     ]
     write_text(folder / "passages.html", _PAGE.format(examples="\n".join(parts)))
@@ -76,10 +77,10 @@ def _examples(reader: Reader, questions: Sequence[Cloze]) -> Iterator[_Example]:
         yield _Example(title, " ".join(one.question), highlight(words, weights))
 
 
-def _best_verses(answer: Answer, count: int = 4) -> tuple[list[str], np.ndarray]:
-    """The tokens of the `count` verses with most of the weight, in order, and their weights."""
+def _best_verses(answer: Answer) -> tuple[list[str], np.ndarray]:
+    """The tokens of the four verses with most of the weight, in order, and their weights."""
     begins = [i for i, token in enumerate(answer.tokens) if token == VERSE]
     verses = list(zip(begins, [*begins[1:], len(answer.tokens)]))
     heaviest = sorted(verses, key=lambda verse: -float(np.sum(answer.weights[slice(*verse)])))
-    chosen = [i for first, end in sorted(heaviest[:count]) for i in range(first + 1, end)]
+    chosen = [i for first, end in sorted(heaviest[:4]) for i in range(first + 1, end)]
     return [answer.tokens[i] for i in chosen], answer.weights[chosen]
