@@ -20,12 +20,20 @@ DOCUMENTS = (
     *(path.relative_to(ROOT).as_posix() for path in sorted((ROOT / "docs").rglob("*.md"))),
 )
 WORDS = 900
+# They train or export for seconds.
+SLOW = {
+    "docs/how-to/generation.md-2",
+    "docs/how-to/tagging.md-1",
+    "docs/migrating-from-tfa.md-8",
+    "docs/start/training.md-1",
+}
 EXAMPLES = [
-    pytest.param(code, id=f"{document}-{number}")
+    pytest.param(code, id=name, marks=[pytest.mark.slow] if name in SLOW else [])
     for document in DOCUMENTS
     for number, code in enumerate(
         re.findall(r"```python\n(.*?)```", (ROOT / document).read_text("utf-8"), re.DOTALL), 1
     )
+    for name in [f"{document}-{number}"]
 ]
 
 

@@ -60,11 +60,9 @@ def images(notebook):
     return sum(any(kind.startswith("image/") for kind in o.get("data", {})) for o in outputs)
 
 
-# One of them; that the others use names that exist is tested below.
-RUN = [pytest.param(n, marks=() if n.startswith("01") else pytest.mark.slow) for n in NAMES]
-
-
-@pytest.mark.parametrize("name", RUN)
+# make test has the tests below, which run no cell: that the names that a notebook uses exist.
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NAMES)
 def test_runs(name, runner, tmp_path, monkeypatch):
     skip_without_packages(name)
     monkeypatch.setenv("KERAS_ATTENTION_QUICK", "1")
@@ -79,7 +77,7 @@ def test_runs(name, runner, tmp_path, monkeypatch):
     assert not [output for output in shown if output.output_type == "error"]
     complaints = [o.text for o in shown if o.get("name") == "stderr" and "Warning" in o.text]
     assert not complaints
-    assert images(notebook) >= IMAGES[name] - 5
+    assert images(notebook) >= max(1, IMAGES[name] - 5)
     assert not runner.machine_paths(runner.clean(notebook))
 
 

@@ -7,6 +7,7 @@ import pytest
 from keras_attention._core.snapshots import state_of, values_of
 from keras_attention.callbacks import AnnealToBudget, TrainingBackup
 from tests.support.damage import DAMAGES
+from tests.support.tables import one_in
 
 pytestmark = pytest.mark.usefixtures("deterministic")
 
@@ -99,7 +100,7 @@ def test_without_the_seeds_the_weights_would_be_others(tmp_path, uninterrupted):
     assert len(losses) == 2 and not all(equal_bits(model, uninterrupted[0]))
 
 
-@pytest.mark.parametrize("damage", DAMAGES)
+@pytest.mark.parametrize("damage", one_in(4, DAMAGES))
 def test_without_the_latest_backup_training_goes_on_from_the_one_before(
     tmp_path, uninterrupted, capsys, damage
 ):
@@ -114,7 +115,7 @@ def test_without_the_latest_backup_training_goes_on_from_the_one_before(
     assert len(shown) == 1 + len(aside)
 
 
-@pytest.mark.parametrize("damage", DAMAGES)
+@pytest.mark.parametrize("damage", one_in(4, DAMAGES))
 def test_without_any_backup_training_goes_on_from_the_start(tmp_path, uninterrupted, damage):
     interrupt(tmp_path)
     for number in (1, 2):

@@ -56,10 +56,11 @@ def test_onnx(attention, state, tmp_path, monkeypatch):
     "attention",
     [
         lambda: Attention(scores.Biaffine(), normalizers.Monotonic("exact", test_mode="hard")),
-        pytest.param(lambda: Attention(scores.GaussianMixture(2)), marks=pytest.mark.slow),
+        lambda: Attention(scores.GaussianMixture(2)),
     ],
     ids=["monotonic", "gmm"],
 )
+@pytest.mark.slow
 def test_saved_model(attention, tmp_path, only_signatures):
     only_signatures("encode", "step", "beam")
     report = export_model(model_with(attention()), tmp_path / "model", search=SEARCH)

@@ -8,6 +8,7 @@ from keras import layers, ops, tree
 from keras_attention import AttentionRNN, BahdanauAttention, LuongAttention
 from tests.conformance.variants import LeakyCell
 from tests.support.backends import stateful_graph
+from tests.support.tables import one_in
 
 ORDERS = pytest.mark.parametrize("attend", ["after", "before"])
 
@@ -221,7 +222,7 @@ def test_fit_in_a_subclassed_model_with_dropout_everywhere(how, sequence, value)
     assert np.isfinite(history.history["loss"]).all()
 
 
-@pytest.mark.parametrize(("attend", "jit_compile"), [("after", False), ("before", True)])
+@pytest.mark.parametrize(("attend", "jit_compile"), one_in(2, [("after", False), ("before", True)]))
 def test_fit_in_the_functional_api_learns(attend, jit_compile, sequence, value):
     inputs = keras.Input((None, 3)), keras.Input((None, 6))
     outputs = layers.Dense(1)(decoder(attend=attend)(*inputs))

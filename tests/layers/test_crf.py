@@ -8,6 +8,7 @@ from keras import layers, ops
 from keras_attention.export import export_model
 from keras_attention.layers import CRF, CRFDecoder, crf_potentials
 from keras_attention.losses import CRFLoss
+from tests.support.tables import one_in
 
 WORDS = np.array([[3, 1, 4, 2, 5], [2, 6, 5, 0, 0], [7, 0, 0, 0, 0]], "int32")
 # What a tag is depends on the one before: 1 after 0, 2 after 1.
@@ -125,7 +126,7 @@ def test_wrong_arguments_are_refused():
 
 
 @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="the exports need TensorFlow")
-@pytest.mark.parametrize("format", ["saved_model", "onnx", "litert"])
+@pytest.mark.parametrize("format", one_in(3, ["saved_model", "onnx", "litert"]))
 def test_every_format_decodes_inside(format, tmp_path):
     _, tagger = models(recurrent=False)
     spread(tagger)

@@ -44,7 +44,7 @@ PAIRS = [
 ]
 
 
-@pytest.mark.parametrize(("source", "target"), one_in(2, PAIRS))
+@pytest.mark.parametrize(("source", "target"), one_in(4, PAIRS))
 def test_a_model_takes_the_original_and_is_saved_with_its_content(source, target, tmp_path):
     original, _, vocabulary = made(source)
     model = model_of(original, made(target)[0])
